@@ -1,0 +1,96 @@
+"""What every test may use: the shared reference folder, a fresh database of each kind, and the rule about skips."""
+
+import os
+from collections.abc import Generator, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.postgres import PostgresServer
+
+ROOT = Path(__file__).resolve().parent.parent
+#: Specifications, recordings and elections, beside the checkout; absent in an ordinary clone.
+SHARED = Path(os.environ.get("STORMO_SHARED", ROOT.parent / "shared"))
+#: The one reason for a skip that is always allowed outside CI.
+SHARED_ABSENT = "the shared reference folder is absent"
+
+needs_shared = pytest.mark.skipif(not SHARED.is_dir(), reason=SHARED_ABSENT)
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The shared reference folder; the test is skipped where there is none."""
+    if not SHARED.is_dir():
+        pytest.skip(SHARED_ABSENT)
+    return SHARED
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """A PostgreSQL of this worker's own, for the whole run."""
+    with PostgresServer() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgres_url(postgres_server: PostgresServer) -> str:
+    """SQLAlchemy's URL of the server's administrative database; tests that write use `fresh_postgres_url`."""
+    return postgres_server.url()
+
+
+@pytest.fixture
+def fresh_sqlite_url(tmp_path: Path) -> str:
+    """SQLAlchemy's URL of a file that does not exist yet."""
+    return f"sqlite:///{tmp_path / 'stormo.sqlite'}"
+
+
+@pytest.fixture
+def fresh_postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
+    """SQLAlchemy's URL of an empty database, dropped after the test."""
+    name = postgres_server.create_database()
+    yield postgres_server.url(name)
+    postgres_server.drop_database(name)
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """SQLAlchemy's URL of an empty database: each test runs once on SQLite and once on PostgreSQL."""
+    url = request.getfixturevalue(f"fresh_{request.param}_url")
+    assert isinstance(url, str)
+    return url
+
+
+def may_skip(reason: str) -> bool:
+    """Tell whether a skip with this reason is acceptable in this run.
+
+    With STORMO_TEST_ALL=1 a missing component is a failure, so that nobody takes a run for whole that was not; the
+    shared folder may still be absent, except in CI.
+    """
+    if os.environ.get("STORMO_TEST_ALL") != "1":
+        return True
+    return SHARED_ABSENT in reason and not os.environ.get("CI")
+
+
+def _fail_unless_allowed(report: pytest.TestReport | pytest.CollectReport) -> None:
+    if not report.skipped:
+        return
+    reason = str(report.longrepr[2]) if isinstance(report.longrepr, tuple) else str(report.longrepr)
+    if not may_skip(reason):
+        report.outcome = "failed"
+        report.longrepr = f"skipped, which STORMO_TEST_ALL=1 forbids: {reason}"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Turn a forbidden skip of a test into a failure."""
+    report = yield
+    _fail_unless_allowed(report)
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """Turn a forbidden skip of a whole module into a failure."""
+    report = yield
+    _fail_unless_allowed(report)
+    return report
