@@ -1,12 +1,15 @@
 """What every test may use: the shared reference folder, a fresh database of each kind, and the rule about skips."""
 
 import os
+import shutil
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.postgres import PostgresServer
+
+pytest_plugins = ["tests.peers.fixtures"]
 
 ROOT = Path(__file__).resolve().parent.parent
 #: Specifications, recordings and elections, beside the checkout; absent in an ordinary clone.
@@ -58,6 +61,24 @@ def database_url(request: pytest.FixtureRequest) -> str:
     url = request.getfixturevalue(f"fresh_{request.param}_url")
     assert isinstance(url, str)
     return url
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Path:
+    """Chromium's executable, STORMO_CHROMIUM or the one on the path; the test is skipped where there is none."""
+    names = (os.environ.get("STORMO_CHROMIUM", "chromium"), "chromium-browser", "google-chrome")
+    found = next((path for name in names if (path := shutil.which(name))), None)
+    if found is None:
+        pytest.skip("Chromium is not installed")
+    return Path(found)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep the tests of the shared homeserver on one worker: starting it costs more than the second worker saves."""
+    for item in items:
+        if "synapse" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.xdist_group("synapse"))
 
 
 def may_skip(reason: str) -> bool:

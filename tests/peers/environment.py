@@ -1,4 +1,4 @@
-"""The environment of the real peers, `.peers`: made by the Makefile from a lock of its own, as its pins are not ours."""
+"""The environment of the real peers, `.peers`, made by the Makefile from a lock of its own: its pins are not ours."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ class PeerUnavailable(RuntimeError):
 
 @functools.cache
 def synapse_python() -> Path:
-    """The interpreter that can import synapse; `make peers` installs it first where it is missing or out of date.
+    """The interpreter that can import synapse, which `make peers` installs first where it is missing or old.
 
     Several processes may ask at once: the installer lets one in at a time.
 
     Raises:
-        PeerUnavailable: the installation failed or took over 300 s; the text carries the installer's last lines.
+        PeerUnavailable: the installation failed or took over 300 s; it carries the installer's last lines.
     """
     command = ["make", "--no-print-directory", "-C", str(ROOT), "peers", f"PYTHON={sys.executable}"]
     try:

@@ -9,22 +9,17 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 from urllib.parse import quote, urlencode
 
-from nio import (
-    AsyncClient,
-    AsyncClientConfig,
-    ErrorResponse,
-    Response,
-    RoomPreset,
-    RoomVisibility,
-    SyncResponse,
-)
+from nio.api import RoomPreset, RoomVisibility
+from nio.client.async_client import AsyncClient, AsyncClientConfig
+from nio.responses import ErrorResponse, SyncResponse
 
 from tests.peers.synapse import Login, SynapseServer
 
 T = TypeVar("T")
+R = TypeVar("R")
 Event = dict[str, Any]
 
 DEADLINE = 20.0
@@ -60,9 +55,9 @@ class Shown:
 
 
 class MatrixPerson:
-    """An account with its own client. Make one with `MatrixPerson.register`, and `close` it (or `async with`).
+    """An account with its own client. Made by `MatrixPerson.register`; to be closed (or `async with`).
 
-    Every act raises `MatrixRefused` when the homeserver says no, after up to `patience` obedient waits on a 429.
+    Every act raises `MatrixRefused` when the homeserver says no, after `patience` waits on a 429.
     """
 
     def __init__(self, login: Login, homeserver: str, name: str, *, patience: int = 10) -> None:
@@ -80,7 +75,7 @@ class MatrixPerson:
     ) -> MatrixPerson:
         """A new account called `name`; its user id gets a number, so that tests can share a server.
 
-        `homeserver` is where the person's client talks to, the server itself when not given (else a `MatrixProxy`).
+        `homeserver` is where the person's client connects: the server, or the address of a `MatrixProxy`.
         """
         localpart = server.unused_name(name)
         login = await asyncio.to_thread(server.register, localpart, display_name=name)
@@ -89,7 +84,7 @@ class MatrixPerson:
     async def close(self) -> None:
         await self.client.close()
 
-    async def __aenter__(self) -> MatrixPerson:
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(
@@ -109,7 +104,7 @@ class MatrixPerson:
         version: str | None = None,
         invite: Sequence[str] = (),
     ) -> str:
-        """A new room, and its id. `version` None is the server's default (12). Public: in the directory, open to all."""
+        """A new room, and its id. Without `version` the server's default, 12. A public one is listed."""
         visibility = RoomVisibility.public if public else RoomVisibility.private
         preset = RoomPreset.public_chat if public else RoomPreset.private_chat
         made = await self.client.room_create(
@@ -175,7 +170,7 @@ class MatrixPerson:
         )
 
     async def power(self, room: str, user_id: str, level: int) -> None:
-        """Give somebody a power level: 50 moderates, 100 administers. Creators of version 12 have more, always."""
+        """Give somebody a power level: 50 moderates, 100 administers. In version 12 a creator has more."""
         levels = await self.state(room, "m.room.power_levels")
         levels["users"] = levels.get("users", {}) | {user_id: level}
         _accepted(await self.client.room_put_state(room, "m.room.power_levels", levels))
@@ -203,7 +198,7 @@ class MatrixPerson:
         return shown(await self.events(room))
 
     async def sent_messages(self, room: str) -> Counter[str]:
-        """How many m.room.message events each sender ever sent, edits and deleted ones too: a doubled send shows."""
+        """How many m.room.message events each sender ever sent, edits and deleted ones too."""
         return Counter(
             event["sender"] for event in await self.events(room) if event["type"] == "m.room.message"
         )
@@ -287,7 +282,7 @@ class MatrixPerson:
 
 
 def shown(events: Sequence[Event]) -> list[Shown]:
-    """What a client shows of raw events in order, by the rules of the specification for edits and reactions."""
+    """What a client shows of raw events in order, by the specification's rules for edits and reactions."""
     alive = [event for event in events if not _redacted(event)]
     edits = _edits(alive)
     reactions = _reactions(alive)
@@ -360,7 +355,7 @@ def _text(text: str, html: str | None, msgtype: str) -> Event:
     return content
 
 
-def _accepted(response: Any) -> Any:
+def _accepted(response: R) -> R:
     if isinstance(response, ErrorResponse):
         raise MatrixRefused(response.status_code, response.message, response.retry_after_ms)
     return response

@@ -1,4 +1,4 @@
-"""A reverse proxy between a bot and its homeserver: it counts, and makes the network fail where a test wants it to."""
+"""A reverse proxy between a bot and its homeserver: it counts, and fails where a test wants it to."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 from urllib.parse import unquote
 
 from aiohttp import ClientConnectionError, ClientSession, ClientTimeout, TCPConnector, web
@@ -29,7 +29,7 @@ _HOP_BY_HOP = {
 
 @dataclass(frozen=True)
 class Pattern:
-    """Which requests: a method (empty is any) and a regular expression searched in the decoded path, without query."""
+    """Which requests: a method (empty is any), and a regular expression searched in the decoded path."""
 
     method: str
     path: str
@@ -50,7 +50,7 @@ JOIN = Pattern("POST", r"/join(/|$)")
 
 @dataclass
 class Exchange:
-    """One request as it passed: `status` and `answer` stay None when the homeserver was never asked or was away.
+    """One request as it passed: `status` and `answer` stay None when the homeserver was not asked or away.
 
     The transaction id of a send is `path.rsplit("/")[-1]`.
     """
@@ -101,10 +101,11 @@ class _Drop(web.Response):
 
 
 class MatrixProxy:
-    """Forwards everything to `upstream` (a base address) from a free loopback port, in the test's own event loop.
+    """Forwards everything to `upstream`, a base address, from a free loopback port, in the test's event loop.
 
-    Faults take effect in the order they were asked for, each for its next `times` fitting requests. A client may ask
-    again by itself: aiohttp repeats a PUT once when a kept-alive connection breaks, and nio repeats any broken request.
+    Faults take effect in the order they were asked for, each for its next `times` fitting requests.
+    A client may ask again by itself: aiohttp repeats a PUT once when a kept-alive connection breaks,
+    and nio repeats any broken request.
     """
 
     def __init__(self, upstream: str) -> None:
@@ -140,7 +141,7 @@ class MatrixProxy:
         if self._session is not None:
             await self._session.close()
 
-    async def __aenter__(self) -> MatrixProxy:
+    async def __aenter__(self) -> Self:
         await self.start()
         return self
 
@@ -158,7 +159,7 @@ class MatrixProxy:
         return [one for one in self.exchanges if pattern.fits(one) and status in (None, one.status)]
 
     def on_stored(self, callback: StoredCallback, pattern: Pattern = SEND, times: int = 1) -> None:
-        """Call back after the homeserver stored a send (2xx), before its answer goes back: the place to kill a bot."""
+        """Call back after the homeserver stored a send, before its answer goes: the place to kill a bot."""
 
         async def after(exchange: Exchange) -> None:
             done = callback(exchange)
@@ -209,7 +210,7 @@ class MatrixProxy:
         self._faults.append(_Fault(pattern, times, before=before))
 
     def hold(self, pattern: Pattern = SEND, times: int = 1) -> Hold:
-        """Stop requests before they are forwarded, until `release()`; `held` is set when the first has come."""
+        """Stop requests before they are forwarded, until `release()`; `held` is set once one has come."""
         hold = Hold()
 
         async def before(exchange: Exchange) -> None:

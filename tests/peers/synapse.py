@@ -1,4 +1,4 @@
-"""A real Synapse for the tests: started on loopback with data of its own, stopped, killed and started again."""
+"""A real Synapse for the tests: on loopback, with its own data, to be stopped, killed and started again."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from tests.peers.environment import PeerUnavailable, synapse_python
 
@@ -34,7 +34,7 @@ START_DEADLINE = 60.0
 STOP_DEADLINE = 20.0
 POLL = 0.05
 
-# The homeserver must not outlive a test run that was killed: its standard input is a pipe that only the run holds open.
+# It must not outlive a killed test run: its standard input is a pipe that only the run holds open.
 _RUNNER = """
 import os, shutil, threading
 def follow_parent():
@@ -71,8 +71,8 @@ class SynapseServer:
     `limits="off"` lifts all rate limits; `"default"` keeps those that Synapse gives a plain account
     (0.2 messages/s after a burst of 10). Use as a context manager, or call `start` and `close`.
 
-    Raises from `start`: `PeerUnavailable` when Synapse cannot be installed, `RuntimeError` with the end of its log
-    when it stops at once or does not answer in time.
+    Raises from `start`: `PeerUnavailable` when Synapse cannot be installed, `RuntimeError` with the end of
+    its log when it stops at once or does not answer in time.
     """
 
     def __init__(self, limits: Limits = "off", settings: dict[str, Any] | None = None) -> None:
@@ -142,7 +142,7 @@ class SynapseServer:
             shutil.rmtree(self.data, ignore_errors=True)
             self.data = None
 
-    def __enter__(self) -> SynapseServer:
+    def __enter__(self) -> Self:
         self.start()
         return self
 
@@ -326,8 +326,8 @@ def _memory_folder() -> str | None:
 def _free_port(wanted: int) -> int:
     """`wanted` when nobody listens there, else RuntimeError; for 0 a free one.
 
-    It is drawn below the range from which the system gives ports to outgoing connections: none of those can take it
-    between this look and Synapse's own bind.
+    It is drawn below the range from which the system gives ports to outgoing connections: none of those can
+    take it between this look and Synapse's own bind.
     """
     for port in [wanted] if wanted else random.sample(range(20_000, 32_000), 50):
         with socket.socket() as probe:

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import os
+import select
 import signal
+import subprocess
 import sys
+from pathlib import Path
+from subprocess import PIPE
 
 import pytest
 
+from tests.peers.environment import ROOT
 from tests.peers.fixtures import NewPerson
 from tests.peers.matrix_person import MatrixPerson, MatrixRefused
 from tests.peers.matrix_proxy import JOIN, MESSAGE, REACTION, SEND, SYNC, Exchange, MatrixProxy
 from tests.peers.synapse import SynapseRefused, SynapseServer
 
-pytestmark = [pytest.mark.peer, pytest.mark.asyncio]
+pytestmark = pytest.mark.peer
 
 
 async def two_in_a_room(matrix_person: NewPerson) -> tuple[MatrixPerson, MatrixPerson, str]:
@@ -91,6 +96,14 @@ async def test_the_same_reaction_twice_is_refused(matrix_person: NewPerson) -> N
     assert refused.value.errcode == "M_DUPLICATE_ANNOTATION"
 
 
+async def test_an_edit_of_a_deleted_message_is_stored_and_shown_to_nobody(matrix_person: NewPerson) -> None:
+    ada, _, room = await two_in_a_room(matrix_person)
+    message = await ada.say(room, "Oops")
+    await ada.redact(room, message)
+    await ada.edit(room, message, "Back again")
+    assert await ada.visible(room) == []
+
+
 async def test_a_deleted_message_is_gone_with_its_edits(matrix_person: NewPerson) -> None:
     ada, ben, room = await two_in_a_room(matrix_person)
     message = await ada.say(room, "Oops")
@@ -138,7 +151,7 @@ async def test_a_private_room_wants_an_invitation(matrix_person: NewPerson) -> N
     assert ben.user_id in await ada.members(room)
 
 
-async def test_a_name_is_given_once(synapse: SynapseServer) -> None:
+def test_a_name_is_given_once(synapse: SynapseServer) -> None:
     localpart = synapse.unused_name("cleo")
     synapse.register(localpart)
     with pytest.raises(SynapseRefused) as refused:
@@ -183,8 +196,7 @@ async def test_default_limits_hold_a_plain_account_and_not_one_that_was_freed(
     async with await MatrixPerson.register(limited_synapse, "Ada", patience=0) as ada:
         room = await ada.create_room("Garden")
         with pytest.raises(MatrixRefused) as refused:
-            for number in range(30):
-                await ada.say(room, f"Message {number}")
+            await asyncio.gather(*(ada.say(room, f"Message {number}") for number in range(30)))
         assert refused.value.errcode == "M_LIMIT_EXCEEDED"
         assert (refused.value.retry_after_ms or 0) > 0
         limited_synapse.lift_limits(ada.user_id)
@@ -332,3 +344,21 @@ async def test_a_server_that_is_away_is_a_bad_gateway_until_it_is_back(own_synap
         own_synapse.start()
         await ada.say(room, "Anybody?", transaction="t-1")
         assert [one.body for one in await ada.visible(room)] == ["Anybody?"]
+
+
+def test_a_server_does_not_outlive_a_run_that_was_killed() -> None:
+    program = (
+        "from tests.peers.synapse import SynapseServer; server = SynapseServer(); server.start();"
+        " print(server.pid, server.data, flush=True); input()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdin=PIPE, stdout=PIPE, text=True, cwd=ROOT
+    ) as run:
+        assert run.stdout is not None
+        pid, data = run.stdout.readline().split()
+        watch = os.pidfd_open(int(pid))
+        run.kill()
+        gone, _, _ = select.select([watch], [], [], 20)
+        os.close(watch)
+    assert gone
+    assert not Path(data).exists()
