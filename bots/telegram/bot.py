@@ -1,0 +1,342 @@
+"""The Telegram adapter: connect, listen, perform.
+
+Neither the library's ``Updater`` nor its ``Application`` is used: both confirm updates before they are handled.
+Here the offset moves after the commit. A call fails at once and is never repeated; the courier owns waiting.
+
+Telegram has no idempotency keys, so an intent's ``key`` goes unused: a send without an answer is in doubt.
+"""
+
+from __future__ import annotations
+
+import logging
+import ssl
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Final
+
+import truststore
+from telegram import (
+    Bot,
+    InlineKeyboardMarkup,
+    LinkPreviewOptions,
+    Message,
+    ReactionTypeEmoji,
+    ReplyParameters,
+)
+from telegram.error import BadRequest, ChatMigrated, InvalidToken, TelegramError
+from telegram.request import HTTPXRequest
+
+from bots.telegram import menu
+from bots.telegram.convert import CALLBACK, Me, moved
+from bots.telegram.listening import Listener
+from bots.telegram.reading import utf16_length
+from bots.telegram.refs import TELEGRAM, address, chat_ids, message_ids, message_ref
+from bots.telegram.refusals import outcome, reply_is_gone
+from bots.telegram.roster import Roster, Topics
+from bots.telegram.showing import MAX_TOAST, compose, keyboard, mark, toast
+from bots.telegram.writing import MAX_TEXT, Composed, plain_text
+from core.errors import BadToken, Rejected, RejectedWhy, message
+from core.intents import (
+    Capabilities,
+    Create,
+    Edit,
+    Form,
+    Intent,
+    Mark,
+    Receipt,
+    Tell,
+    View,
+    Voice,
+    Window,
+    Withdraw,
+)
+from core.ports import Clock, Finding, Gate, Words
+from core.types import ChatRef, MessageRef
+
+_LOG: Final = logging.getLogger(__name__)
+LABEL: Final = "Telegram"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What the config says. ``base_url`` and ``base_file_url`` name a Bot API server without the token.
+
+    The windows are first guesses that an answer of the server overrides. ``per_chat_minute`` is Telegram's limit
+    for groups; private chats know only ``per_chat_second``, so there we send more slowly than we might.
+    """
+
+    token: str = field(repr=False)
+    base_url: str = "https://api.telegram.org/bot"
+    base_file_url: str = "https://api.telegram.org/file/bot"
+    #: How long one question for updates may stay open.
+    poll_seconds: int = 25
+    #: How long any other call may take.
+    request_seconds: float = 20
+    #: The first wait after a failed question for updates; it doubles up to half a minute.
+    retry_seconds: float = 1
+    #: How long another reader of the same token is borne: a restart overlaps with the former process.
+    conflict_seconds: float = 90
+    per_second: int = 30
+    per_chat_second: int = 1
+    per_chat_minute: int = 20
+
+
+def capabilities(settings: Settings) -> Capabilities:
+    """What Telegram can do."""
+    second, minute = timedelta(seconds=1), timedelta(minutes=1)
+    return Capabilities(
+        label=LABEL,
+        max_text=MAX_TEXT,
+        length_unit="utf16",
+        key_life=None,
+        tally_every=timedelta(seconds=30),
+        token_windows=(Window(settings.per_second, second),),
+        chat_windows=(Window(settings.per_chat_second, second), Window(settings.per_chat_minute, minute)),
+    )
+
+
+class TelegramAdapter:
+    """One bot behind one token."""
+
+    platform = TELEGRAM
+
+    def __init__(self, settings: Settings, words: Words, clock: Clock) -> None:
+        _silence()
+        self.capabilities = capabilities(settings)
+        self._settings = settings
+        self._words = words
+        self._polling = _request(settings, connections=1)
+        self._calling = _request(settings, connections=64)
+        self._bot = Bot(
+            settings.token,
+            base_url=settings.base_url,
+            base_file_url=settings.base_file_url,
+            request=self._calling,
+            get_updates_request=self._polling,
+        )
+        self._me: Me | None = None
+        self._gate: Gate | None = None
+        self._topics = Topics()
+        self._usernames: dict[int, str] = {}
+        self._roster = Roster(self._bot, clock)
+        self._clock = clock
+
+    async def run(self, gate: Gate) -> None:
+        """Listen until cancelled. Raises ``BadToken``, or what a restart may cure."""
+        self._gate = gate
+        await self._polling.initialize()
+        try:
+            await self._connect()
+            await self._listener(gate).listen()
+        except InvalidToken:
+            raise BadToken(LABEL) from None
+        finally:
+            # Calls may still be under way: only the listener's connection ends here.
+            await self._polling.shutdown()
+
+    async def close(self) -> None:
+        """End all connections; the adapter cannot perform afterwards."""
+        await self._polling.shutdown()
+        await self._calling.shutdown()
+
+    async def perform(self, intent: Intent) -> Receipt:
+        """Do one act by one call (a pin needs a second one). Raises ``RetryLater`` or ``Rejected``."""
+        try:
+            return await self._do(intent)
+        except ChatMigrated as error:
+            await self._follow(intent, error)
+            raise outcome(error, form=False) from error
+        except TelegramError as error:
+            raise outcome(error, form=isinstance(intent, Create | Edit | Tell)) from error
+
+    async def check(self) -> Sequence[Finding]:
+        """Prove the token and say what privacy mode and a foreign webhook mean."""
+        try:
+            user = await self._bot.get_me()
+            webhook = await self._bot.get_webhook_info()
+        except InvalidToken:
+            return (Finding(False, BadToken(LABEL).message),)
+        except TelegramError as error:
+            return (Finding(False, message("check.unreachable", platform=LABEL, reason=str(error))),)
+        findings = [Finding(True, message("check.connected", platform=LABEL, name=f"@{user.username}"))]
+        if not user.can_read_all_group_messages:
+            findings.append(Finding(True, message("check.telegram.privacy_mode")))
+        if webhook.url:
+            findings.append(Finding(True, message("check.telegram.webhook")))
+        return findings
+
+    def link(self, message: MessageRef) -> str:
+        """The address of a message; private chats and small groups have none."""
+        try:
+            return address(message, self._usernames.get(message_ids(message)[0], ""))
+        except Rejected:
+            return ""
+
+    async def _connect(self) -> None:
+        me = await self._identity()
+        # What waits there is at most a day old and wanted.
+        await self._bot.delete_webhook(drop_pending_updates=False)
+        _LOG.info("Telegram: connected as @%s", me.username)
+        try:
+            await menu.publish(self._bot, self._words)
+        except InvalidToken:
+            raise
+        except TelegramError as error:
+            _LOG.warning("Telegram: the menu of commands could not be set: %s", type(error).__name__)
+
+    async def _identity(self) -> Me:
+        if self._me is None:
+            user = await self._bot.get_me()
+            self._me = Me(user.id, user.username or "")
+        return self._me
+
+    def _listener(self, gate: Gate) -> Listener:
+        assert self._me is not None  # noqa: S101 - set by _connect
+        return Listener(
+            bot=self._bot,
+            me=self._me,
+            gate=gate,
+            clock=self._clock,
+            roster=self._roster,
+            topics=self._topics,
+            usernames=self._usernames,
+            poll=timedelta(seconds=self._settings.poll_seconds),
+            first_wait=self._settings.retry_seconds,
+            conflict=self._settings.conflict_seconds,
+        )
+
+    async def _do(self, intent: Intent) -> Receipt:
+        match intent:
+            case Create():
+                return await self._create(intent)
+            case Edit():
+                return await self._edit(intent)
+            case Withdraw():
+                chat, number = message_ids(intent.message)
+                await self._bot.delete_message(chat, number)
+            case Tell():
+                return await self._tell(intent)
+            case Mark():
+                chat, number = message_ids(intent.message)
+                reaction = [ReactionTypeEmoji(mark(intent.emoji))] if intent.on else []
+                await self._bot.set_message_reaction(chat, number, reaction)
+        return Receipt()
+
+    async def _create(self, intent: Create) -> Receipt:
+        sent = await self._send(intent.chat, intent.view, intent.form, intent.reply_to)
+        if intent.pin:
+            await self._pin(sent)
+        return Receipt(sent)
+
+    async def _edit(self, intent: Edit) -> Receipt:
+        chat, number = message_ids(intent.message)
+        composed, buttons = await self._form(intent.view, intent.form)
+        await self._bot.edit_message_text(
+            composed.text,
+            chat_id=chat,
+            message_id=number,
+            entities=composed.entities,
+            link_preview_options=_preview(intent.view, intent.form),
+            reply_markup=buttons,
+        )
+        return Receipt(intent.message)
+
+    async def _tell(self, intent: Tell) -> Receipt:
+        if not intent.handle:
+            return Receipt(await self._send(intent.chat, intent.view, Form.FULL, intent.reply_to))
+        if not intent.handle.startswith(CALLBACK):
+            raise Rejected("no callback query", why=RejectedWhy.UNREACHABLE)
+        words = toast(intent.view)
+        # A toast passes in a moment; what had to be cut deserves a box that stays.
+        long = utf16_length(plain_text(intent.view.body)) > MAX_TOAST
+        await self._bot.answer_callback_query(intent.handle.removeprefix(CALLBACK), words, show_alert=long)
+        return Receipt()
+
+    async def _send(self, chat: ChatRef, view: View, form: Form, reply_to: MessageRef | None) -> MessageRef:
+        composed, buttons = await self._form(view, form)
+        preview = _preview(view, form)
+        reply = _reply(chat, reply_to)
+        try:
+            sent = await self._post(chat, composed, buttons, preview, reply, silent=view.silent)
+        except BadRequest as error:
+            if reply is None or not reply_is_gone(error):
+                raise
+            # Refused before anything was stored: the same words without the reply.
+            sent = await self._post(chat, composed, buttons, preview, None, silent=view.silent)
+        id_, thread = chat_ids(chat)
+        if thread is not None:
+            self._topics.note(id_, sent.message_id, thread)
+        return message_ref(chat, sent.message_id)
+
+    async def _post(
+        self,
+        chat: ChatRef,
+        composed: Composed,
+        buttons: InlineKeyboardMarkup | None,
+        preview: LinkPreviewOptions | None,
+        reply: ReplyParameters | None,
+        *,
+        silent: bool,
+    ) -> Message:
+        id_, thread = chat_ids(chat)
+        return await self._bot.send_message(
+            id_,
+            composed.text,
+            entities=composed.entities,
+            message_thread_id=thread,
+            disable_notification=silent,
+            link_preview_options=preview,
+            reply_parameters=reply,
+            reply_markup=buttons,
+        )
+
+    async def _form(self, view: View, form: Form) -> tuple[Composed, InlineKeyboardMarkup | None]:
+        username = (await self._identity()).username if any(button.private for button in view.buttons) else ""
+        buttons = keyboard(view, form, username)
+        return compose(view, form, keyboard=buttons is not None), buttons
+
+    async def _pin(self, sent: MessageRef) -> None:
+        chat, number = message_ids(sent)
+        try:
+            await self._bot.pin_chat_message(chat, number, disable_notification=True)
+        except TelegramError as error:
+            # The message stands; losing its receipt over the pin would send it twice.
+            _LOG.warning("Telegram: a message in chat %s was not pinned: %s", chat, error)
+
+    async def _follow(self, intent: Intent, error: ChatMigrated) -> None:
+        chat = intent.chat if isinstance(intent, Create | Tell) else intent.message.chat
+        if self._gate is not None:
+            event = moved(await self._identity(), chat_ids(chat)[0], error.new_chat_id)
+            await self._gate.handle(event)
+
+
+def _request(settings: Settings, connections: int) -> HTTPXRequest:
+    """One try, bounded in time, trusting the system's certificates as a proxy in between may need it."""
+    return HTTPXRequest(
+        connection_pool_size=connections,
+        connect_timeout=settings.request_seconds,
+        read_timeout=settings.request_seconds,
+        write_timeout=settings.request_seconds,
+        pool_timeout=settings.request_seconds,
+        httpx_kwargs={"verify": truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)},
+    )
+
+
+def _silence() -> None:
+    """Keep the libraries' logs out: httpx writes addresses with the token in them, the SDK whole updates."""
+    for name in ("httpx", "httpcore"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    logging.getLogger("telegram").setLevel(logging.CRITICAL + 1)
+
+
+def _preview(view: View, form: Form) -> LinkPreviewOptions | None:
+    """A person's link may unfold; a notice of ours stays small."""
+    return LinkPreviewOptions(is_disabled=True) if view.voice is Voice.BOT or form is not Form.FULL else None
+
+
+def _reply(chat: ChatRef, to: MessageRef | None) -> ReplyParameters | None:
+    """The message answered to, if it is in the same chat; the answer goes out even when it has vanished."""
+    if to is None or chat_ids(to.chat)[0] != chat_ids(chat)[0]:
+        return None
+    return ReplyParameters(message_ids(to)[1], allow_sending_without_reply=True)

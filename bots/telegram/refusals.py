@@ -1,0 +1,119 @@
+"""What python-telegram-bot raises -> what the courier understands.
+
+The Bot API has codes for few faults: a 400 says in words what is wrong. The sentences here are those of the
+genuine server (compared in lower case, since the library capitalises them); one that is not known counts as a
+fault of the form, so that the ladder is tried before a row is given up.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Final
+
+import httpx
+from telegram.error import (
+    BadRequest,
+    ChatMigrated,
+    Forbidden,
+    InvalidToken,
+    NetworkError,
+    RetryAfter,
+    TelegramError,
+)
+
+from core.errors import Rejected, RejectedWhy, RetryLater
+
+#: How long everything waits after the token was refused: the listener reports it and needs a person.
+_TOKEN_PAUSE: Final = timedelta(minutes=1)
+#: The chat moves to its new id at once.
+_MOVE_PAUSE: Final = timedelta(seconds=1)
+
+#: Failures before the request was written: nothing can have happened.
+_UNSENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
+
+_BAD_REQUEST: Final[Mapping[str, RejectedWhy]] = {
+    "message is not modified": RejectedWhy.UNCHANGED,
+    "message to edit not found": RejectedWhy.GONE,
+    "message can't be edited": RejectedWhy.GONE,
+    "message to delete not found": RejectedWhy.GONE,
+    "message to react not found": RejectedWhy.GONE,
+    "message to pin not found": RejectedWhy.GONE,
+    "message_id_invalid": RejectedWhy.GONE,
+    "message can't be deleted": RejectedWhy.FORBIDDEN,
+    "not enough rights": RejectedWhy.FORBIDDEN,
+    "have no rights to send a message": RejectedWhy.FORBIDDEN,
+    "need administrator rights": RejectedWhy.FORBIDDEN,
+    "chat_admin_required": RejectedWhy.FORBIDDEN,
+    "chat_write_forbidden": RejectedWhy.FORBIDDEN,
+    "chat_restricted": RejectedWhy.FORBIDDEN,
+    "chat_send_": RejectedWhy.FORBIDDEN,
+    "topic_closed": RejectedWhy.FORBIDDEN,
+    "reaction_invalid": RejectedWhy.FORBIDDEN,
+    "reactions_too_many": RejectedWhy.FORBIDDEN,
+    "chat not found": RejectedWhy.CHAT_GONE,
+    "group chat was deactivated": RejectedWhy.CHAT_GONE,
+    "group chat was deleted": RejectedWhy.CHAT_GONE,
+    "peer_id_invalid": RejectedWhy.CHAT_GONE,
+    "channel_private": RejectedWhy.CHAT_GONE,
+    "message thread not found": RejectedWhy.CHAT_GONE,
+    "topic_deleted": RejectedWhy.CHAT_GONE,
+    "query is too old": RejectedWhy.UNREACHABLE,
+    "query_id_invalid": RejectedWhy.UNREACHABLE,
+}
+_FORBIDDEN: Final[Mapping[str, RejectedWhy]] = {
+    "bot was blocked by the user": RejectedWhy.UNREACHABLE,
+    "user is deactivated": RejectedWhy.UNREACHABLE,
+    "can't initiate conversation": RejectedWhy.UNREACHABLE,
+    "can't send messages to": RejectedWhy.UNREACHABLE,
+    "bot was kicked": RejectedWhy.CHAT_GONE,
+    "bot is not a member": RejectedWhy.CHAT_GONE,
+    "chat was deleted": RejectedWhy.CHAT_GONE,
+}
+#: A reply to a message that is no longer there; ``allow_sending_without_reply`` does not hold for topics.
+REPLY_GONE: Final = (
+    "message to be replied not found",
+    "replied message not found",
+    "reply message not found",
+)
+
+
+def outcome(error: TelegramError, *, form: bool) -> RetryLater | Rejected:
+    """What a failed call means. ``form``: the call carried words, so another form of them may pass."""
+    text = f"{type(error).__name__}: {error}"
+    match error:
+        case RetryAfter():
+            return RetryLater(text, after=wait_of(error))
+        case ChatMigrated():
+            return RetryLater(text, after=_MOVE_PAUSE)
+        case InvalidToken():
+            return RetryLater("Telegram refuses the token", after=_TOKEN_PAUSE, whole_token=True)
+        case Forbidden():
+            return Rejected(text, why=_why(error, _FORBIDDEN, RejectedWhy.FORBIDDEN))
+        case BadRequest():
+            otherwise = RejectedWhy.FORM if form else RejectedWhy.FORBIDDEN
+            return Rejected(text, why=_why(error, _BAD_REQUEST, otherwise))
+        case NetworkError() if str(error).lower().startswith("too many requests"):
+            return RetryLater(text)
+        case _:
+            return RetryLater(text, unknown=not isinstance(error.__cause__, _UNSENT))
+
+
+def reply_is_gone(error: BadRequest) -> bool:
+    """Whether only the message answered to is missing."""
+    return any(part in str(error).lower() for part in REPLY_GONE)
+
+
+def wait_of(error: RetryAfter) -> timedelta:
+    """How long the server asks to wait."""
+    with warnings.catch_warnings():
+        # The library announces that this number will become a timedelta; both are read here.
+        warnings.simplefilter("ignore")
+        wait = error.retry_after
+    return wait if isinstance(wait, timedelta) else timedelta(seconds=wait)
+
+
+def _why(error: TelegramError, sentences: Mapping[str, RejectedWhy], otherwise: RejectedWhy) -> RejectedWhy:
+    text = str(error).lower()
+    return next((why for part, why in sentences.items() if part in text), otherwise)
