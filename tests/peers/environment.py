@@ -1,4 +1,4 @@
-"""The environment of the real peers, `.peers`, made by the Makefile from a lock of its own: its pins are not ours."""
+"""The environment of the real peers, `.peers`; the Makefile makes it from a lock of its own: pins differ."""
 
 from __future__ import annotations
 

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 from subprocess import PIPE
+from typing import Any
 
 import pytest
 
@@ -362,3 +363,58 @@ def test_a_server_does_not_outlive_a_run_that_was_killed() -> None:
         os.close(watch)
     assert gone
     assert not Path(data).exists()
+
+
+async def batch(person: MatrixPerson, since: str = "") -> tuple[dict[str, Any], str]:
+    """The rooms of one /sync after `since`, and the next token."""
+    answer = await person.ask("GET", "/sync", query={"since": since, "timeout": "0"} if since else None)
+    return answer.get("rooms", {}), answer["next_batch"]
+
+
+async def test_the_first_batch_after_joining_holds_what_was_said_before(matrix_person: NewPerson) -> None:
+    ada, ben = await matrix_person("Ada"), await matrix_person("Ben")
+    _, token = await batch(ben)
+    room = await ada.create_room("Garden", invite=[ben.user_id])
+    await ada.say(room, "Long ago")
+    await ben.join(room)
+    rooms, _ = await batch(ben, token)
+    timeline = rooms["join"][room]["timeline"]
+    joined = [event.get("state_key") == ben.user_id and event["content"] for event in timeline["events"]]
+    said = [event["content"].get("body") for event in timeline["events"]].index("Long ago")
+    assert timeline["limited"]
+    assert said < next(place for place, own in enumerate(joined) if own and own["membership"] == "join")
+
+
+async def test_a_gap_in_the_stream_is_read_back_to_the_old_token(matrix_person: NewPerson) -> None:
+    ada, ben, room = await two_in_a_room(matrix_person)
+    await ada.say(room, "Known")
+    _, token = await batch(ben)
+    for number in range(25):
+        await ada.say(room, f"n{number}")
+    rooms, _ = await batch(ben, token)
+    timeline = rooms["join"][room]["timeline"]
+    query = {"dir": "f", "from": token, "to": timeline["prev_batch"], "limit": "100"}
+    gap = await ben.ask("GET", f"/rooms/{room}/messages", query=query)
+    events = [*gap["chunk"], *timeline["events"]]
+    assert timeline["limited"]
+    assert [event["content"]["body"] for event in events] == [f"n{number}" for number in range(25)]
+
+
+async def test_a_kick_is_told_among_the_rooms_that_were_left(matrix_person: NewPerson) -> None:
+    ada, ben, room = await two_in_a_room(matrix_person)
+    _, token = await batch(ben)
+    await ada.kick(room, ben.user_id)
+    rooms, _ = await batch(ben, token)
+    (event,) = rooms["leave"][room]["timeline"]["events"]
+    assert (event["type"], event["sender"], event["state_key"]) == ("m.room.member", ada.user_id, ben.user_id)
+    assert event["content"]["membership"] == "leave"
+
+
+async def test_a_redaction_names_its_target_in_both_places(matrix_person: NewPerson) -> None:
+    ada, ben, room = await two_in_a_room(matrix_person)
+    message = await ada.say(room, "Oops")
+    _, token = await batch(ben)
+    redaction = await ada.redact(room, message)
+    rooms, _ = await batch(ben, token)
+    (event,) = rooms["join"][room]["timeline"]["events"]
+    assert (event["event_id"], event["redacts"], event["content"]["redacts"]) == (redaction, message, message)
