@@ -1,0 +1,379 @@
+"""Rich text as a versioned tree, neutral between platforms.
+
+Blocks hold inlines; inlines nest. The tree is stored as JSON (``to_json``/``from_json``) beside the source it was
+read from. An unknown node of a newer version falls back to its text.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from core.types import AccountRef, MemberId, Platform
+
+#: Version written into the JSON form.
+VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Strong:
+    children: tuple[Inline, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Emphasis:
+    children: tuple[Inline, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Underline:
+    children: tuple[Inline, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Strike:
+    children: tuple[Inline, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Spoiler:
+    children: tuple[Inline, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """Inline code."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """``url`` is ``http``, ``https``, ``mailto`` or ``matrix``; other schemes are read as text."""
+
+    url: str
+    children: tuple[Inline, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Mention:
+    """A member (``member`` or, before it is resolved, ``handle``) or a platform account that is no member.
+
+    ``text`` is what a place without this person shows, with its leading ``@``.
+    """
+
+    text: str
+    member: MemberId | None = None
+    account: AccountRef | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tag:
+    """A hashtag; ``text`` without the ``#``."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Time:
+    """A moment, shown in the reader's zone where the platform can."""
+
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Emoji:
+    """A custom emoji; ``text`` is its short name or the plain character shown elsewhere."""
+
+    text: str
+
+
+Inline = Text | Strong | Emphasis | Underline | Strike | Spoiler | Code | Link | Mention | Tag | Time | Emoji
+
+
+@dataclass(frozen=True, slots=True)
+class Paragraph:
+    """Line breaks inside a paragraph are ``\\n`` in a ``Text``."""
+
+    children: tuple[Inline, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    children: tuple[Block, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CodeBlock:
+    text: str
+    language: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class List:
+    """``items`` are lists of blocks; ``ordered`` counts from ``start``."""
+
+    items: tuple[tuple[Block, ...], ...]
+    ordered: bool = False
+    start: int = 1
+
+
+Block = Paragraph | Quote | CodeBlock | List
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    blocks: tuple[Block, ...] = ()
+
+
+#: Nodes that only dress their children.
+Styled = Strong | Emphasis | Underline | Strike | Spoiler
+
+#: Inlines without children.
+Leaf = Text | Code | Mention | Tag | Time | Emoji
+
+
+def leaves(blocks: Sequence[Block]) -> Iterator[Leaf | CodeBlock]:
+    """What stands in the tree without structure and dress, in reading order."""
+    for block in blocks:
+        match block:
+            case Paragraph(children):
+                yield from _inline_leaves(children)
+            case Quote(children):
+                yield from leaves(children)
+            case List(items):
+                for item in items:
+                    yield from leaves(item)
+            case CodeBlock():
+                yield block
+
+
+def _inline_leaves(inlines: Sequence[Inline]) -> Iterator[Leaf]:
+    for node in inlines:
+        if isinstance(node, Leaf):
+            yield node
+        else:
+            yield from _inline_leaves(node.children)
+
+
+def map_paragraphs(body: Body, change: Callable[[tuple[Inline, ...]], tuple[Inline, ...]]) -> Body:
+    """The body with the inlines of every paragraph, at any depth, replaced by ``change`` of them."""
+
+    def mapped(block: Block) -> Block:
+        match block:
+            case Paragraph(children):
+                return Paragraph(change(children))
+            case Quote(children):
+                return Quote(tuple(map(mapped, children)))
+            case List(items):
+                return replace(block, items=tuple(tuple(map(mapped, item)) for item in items))
+            case CodeBlock():
+                return block
+
+    return Body(tuple(map(mapped, body.blocks)))
+
+
+def map_leaves(
+    inlines: Sequence[Inline], change: Callable[[Leaf], Sequence[Inline]], *, links: bool = True
+) -> tuple[Inline, ...]:
+    """The inlines with every leaf replaced by ``change`` of it; what stands in links stays unless ``links``."""
+    out: list[Inline] = []
+    for node in inlines:
+        if isinstance(node, Leaf):
+            out.extend(change(node))
+        elif isinstance(node, Link) and not links:
+            out.append(node)
+        else:
+            out.append(replace(node, children=map_leaves(node.children, change, links=links)))
+    return tuple(out)
+
+
+_STYLED: dict[str, type[Styled]] = {
+    "strong": Strong,
+    "em": Emphasis,
+    "u": Underline,
+    "s": Strike,
+    "spoiler": Spoiler,
+}
+_STYLED_NAMES = {kind: name for name, kind in _STYLED.items()}
+_WORDS: dict[str, type[Code] | type[Tag] | type[Emoji]] = {"code": Code, "tag": Tag, "emoji": Emoji}
+_WORDS_NAMES = {kind: name for name, kind in _WORDS.items()}
+_BLOCKS = frozenset({"p", "quote", "pre", "list"})
+#: Deeper trees are refused by ``from_json``: no person writes them, and readers recurse.
+MAX_DEPTH = 64
+
+
+def to_json(body: Body) -> str:
+    """The stored form: compact, with stable keys, so that equal bodies give equal texts.
+
+    A ``Text`` is a JSON string; every other node is an object with its type in ``t``, children in ``c`` and its
+    own text in ``x``. Ids are strings, times ISO 8601 in UTC.
+    """
+    tree = {"v": VERSION, "b": [_block_out(block) for block in body.blocks]}
+    text = json.dumps(tree, ensure_ascii=False, separators=(",", ":"))
+    return text.encode("utf-8", "replace").decode()
+
+
+def _block_out(block: Block) -> dict[str, object]:
+    match block:
+        case Paragraph(children):
+            return {"t": "p", "c": [_inline_out(child) for child in children]}
+        case Quote(children):
+            return {"t": "quote", "c": [_block_out(child) for child in children]}
+        case CodeBlock(text, language):
+            return {"t": "pre", "x": text} | ({"lang": language} if language else {})
+        case List(items, ordered, start):
+            out: dict[str, object] = {
+                "t": "list",
+                "items": [[_block_out(block) for block in item] for item in items],
+            }
+            return out | ({"start": start} if ordered else {})
+
+
+def _inline_out(node: Inline) -> object:
+    match node:
+        case Text(text):
+            return text
+        case Code(text) | Tag(text) | Emoji(text):
+            return {"t": _WORDS_NAMES[type(node)], "x": text}
+        case Link(url, children):
+            return {"t": "link", "url": url, "c": [_inline_out(child) for child in children]}
+        case Time(at):
+            return {"t": "time", "at": at.astimezone(UTC).isoformat()}
+        case Mention(text, member, account):
+            out: dict[str, object] = {"t": "mention", "x": text}
+            if member is not None:
+                out["member"] = str(member)
+            return out if account is None else out | {"account": [account.platform, account.key]}
+        case _:
+            return {"t": _STYLED_NAMES[type(node)], "c": [_inline_out(child) for child in node.children]}
+
+
+def from_json(text: str) -> Body:
+    """The body that ``to_json`` wrote.
+
+    Nodes that only a newer version knows fall back to their children or text. Raises ``ValueError`` for anything
+    else that is not such a text.
+    """
+    try:
+        tree = json.loads(text)
+        version = tree["v"]
+        if type(version) is not int or version < 1:
+            raise ValueError(f"no body version: {version!r}")
+        reader = _Reader(lenient=version > VERSION)
+        return Body(reader.blocks(tree["b"], 0))
+    except ValueError:
+        raise
+    except (KeyError, TypeError, AttributeError, RecursionError, OverflowError) as error:
+        raise ValueError(f"malformed body: {type(error).__name__}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    lenient: bool
+
+    def blocks(self, nodes: object, depth: int) -> tuple[Block, ...]:
+        return tuple(block for node in _list(nodes, depth) for block in self.block(_object(node), depth + 1))
+
+    def inlines(self, nodes: object, depth: int) -> tuple[Inline, ...]:
+        return tuple(inline for node in _list(nodes, depth) for inline in self.inline(node, depth + 1))
+
+    def block(self, node: dict[str, object], depth: int) -> tuple[Block, ...]:
+        match node.get("t"):
+            case "p":
+                return (Paragraph(self.inlines(node["c"], depth)),)
+            case "quote":
+                return (Quote(self.blocks(node["c"], depth)),)
+            case "pre":
+                return (CodeBlock(_text(node["x"]), _text(node.get("lang", ""))),)
+            case "list":
+                items = tuple(self.blocks(item, depth + 1) for item in _list(node["items"], depth))
+                return (List(items, "start" in node, _int(node.get("start", 1))),)
+            case _:
+                return self.unknown_block(node, depth)
+
+    def unknown_block(self, node: dict[str, object], depth: int) -> tuple[Block, ...]:
+        self.only_newer(node)
+        children = _list(node.get("c", []), depth)
+        if any(isinstance(child, dict) and child.get("t") in _BLOCKS for child in children):
+            return self.blocks([child for child in children if isinstance(child, dict)], depth)
+        inlines = self.inlines(children, depth) or _text_node(node)
+        return (Paragraph(inlines),) if inlines else ()
+
+    def inline(self, node: object, depth: int) -> tuple[Inline, ...]:
+        if isinstance(node, str):
+            return (Text(node),)
+        fields = _object(node)
+        kind = fields.get("t")
+        if isinstance(kind, str) and kind in _STYLED:
+            return (_STYLED[kind](self.inlines(fields["c"], depth)),)
+        if isinstance(kind, str) and kind in _WORDS:
+            return (_WORDS[kind](_text(fields["x"])),)
+        match kind:
+            case "link":
+                return (Link(_text(fields["url"]), self.inlines(fields["c"], depth)),)
+            case "mention":
+                return (_mention(fields),)
+            case "time":
+                return (Time(_moment(fields["at"])),)
+            case _:
+                self.only_newer(fields)
+                return self.inlines(fields.get("c", []), depth) or _text_node(fields)
+
+    def only_newer(self, node: dict[str, object]) -> None:
+        if not self.lenient:
+            raise ValueError(f"unknown node {node.get('t')!r}")
+
+
+def _list(value: object, depth: int) -> list[object]:
+    if not isinstance(value, list):
+        raise ValueError("malformed body: a list is missing")
+    if depth > MAX_DEPTH:
+        raise ValueError(f"body nested deeper than {MAX_DEPTH}")
+    return value
+
+
+def _object(value: object) -> dict[str, object]:
+    if not isinstance(value, dict):
+        raise ValueError("malformed body: a node is no object")
+    return value
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError("malformed body: a text is missing")
+    return value
+
+
+def _int(value: object) -> int:
+    if type(value) is not int:
+        raise ValueError("malformed body: a number is missing")
+    return value
+
+
+def _text_node(node: dict[str, object]) -> tuple[Inline, ...]:
+    text = node.get("x", "")
+    return (Text(text),) if isinstance(text, str) and text else ()
+
+
+def _mention(node: dict[str, object]) -> Mention:
+    member = MemberId(int(_text(node["member"]))) if "member" in node else None
+    account = None
+    if "account" in node:
+        platform, key = _list(node["account"], 0)
+        account = AccountRef(Platform(_text(platform)), _text(key))
+    return Mention(_text(node["x"]), member, account)
+
+
+def _moment(value: object) -> datetime:
+    at = datetime.fromisoformat(_text(value))
+    if at.tzinfo is None:
+        raise ValueError("malformed body: a time without zone")
+    return at.astimezone(UTC)

@@ -1,0 +1,268 @@
+"""The one form of a body among all that look the same.
+
+Markdown cannot say which of two equal nestings was meant, nor keep blanks at the ends of lines; two trees that
+read the same become one here. ``normalise`` twice is ``normalise`` once.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC
+from functools import cache
+from itertools import groupby
+from typing import Literal
+from urllib.parse import quote, urlsplit
+
+from linkify_it import LinkifyIt
+
+from core.body import (
+    Block,
+    Body,
+    Code,
+    CodeBlock,
+    Emoji,
+    Emphasis,
+    Inline,
+    Leaf,
+    Link,
+    List,
+    Mention,
+    Paragraph,
+    Quote,
+    Spoiler,
+    Strike,
+    Strong,
+    Styled,
+    Tag,
+    Text,
+    Time,
+    Underline,
+)
+
+#: How a platform spells Markdown.
+Dialect = Literal["commonmark", "discord"]
+
+#: Schemes that a link may have; others are read as text.
+SCHEMES = frozenset({"http", "https", "mailto", "matrix"})
+#: Quotes and lists deeper than this lose their frame: no place shows them.
+MAX_FRAMES = 6
+
+_SHORT_NAME = re.compile(r"[A-Za-z0-9_~]+")
+_LANGUAGE = re.compile(r"[A-Za-z0-9_+\-.#]*")
+_BREAKS = re.compile(r"\r\n?|[\v\f\x85\u2028\u2029]")
+#: Controls, zero-width space and byte-order mark, surrogates and noncharacters: nothing that can be seen.
+_UNSEEN = re.compile("[\0-\x08\x0e-\x1f\x7f-\x9f\u200b\ufeff\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
+_PIECE = re.compile(r"\s+|\S+")
+_UNSAFE_IN_URL = re.compile(r"""[\s<>\\|`"^{}\x00-\x20\x7f-\x9f]""")
+
+#: The dress of a leaf: a style's type, or a link's address. Outermost first.
+Dress = type[Styled] | str
+_ORDER: tuple[type[Styled] | type[str], ...] = (Spoiler, str, Underline, Strike, Emphasis, Strong)
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    leaf: Leaf
+    dress: frozenset[Dress]
+
+    @property
+    def blank(self) -> bool:
+        return isinstance(self.leaf, Text) and self.leaf.text.isspace()
+
+    @property
+    def path(self) -> tuple[Dress, ...]:
+        """The dress, outermost first."""
+        return tuple(
+            sorted(self.dress, key=lambda worn: _ORDER.index(str if isinstance(worn, str) else worn))
+        )
+
+
+def leaf_text(leaf: Leaf) -> str:
+    """What is read where the leaf cannot be shown as itself."""
+    match leaf:
+        case Tag(text):
+            return f"#{text}"
+        case Time(at):
+            return f"{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+        case Emoji(text):
+            return f":{text}:" if _SHORT_NAME.fullmatch(text) else text
+        case Text(text) | Code(text) | Mention(text):
+            return text
+
+
+def normalise(body: Body, dialect: Dialect | None = None) -> Body:
+    """The body's one form; with ``dialect`` as that Markdown can say it, other nodes as their text.
+
+    Paragraphs split at blank lines, lines lose blanks at their ends, equal neighbours join, styles nest in one
+    order and never begin or end with white space, addresses in text become links, what is empty goes.
+    """
+    return Body(_blocks(body.blocks, dialect, 0))
+
+
+def _blocks(blocks: Sequence[Block], dialect: Dialect | None, depth: int) -> tuple[Block, ...]:
+    out: list[Block] = []
+    for block in (done for block in blocks for done in _block(block, dialect, depth)):
+        last = out[-1] if out else None
+        if isinstance(block, List) and isinstance(last, List) and block.ordered == last.ordered:
+            out[-1] = List(last.items + block.items, last.ordered, last.start)
+        else:
+            out.append(block)
+    return tuple(out)
+
+
+def _block(block: Block, dialect: Dialect | None, depth: int) -> Iterator[Block]:
+    match block:
+        case Paragraph(children):
+            for runs in _paragraphs(_runs(children, frozenset(), dialect)):
+                yield Paragraph(_nested(runs, 0))
+        case Quote(children):
+            inner = _blocks(children, dialect, depth + 1)
+            if depth >= MAX_FRAMES:
+                yield from inner
+            elif inner:
+                yield Quote(inner)
+        case List(items, ordered, start):
+            done = tuple(item for blocks in items if (item := _blocks(blocks, dialect, depth + 1)))
+            if depth >= MAX_FRAMES:
+                yield from (block for item in done for block in item)
+            elif done:
+                yield List(done, ordered, min(max(start, 0), 99_999_999) if ordered else 1)
+        case CodeBlock(text, language):
+            lines = (line.rstrip() for line in _seen(text).replace("\t", "    ").split("\n"))
+            if code := "\n".join(lines).strip("\n"):
+                name = _LANGUAGE.match(language)
+                yield CodeBlock(code, name[0] if name else "")
+
+
+def _seen(text: str) -> str:
+    return _UNSEEN.sub("", _BREAKS.sub("\n", text))
+
+
+def _runs(inlines: Iterable[Inline], dress: frozenset[Dress], dialect: Dialect | None) -> Iterator[_Run]:
+    """The leaves with all that they wear, in this dialect's reach."""
+    for node in inlines:
+        match node:
+            case Link(url, children):
+                address = clean_url(url)
+                children = children or (Text(url),)
+                inner = frozenset(worn for worn in dress if not isinstance(worn, str)) | {address}
+                yield from _runs(children, inner if address else dress, dialect)
+            case Underline(children) if dialect == "commonmark":
+                yield from _runs(children, dress, dialect)
+            case Strong() | Emphasis() | Underline() | Strike() | Spoiler():
+                yield from _runs(node.children, dress | {type(node)}, dialect)
+            case Text(text):
+                yield _Run(Text(_seen(text)), dress)
+            case Code(text):
+                yield _Run(Code(_seen(text).replace("\n", " ").replace("\t", " ").strip()), dress)
+            case Time(at) if dialect == "discord":
+                yield _Run(Time(at.astimezone(UTC).replace(microsecond=0)), dress)
+            case _:
+                yield _Run(Text(_seen(leaf_text(node))) if dialect else node, dress)
+
+
+def clean_url(url: str) -> str:
+    """The address with what no address may contain percent-encoded; empty when its scheme is not allowed."""
+    url = url.strip()
+    try:
+        scheme = urlsplit(url).scheme
+    except ValueError:
+        return ""
+    if scheme not in SCHEMES or len(url) <= len(scheme) + 1:
+        return ""
+    return _UNSAFE_IN_URL.sub(lambda match: quote(match[0], safe="", errors="replace"), url)
+
+
+def _paragraphs(runs: Iterable[_Run]) -> Iterator[list[_Run]]:
+    """The runs of each paragraph, without white space at any edge."""
+    pieces = [piece for run in _joined(runs) for linked in _linked(run) for piece in _pieces(linked)]
+    current: list[_Run] = []
+    blanks: list[_Run] = []
+    for run in pieces:
+        if run.blank:
+            blanks.append(run)
+            continue
+        space = _text(blanks)
+        if current and space.count("\n") > 1:
+            yield list(_joined(current))
+            current = []
+        elif current and space:
+            current.append(_space(space, current[-1], run, blanks))
+        current.append(run)
+        blanks = []
+    if current:
+        yield list(_joined(current))
+
+
+def _joined(runs: Iterable[_Run]) -> Iterator[_Run]:
+    filled = (run for run in runs if not isinstance(run.leaf, Text | Code) or run.leaf.text)
+    for (kind, dress), group in groupby(filled, key=lambda run: (type(run.leaf), run.dress)):
+        if kind in (Text, Code):
+            yield _Run(Code(_text(group)) if kind is Code else Text(_text(group)), dress)
+        else:
+            yield from group
+
+
+def _text(runs: Iterable[_Run]) -> str:
+    return "".join(run.leaf.text for run in runs if isinstance(run.leaf, Text | Code))
+
+
+def _pieces(run: _Run) -> Iterator[_Run]:
+    if isinstance(run.leaf, Text):
+        yield from (_Run(Text(piece), run.dress) for piece in _PIECE.findall(run.leaf.text))
+    else:
+        yield run
+
+
+def _space(space: str, before: _Run, after: _Run, blanks: Sequence[_Run]) -> _Run:
+    """White space between two runs: dressed only in what holds on both sides without a seam."""
+    dress: set[Dress] = set()
+    for left, right in zip(before.path, after.path, strict=False):
+        if left != right or not all(left in blank.dress for blank in blanks):
+            break
+        dress.add(left)
+    return _Run(Text("\n" if "\n" in space else space.replace("\t", " ")), frozenset(dress))
+
+
+@cache
+def linkifier() -> LinkifyIt:
+    # A bare `ciao.it` is more often a missing space than an address.
+    linkify = LinkifyIt(options={"fuzzy_link": False, "fuzzy_email": False, "fuzzy_ip": False})
+    return linkify.add("ftp:", None).add("//", None)
+
+
+def find_url(text: str) -> tuple[int, int] | None:
+    """Where the first address with ``http``, ``https`` or ``mailto`` stands in the text."""
+    if ":" not in text:
+        return None
+    matches = linkifier().match(text)
+    return (matches[0].index, matches[0].last_index) if matches else None
+
+
+def _linked(run: _Run) -> Iterator[_Run]:
+    if not isinstance(run.leaf, Text) or any(isinstance(worn, str) for worn in run.dress):
+        yield run
+        return
+    rest = run.leaf.text
+    while found := find_url(rest):
+        start, end = found
+        url = clean_url(rest[start:end])
+        yield _Run(Text(rest[:start]), run.dress)
+        yield _Run(Text(rest[start:end]), run.dress | {url} if url else run.dress)
+        rest = rest[end:]
+    yield _Run(Text(rest), run.dress)
+
+
+def _nested(runs: Iterable[_Run], depth: int) -> tuple[Inline, ...]:
+    out: list[Inline] = []
+    for worn, group in groupby(runs, key=lambda run: run.path[depth] if len(run.path) > depth else None):
+        if worn is None:
+            out.extend(run.leaf for run in group)
+        elif isinstance(worn, str):
+            out.append(Link(worn, _nested(group, depth + 1)))
+        else:
+            out.append(worn(_nested(group, depth + 1)))
+    return tuple(out)
