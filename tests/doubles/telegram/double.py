@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import inspect
 import json
 import time
@@ -42,7 +43,7 @@ class Call:
 
 
 class TelegramDouble:
-    """`async with TelegramDouble() as double:` serves until the block ends; its state outlives any bot process.
+    """`async with TelegramDouble() as double:` serves until the block ends; its state outlives any bot.
 
     `clock` gives Unix seconds (dates of messages, age of presses). `spec` is the specification to validate
     against: by default the one beside the repository; where there is none, `validating` is False.
@@ -60,13 +61,9 @@ class TelegramDouble:
     ) -> None:
         path = spec or default_spec_path()
         self.token = token
-        self.bot = User(
-            int(token.partition(":")[0]), bot_name, True, username=bot_username
-        )
+        self.bot = User(int(token.partition(":")[0]), bot_name, True, username=bot_username)
         self.limits = limits or Limits()
-        self.world = World(
-            self.bot, clock, self.limits, SpecValidator(path) if path else None
-        )
+        self.world = World(self.bot, clock, self.limits, SpecValidator(path) if path else None)
         self.calls: list[Call] = []
         self.refused: Counter[int] = Counter()
         self.requested = 0
@@ -100,9 +97,7 @@ class TelegramDouble:
     @property
     def commands(self) -> dict[tuple[str, str], list[Json]]:
         """The menus set: (scope as sorted JSON, language) -> commands."""
-        commands: dict[tuple[str, str], list[Json]] = self.world.settings.setdefault(
-            "commands", {}
-        )
+        commands: dict[tuple[str, str], list[Json]] = self.world.settings.setdefault("commands", {})
         return commands
 
     @property
@@ -144,17 +139,12 @@ class TelegramDouble:
         username: str = "",
         language: str = "",
         last_name: str = "",
-        id: int | None = None,
+        premium: bool = False,
+        user_id: int | None = None,
     ) -> Person:
-        """A new person, who has not pressed Start; `id` has up to 52 bits."""
-        number = self.world.next_user_id() if id is None else id
-        user = User(
-            number,
-            first_name,
-            last_name=last_name,
-            username=username,
-            language_code=language,
-        )
+        """A new person, who has not pressed Start; `user_id` has up to 52 bits."""
+        number = self.world.next_user_id() if user_id is None else user_id
+        user = User(number, first_name, False, last_name, username, language, premium)
         return Person(self.world, user, self.world.add_user(user))
 
     def group(
@@ -191,9 +181,7 @@ class TelegramDouble:
         username: str = "",
     ) -> Chat:
         """A channel; its posts are forwarded to the `discussion` group, if any, as the platform does."""
-        chat = self.world.add_chat(
-            "channel", title, username=username, linked=discussion
-        )
+        chat = self.world.add_chat("channel", title, username=username, linked=discussion)
         self._people(chat, admins, members, ())
         if bot_admin:
             self._bot_in(chat, bot_rights)
@@ -202,11 +190,7 @@ class TelegramDouble:
     def visible(self, chat: Chat | Person, *, service: bool = False) -> list[Shown]:
         """The messages that the chat shows now, oldest first; service messages only on request."""
         where = chat.private if isinstance(chat, Person) else chat
-        return [
-            shown(self.world, each)
-            for each in where.messages.values()
-            if service or not each.service
-        ]
+        return [shown(self.world, each) for each in where.messages.values() if service or not each.service]
 
     def fault(
         self,
@@ -220,9 +204,7 @@ class TelegramDouble:
         seconds: float = 1.0,
     ) -> Fault:
         """Schedules a fault (see Fault); `method` None hits any method except getUpdates."""
-        fault = Fault(
-            kind, method, chat.id if chat else None, times, after, retry_after, seconds
-        )
+        fault = Fault(kind, method, chat.id if chat else None, times, after, retry_after, seconds)
         self._faults.append(fault)
         return fault
 
@@ -237,9 +219,7 @@ class TelegramDouble:
         """Calls `hook(method, running count)` once a change is stored and before its answer is written."""
         return _registered(self._on_stored, hook)
 
-    async def wait_until(
-        self, condition: Callable[[], object], *, deadline: float = 10.0
-    ) -> None:
+    async def wait_until(self, condition: Callable[[], object], *, deadline: float = 10.0) -> None:
         """Returns once the condition holds, asked again after everything that happens; else TimeoutError."""
         async with asyncio.timeout(deadline):
             while not condition():
@@ -259,17 +239,13 @@ class TelegramDouble:
             status: Status = "administrator" if index else "creator"
             chat.members[person.id] = Member(person.user, status, rights)
         for person in anonymous:
-            chat.members[person.id] = Member(
-                person.user, "administrator", rights, anonymous=True
-            )
+            chat.members[person.id] = Member(person.user, "administrator", rights, anonymous=True)
 
     def _bot_in(self, chat: Chat, rights: Iterable[str] | None) -> None:
         if rights is None:
             chat.members[self.bot.id] = Member(self.bot)
         else:
-            chat.members[self.bot.id] = Member(
-                self.bot, "administrator", frozenset(rights)
-            )
+            chat.members[self.bot.id] = Member(self.bot, "administrator", frozenset(rights))
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         if request.match_info["token"] != self.token:
@@ -280,11 +256,10 @@ class TelegramDouble:
             return self._unknown(name, args)
         self._validate_request(found, args)
         self.requested += 1
+        self.world.changes.tell()
         await _call(self._on_request, found.name, self.requested)
         chat_id = args.integer("chat_id") or None
-        fault = next(
-            (each for each in self._faults if each.strikes(found.name, chat_id)), None
-        )
+        fault = next((each for each in self._faults if each.strikes(found.name, chat_id)), None)
         try:
             if fault and fault.kind not in FAULTS_AFTER:
                 return await self._suffer(request, fault, web.Response())
@@ -316,19 +291,13 @@ class TelegramDouble:
 
     def _validate_request(self, found: Method, args: Args) -> None:
         if self.world.spec:
-            self.violations.extend(
-                self.world.spec.request(found.name, args.values, args.files)
-            )
+            self.violations.extend(self.world.spec.request(found.name, args.values, args.files))
 
-    async def _suffer(
-        self, request: web.Request, fault: Fault, answer: web.Response
-    ) -> web.StreamResponse:
+    async def _suffer(self, request: web.Request, fault: Fault, answer: web.Response) -> web.StreamResponse:
         if fault.kind == "flood":
             raise too_many_requests(fault.retry_after)
         if fault.kind in ("error_before", "error_after"):
-            return self._refusal(
-                request.match_info["method"], {}, ApiError(500, "Internal Server Error")
-            )
+            return self._refusal(request.match_info["method"], {}, ApiError(500, "Internal Server Error"))
         if fault.kind == "bad_gateway":
             return web.Response(
                 status=502,
@@ -343,10 +312,8 @@ class TelegramDouble:
         return answer
 
     async def _hold(self, seconds: float | None) -> None:
-        try:
+        with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._closing.wait(), seconds)
-        except TimeoutError:
-            pass
 
     def _unknown(self, name: str, args: Args) -> web.Response:
         genuine = self.world.spec.method_name(name) if self.world.spec else None
@@ -357,13 +324,9 @@ class TelegramDouble:
                 dict(args.values),
                 ApiError(501, f"Not Implemented: {genuine} by our double"),
             )
-        return self._refusal(
-            name, dict(args.values), ApiError(404, "Not Found: method not found")
-        )
+        return self._refusal(name, dict(args.values), ApiError(404, "Not Found: method not found"))
 
-    def _refusal(
-        self, method: str, params: dict[str, Any], refusal: ApiError
-    ) -> web.Response:
+    def _refusal(self, method: str, params: dict[str, Any], refusal: ApiError) -> web.Response:
         self.refused[refusal.code] += 1
         answer: Json = {
             "ok": False,
@@ -384,9 +347,7 @@ class TelegramDouble:
 
     async def _file(self, request: web.Request) -> web.Response:
         code = 404 if request.match_info["token"] == self.token else 401
-        return self._refusal(
-            "", {}, ApiError(code, "Not Found" if code == 404 else "Unauthorized")
-        )
+        return self._refusal("", {}, ApiError(code, "Not Found" if code == 404 else "Unauthorized"))
 
     async def _nothing(self, request: web.Request) -> web.Response:
         return self._refusal("", {}, ApiError(404, "Not Found"))

@@ -8,9 +8,7 @@ from collections.abc import Mapping
 class ApiError(Exception):
     """A refused call: `code` is both the HTTP status and `error_code`, `parameters` a ResponseParameters."""
 
-    def __init__(
-        self, code: int, description: str, parameters: Mapping[str, int] | None = None
-    ) -> None:
+    def __init__(self, code: int, description: str, parameters: Mapping[str, int] | None = None) -> None:
         super().__init__(description)
         self.code = code
         self.description = description

@@ -17,9 +17,7 @@ FaultKind = Literal[
     "drop_after",
 ]
 
-FAULTS_AFTER: frozenset[str] = frozenset(
-    {"error_after", "hang_after", "slow", "drop_after"}
-)
+FAULTS_AFTER: frozenset[str] = frozenset({"error_after", "hang_after", "slow", "drop_after"})
 
 
 @dataclass

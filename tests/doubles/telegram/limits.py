@@ -29,44 +29,42 @@ class Limits:
 
 @dataclass
 class RateLimiter:
-    """Sliding windows over the accepted messages: one for the bot, one for each chat."""
+    """Counts accepted messages: windows for the bot and each group, a leaking bucket per private chat."""
 
     limits: Limits
     _overall: deque[float] = field(default_factory=deque)
-    _chats: defaultdict[int, deque[float]] = field(
-        default_factory=lambda: defaultdict(deque)
-    )
+    _groups: defaultdict[int, deque[float]] = field(default_factory=lambda: defaultdict(deque))
+    _private: dict[int, float] = field(default_factory=dict)
 
     def admit(self, chat_id: int) -> int:
-        """Counts one message to the chat and returns 0, or returns the whole seconds to wait, counting nothing."""
+        """Counts one message to the chat and returns 0, or counts nothing and returns the seconds to wait."""
         if not self.limits.enabled:
             return 0
         now = self.limits.now()
-        chat, capacity, seconds = self._chats[chat_id], *self._chat_window(chat_id)
+        overall = _wait(self._overall, now, self.limits.overall_per_second, 1.0)
         wait = max(
-            _wait(self._overall, now, self.limits.overall_per_second, 1.0),
-            _wait(chat, now, capacity, seconds),
+            overall, self._group_wait(chat_id, now) if chat_id < 0 else self._private_wait(chat_id, now)
         )
         if wait > 0:
             return math.ceil(wait)
         self._overall.append(now)
-        chat.append(now)
+        if chat_id < 0:
+            self._groups[chat_id].append(now)
+        else:
+            self._private[chat_id] = (
+                max(now, self._private.get(chat_id, now)) + 1 / self.limits.private_per_second
+            )
         return 0
 
-    def _chat_window(self, chat_id: int) -> tuple[int, float]:
-        if chat_id < 0:
-            return self.limits.group_per_minute, 60.0
-        return (
-            self.limits.private_burst,
-            self.limits.private_burst / self.limits.private_per_second,
-        )
+    def _group_wait(self, chat_id: int, now: float) -> float:
+        return _wait(self._groups[chat_id], now, self.limits.group_per_minute, 60.0)
+
+    def _private_wait(self, chat_id: int, now: float) -> float:
+        allowance = (self.limits.private_burst - 1) / self.limits.private_per_second
+        return self._private.get(chat_id, now) - allowance - now
 
 
 def _wait(window: deque[float], now: float, capacity: int, seconds: float) -> float:
     while window and window[0] <= now - seconds:
         window.popleft()
-    return (
-        window[len(window) - capacity] + seconds - now
-        if len(window) >= capacity
-        else 0.0
-    )
+    return window[len(window) - capacity] + seconds - now if len(window) >= capacity else 0.0

@@ -12,7 +12,9 @@ from .model import Json
 from .world import World
 
 LONGEST_POLL = 50
-WEBHOOK_ACTIVE = "can't use getUpdates method while webhook is active; use deleteWebhook to delete the webhook first"
+WEBHOOK_ACTIVE = (
+    "can't use getUpdates method while webhook is active; use deleteWebhook to delete the webhook first"
+)
 
 
 @method("getMe")
@@ -21,8 +23,12 @@ def get_me(world: World, args: Args) -> Json:
         "can_join_groups": True,
         "can_read_all_group_messages": not world.privacy,
         "supports_inline_queries": False,
+        "supports_guest_queries": False,
         "can_connect_to_business": False,
         "has_main_web_app": False,
+        "has_topics_enabled": False,
+        "allows_users_to_create_topics": False,
+        "can_manage_bots": False,
     }
 
 
@@ -61,11 +67,7 @@ def get_webhook_info(world: World, args: Args) -> Json:
         "has_custom_certificate": False,
         "pending_update_count": len(world.updates.pending),
     }
-    return shape | (
-        {"allowed_updates": list(world.updates.allowed)}
-        if world.updates.allowed
-        else {}
-    )
+    return shape | ({"allowed_updates": list(world.updates.allowed)} if world.updates.allowed else {})
 
 
 @method("setMyCommands")
@@ -96,18 +98,14 @@ def delete_my_commands(world: World, args: Args) -> bool:
 
 
 def _scope(world: World, args: Args) -> tuple[str, str]:
-    scope = args.json("scope", "can't parse BotCommandScope JSON object") or {
-        "type": "default"
-    }
+    scope = args.json("scope", "can't parse BotCommandScope JSON object") or {"type": "default"}
     if "chat_id" in scope:
         chat_of(world, Args(scope))
     return json.dumps(scope, sort_keys=True), args.text("language_code")
 
 
 def _commands(world: World) -> dict[tuple[str, str], list[Json]]:
-    commands: dict[tuple[str, str], list[Json]] = world.settings.setdefault(
-        "commands", {}
-    )
+    commands: dict[tuple[str, str], list[Json]] = world.settings.setdefault("commands", {})
     return commands
 
 
@@ -134,9 +132,7 @@ def _described(name: str, key: str, longest: int) -> None:
     @method(f"getMy{name}")
     def get_it(world: World, args: Args) -> Json:
         chosen = world.settings.get((key, args.text("language_code")))
-        default = world.settings.get(
-            (key, ""), world.bot.first_name if key == "name" else ""
-        )
+        default = world.settings.get((key, ""), world.bot.first_name if key == "name" else "")
         return {key: default if chosen is None else chosen}
 
 

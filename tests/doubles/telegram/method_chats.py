@@ -31,9 +31,7 @@ def get_chat(world: World, args: Args) -> Json:
     if chat.linked:
         shape["linked_chat_id"] = chat.linked.id
     pinned = [message for message in chat.messages.values() if message.pinned]
-    return shape | (
-        {"pinned_message": pinned[-1].as_json(with_reply=False)} if pinned else {}
-    )
+    return shape | ({"pinned_message": pinned[-1].as_json(with_reply=False)} if pinned else {})
 
 
 @method("getChatMember")
@@ -45,9 +43,7 @@ def get_chat_member(world: World, args: Args) -> Json:
     if user_id != world.bot.id:
         _readable_members(world, chat)
     user = world.users.get(user_id)
-    if user is None or (
-        chat.type == "private" and user_id not in (chat.id, world.bot.id)
-    ):
+    if user is None or (chat.type == "private" and user_id not in (chat.id, world.bot.id)):
         raise bad_request("member not found")
     if chat.type == "private":
         return {"status": "member", "user": user.as_json()}
@@ -62,20 +58,14 @@ def get_chat_administrators(world: World, args: Args) -> list[Json]:
     _readable_members(world, chat)
     admins = [member for member in chat.members.values() if member.admin]
     return [
-        member.as_json(chat.type)
-        for member in admins
-        if not member.user.is_bot or member.user == world.bot
+        member.as_json(chat.type) for member in admins if not member.user.is_bot or member.user == world.bot
     ]
 
 
 @method("getChatMemberCount")
 def get_chat_member_count(world: World, args: Args) -> int:
     chat = chat_of(world, args)
-    return (
-        2
-        if chat.type == "private"
-        else sum(member.present for member in chat.members.values())
-    )
+    return 2 if chat.type == "private" else sum(member.present for member in chat.members.values())
 
 
 @method("leaveChat", stores=True)

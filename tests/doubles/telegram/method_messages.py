@@ -14,8 +14,8 @@ from .world import World
 
 TWO_DAYS = 2 * 86_400
 NOT_MODIFIED = (
-    "message is not modified: specified new message content and reply markup are exactly the same as a current "
-    "content and reply markup of the message"
+    "message is not modified: specified new message content and reply markup are exactly the same "
+    "as a current content and reply markup of the message"
 )
 TOO_OLD = "query is too old and response timeout expired or query ID is invalid"
 
@@ -37,9 +37,7 @@ def send_message(world: World, args: Args) -> Json:
         thread=thread or thread_of_reply(chat, reply_to),
         in_topic=bool(thread),
         buttons=buttons,
-        link_preview=args.json(
-            "link_preview_options", "can't parse link preview options JSON object"
-        ),
+        link_preview=args.json("link_preview_options", "can't parse link preview options JSON object"),
         silent=args.flag("disable_notification"),
         protected=args.flag("protect_content"),
     )
@@ -52,9 +50,7 @@ def edit_message_text(world: World, args: Args) -> Json:
     text, entities = _text(args)
     buttons = _buttons(args)
     message = _editable(world, args)
-    preview = args.json(
-        "link_preview_options", "can't parse link preview options JSON object"
-    )
+    preview = args.json("link_preview_options", "can't parse link preview options JSON object")
     if (message.text, message.entities, message.buttons) == (text, entities, buttons):
         raise bad_request(NOT_MODIFIED)
     message.text, message.entities, message.link_preview = text, entities, preview
@@ -101,9 +97,7 @@ def pin_chat_message(world: World, args: Args) -> bool:
     message.pinned = True
     if message.chat.type != "channel":
         pinned = {"pinned_message": message.as_json(with_reply=False)}
-        notice = world.post(
-            message.chat, sender=world.bot, content=pinned, service=True
-        )
+        notice = world.post(message.chat, sender=world.bot, content=pinned, service=True)
         notice.from_bot = True
     return True
 
@@ -126,11 +120,7 @@ def send_chat_action(world: World, args: Args) -> bool:
 @method("answerCallbackQuery", stores=True)
 def answer_callback_query(world: World, args: Args) -> bool:
     query = world.presses.get(args.integer("callback_query_id"))
-    if (
-        query is None
-        or query.answered
-        or world.clock() - query.at > world.limits.callback_seconds
-    ):
+    if query is None or query.answered or world.clock() - query.at > world.limits.callback_seconds:
         raise bad_request(TOO_OLD)
     if len(args.text("text")) > 200:
         raise bad_request("MESSAGE_TOO_LONG")
@@ -149,19 +139,13 @@ def thread_of_reply(chat: Chat, reply_to: int | None) -> int | None:
 
 
 def _text(args: Args) -> tuple[str, list[Json]]:
-    entities = args.json(
-        "entities", "can't parse entities: can't parse entities JSON object"
-    )
+    entities = args.json("entities", "can't parse entities: can't parse entities JSON object")
     return formatted(args.text("text"), entities, args.text("parse_mode"))
 
 
 def _topic(chat: Chat, thread: int) -> int:
     """The topic to send to, 0 for none: elsewhere than in forums and private chats the server ignores it."""
-    if (
-        thread
-        and (chat.is_forum or chat.type == "private")
-        and thread not in chat.topics
-    ):
+    if thread and (chat.is_forum or chat.type == "private") and thread not in chat.topics:
         raise bad_request("message thread not found")
     return thread if chat.is_forum else 0
 
@@ -171,9 +155,7 @@ def _reply_to(world: World, chat: Chat, args: Args) -> int | None:
     if not wanted:
         return None
     elsewhere = wanted.get("chat_id", chat.id)
-    where = (
-        chat if elsewhere == chat.id else chat_of(world, Args({"chat_id": elsewhere}))
-    )
+    where = chat if elsewhere == chat.id else chat_of(world, Args({"chat_id": elsewhere}))
     if wanted["message_id"] in where.messages:
         return int(wanted["message_id"]) if where is chat else None
     if wanted.get("allow_sending_without_reply"):
@@ -188,11 +170,7 @@ def _buttons(args: Args) -> list[list[Json]]:
     if not isinstance(markup, dict):
         raise bad_request("object expected as reply markup")
     return [
-        row
-        for row in (
-            [_button(each) for each in row] for row in markup.get("inline_keyboard", [])
-        )
-        if row
+        row for row in ([_button(each) for each in row] for row in markup.get("inline_keyboard", [])) if row
     ]
 
 
@@ -204,17 +182,10 @@ def _button(button: Any) -> Json:
         raise bad_request(refusal + "Text buttons are unallowed in the inline keyboard")
     if not str(button.get("text", "")).strip():
         raise bad_request("inline keyboard button text must be non-empty")
-    if (
-        "callback_data" in button
-        and not 1 <= len(str(button["callback_data"]).encode()) <= 64
-    ):
+    if "callback_data" in button and not 1 <= len(str(button["callback_data"]).encode()) <= 64:
         raise bad_request("BUTTON_DATA_INVALID")
-    if "url" in button and not re.match(
-        r"(https?|tg)://\S+$|[\w-]+(\.[\w-]+)+(/\S*)?$", button["url"]
-    ):
-        raise bad_request(
-            f"inline keyboard button URL '{button['url']}' is invalid: Wrong HTTP URL"
-        )
+    if "url" in button and not re.match(r"(https?|tg)://\S+$|[\w-]+(\.[\w-]+)+(/\S*)?$", button["url"]):
+        raise bad_request(f"inline keyboard button URL '{button['url']}' is invalid: Wrong HTTP URL")
     return dict(button)
 
 
@@ -225,9 +196,7 @@ def _editable(world: World, args: Args) -> Message:
     me = message.chat.member(world.bot)
     if message.chat.blocked:
         raise forbidden("bot was blocked by the user")
-    allowed = message.from_bot or (
-        message.chat.type == "channel" and me.can("can_edit_messages")
-    )
+    allowed = message.from_bot or (message.chat.type == "channel" and me.can("can_edit_messages"))
     if message.service or not allowed:
         raise bad_request("message can't be edited")
     return message

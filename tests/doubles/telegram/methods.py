@@ -45,11 +45,7 @@ def chat_of(world: World, args: Args, name: str = "chat_id") -> Chat:
     given = args.text(name)
     if not given:
         raise bad_request(f"{name} is empty")
-    chat = (
-        _by_username(world, given[1:])
-        if given.startswith("@")
-        else world.chats.get(args.integer(name))
-    )
+    chat = _by_username(world, given[1:]) if given.startswith("@") else world.chats.get(args.integer(name))
     if chat is None:
         raise bad_request("chat not found")
     me = chat.member(world.bot)
@@ -92,14 +88,8 @@ def message_of(world: World, args: Args, wanted: str) -> Message:
 
 
 def _by_username(world: World, username: str) -> Chat | None:
-    public = (
-        chat
-        for chat in world.chats.values()
-        if chat.username and chat.type != "private"
-    )
-    return next(
-        (chat for chat in public if chat.username.lower() == username.lower()), None
-    )
+    public = (chat for chat in world.chats.values() if chat.username and chat.type != "private")
+    return next((chat for chat in public if chat.username.lower() == username.lower()), None)
 
 
 def _gone(chat: Chat, status: str) -> str:

@@ -62,6 +62,7 @@ class User:
     last_name: str = ""
     username: str = ""
     language_code: str = ""
+    is_premium: bool = False
 
     def as_json(self) -> Json:
         optional = {
@@ -69,7 +70,9 @@ class User:
             "username": self.username,
             "language_code": self.language_code,
         }
-        known = {name: value for name, value in optional.items() if value}
+        known: Json = {name: value for name, value in optional.items() if value}
+        if self.is_premium:
+            known["is_premium"] = True
         return {
             "id": self.id,
             "is_bot": self.is_bot,
@@ -101,9 +104,7 @@ class Member:
         return self.status in ("creator", "administrator")
 
     def can(self, right: str) -> bool:
-        return self.status == "creator" or (
-            self.status == "administrator" and right in self.rights
-        )
+        return self.status == "creator" or (self.status == "administrator" and right in self.rights)
 
     def as_json(self, chat_type: ChatType) -> Json:
         shape: Json = {"status": self.status, "user": self.user.as_json()}
@@ -113,9 +114,7 @@ class Member:
             shape |= {"can_be_edited": False, "is_anonymous": self.anonymous}
             shape |= {right: right in self.rights for right in rights_of(chat_type)}
         elif self.status == "restricted":
-            shape |= {"is_member": True, "until_date": 0} | dict.fromkeys(
-                PERMISSIONS, False
-            )
+            shape |= {"is_member": True, "until_date": 0} | dict.fromkeys(PERMISSIONS, False)
         elif self.status == "kicked":
             shape["until_date"] = 0
         return shape
@@ -219,9 +218,7 @@ class Chat:
         if self.user:
             person = self.user.as_json()
             names: Json = {
-                key: person[key]
-                for key in ("first_name", "last_name", "username")
-                if key in person
+                key: person[key] for key in ("first_name", "last_name", "username") if key in person
             }
             return {"id": self.id, **names, "type": self.type}
         shape: Json = {"id": self.id, "title": self.title}

@@ -94,10 +94,7 @@ def shown(world: World, message: Message) -> Shown:
         else ""
     )
     buttons = tuple(
-        tuple(
-            Button(each["text"], each.get("callback_data", ""), each.get("url", ""))
-            for each in row
-        )
+        tuple(Button(each["text"], each.get("callback_data", ""), each.get("url", "")) for each in row)
         for row in message.buttons
     )
     topic_reply = message.in_topic and message.reply_to == message.thread
@@ -124,11 +121,7 @@ def shown(world: World, message: Message) -> Shown:
 def _reactions(world: World, message: Message) -> dict[str, tuple[str, ...]]:
     chosen: dict[str, tuple[str, ...]] = {}
     for actor_id, emoji in message.reactions.items():
-        name = (
-            world.users[actor_id].first_name
-            if actor_id in world.users
-            else world.chats[actor_id].title
-        )
+        name = world.users[actor_id].first_name if actor_id in world.users else world.chats[actor_id].title
         for each in emoji:
             chosen[each] = (*chosen.get(each, ()), name)
     return chosen
@@ -184,10 +177,8 @@ class Person:
             self._forward(message, chat.linked)
         return shown(self._world, message)
 
-    async def edit(
-        self, message: Place, text: str, *, entities: Sequence[Json] = ()
-    ) -> Shown:
-        """Edits an own message. The same text again is an edit without a change, which the platform sends too."""
+    async def edit(self, message: Place, text: str, *, entities: Sequence[Json] = ()) -> Shown:
+        """Edits an own message. The same text again is an edit without a change, which happens."""
         mine = self._own(message)
         mine.text, mine.entities = formatted(text, [dict(each) for each in entities])
         mine.edit_date = self._world.now()
@@ -197,13 +188,9 @@ class Person:
     async def delete(self, message: Place) -> None:
         """Deletes an own message, or anybody's where the person may; no update tells the bot."""
         found = self._found(message)
-        may = found.chat.type == "private" or found.chat.member(self.user).can(
-            "can_delete_messages"
-        )
+        may = found.chat.type == "private" or found.chat.member(self.user).can("can_delete_messages")
         if not may and found.sender != self.user:
-            raise PermissionError(
-                f"{self.user.first_name} may not delete message {found.id}"
-            )
+            raise PermissionError(f"{self.user.first_name} may not delete message {found.id}")
         self._world.remove(found)
 
     async def react(self, message: Place, emoji: Iterable[str]) -> None:
@@ -213,33 +200,25 @@ class Person:
             raise PermissionError(f"the client offers no such reactions: {chosen}")
         found = self._found(message)
         self._must_be_in(found.chat)
-        actor: User | Chat = (
-            found.chat if found.chat.member(self.user).anonymous else self.user
-        )
+        actor: User | Chat = found.chat if found.chat.member(self.user).anonymous else self.user
         self._world.react(found, actor, chosen)
 
-    async def press(
-        self, message: Place, button: str, *, deadline: float = 10.0
-    ) -> CallbackAnswer:
-        """Presses the button with this label or data and waits for the answer; TimeoutError where none comes."""
-        query = self._world.press(
-            self._found(message), self.user, self._button(message, button).data
-        )
+    async def press(self, message: Place, button: str, *, deadline: float = 10.0) -> CallbackAnswer:
+        """Presses the button with this label or data; returns its answer, TimeoutError where none comes."""
+        query = self._world.press(self._found(message), self.user, self._button(message, button).data)
         async with asyncio.timeout(deadline):
             while not query.answered:
                 await self._world.changes.next()
         return CallbackAnswer(query.text, query.show_alert, query.url)
 
     async def follow(self, message: Place, button: str) -> Shown:
-        """Opens the deep link of a url button to this bot: the private chat, Start pressed with its payload."""
+        """Opens the deep link of a url button: the private chat, Start pressed with its payload."""
         return await self.open_link(self._button(message, button).url)
 
     async def open_link(self, url: str) -> Shown:
         link = DEEP_LINK.match(url)
         if link is None or link[1].lower() != self._world.bot.username.lower():
-            raise PermissionError(
-                f"{url} is no deep link to {self._world.bot.username}"
-            )
+            raise PermissionError(f"{url} is no deep link to {self._world.bot.username}")
         return await self.start(link[2])
 
     async def block(self) -> None:
@@ -259,54 +238,40 @@ class Person:
         self._world.change_member(chat, self._world.bot, self.user, "member")
         self._service(chat, {"new_chat_members": [self._world.bot.as_json()]})
 
-    async def promote_bot(
-        self, chat: Chat, rights: Iterable[str] = ("can_manage_chat",)
-    ) -> None:
+    async def promote_bot(self, chat: Chat, rights: Iterable[str] = ("can_manage_chat",)) -> None:
         """Makes the bot administrator with exactly these rights."""
         self._must_be_admin(chat)
-        self._world.change_member(
-            chat, self._world.bot, self.user, "administrator", rights
-        )
+        self._world.change_member(chat, self._world.bot, self.user, "administrator", rights)
 
     async def demote_bot(self, chat: Chat, *, mute: bool = False) -> None:
         """Makes the bot an ordinary member, or one that may not write."""
         self._must_be_admin(chat)
-        self._world.change_member(
-            chat, self._world.bot, self.user, "restricted" if mute else "member"
-        )
+        self._world.change_member(chat, self._world.bot, self.user, "restricted" if mute else "member")
 
     async def remove_bot(self, chat: Chat) -> None:
         self._must_be_admin(chat)
         self._world.change_member(chat, self._world.bot, self.user, "kicked")
         self._service(chat, {"left_chat_member": self._world.bot.as_json()})
 
-    async def promote(
-        self, other: Person, chat: Chat, *, anonymous: bool = False
-    ) -> None:
+    async def promote(self, other: Person, chat: Chat, *, anonymous: bool = False) -> None:
         self._must_be_admin(chat)
-        self._world.change_member(
-            chat, other.user, self.user, "administrator", ADMIN_RIGHTS, anonymous
-        )
+        self._world.change_member(chat, other.user, self.user, "administrator", ADMIN_RIGHTS, anonymous)
 
     async def create_topic(self, chat: Chat, name: str) -> int:
         """Opens a topic in a forum; returns its `message_thread_id`."""
         if not chat.is_forum:
             raise PermissionError("the chat is not a forum")
         created = {"forum_topic_created": {"name": name, "icon_color": 7322096}}
-        message = self._world.store(
-            chat, content=created, service=True, **self._sender(chat, None)
-        )
+        message = self._world.store(chat, content=created, service=True, **self._sender(chat, None))
         chat.topics[message.id] = name
         message.thread, message.in_topic = message.id, True
         self._world.announce(message)
         return message.id
 
     async def upgrade(self, group: Chat) -> Chat:
-        """Turns a basic group into a supergroup; returns the new chat, the old one answers with the migration."""
+        """Turns a basic group into a supergroup, which is returned; the old one answers with its id."""
         self._must_be_admin(group)
-        new = self._world.add_chat(
-            "supergroup", group.title, members=dict(group.members)
-        )
+        new = self._world.add_chat("supergroup", group.title, members=dict(group.members))
         self._service(group, {"migrate_to_chat_id": new.id})
         group.migrated_to = new
         self._service(new, {"migrate_from_chat_id": group.id})
@@ -325,15 +290,11 @@ class Person:
             "from": self.user.as_json(),
             "date": self._world.now(),
         }
-        self._world.emit(
-            "my_chat_member", change | {"old_chat_member": old, "new_chat_member": new}
-        )
+        self._world.emit("my_chat_member", change | {"old_chat_member": old, "new_chat_member": new})
 
     def _service(self, chat: Chat, content: Json) -> None:
         if chat.type != "channel":
-            self._world.post(
-                chat, content=content, service=True, **self._sender(chat, None)
-            )
+            self._world.post(chat, content=content, service=True, **self._sender(chat, None))
 
     def _sender(self, chat: Chat, as_chat: Chat | None) -> dict[str, Any]:
         if chat.type == "channel":
@@ -363,34 +324,22 @@ class Person:
     def _found(self, place: Place) -> Message:
         found = place.chat.messages.get(place.id)
         if found is None:
-            raise LookupError(
-                f"message {place.id} is no longer in {place.chat.title or place.chat.id}"
-            )
+            raise LookupError(f"message {place.id} is no longer in {place.chat.title or place.chat.id}")
         return found
 
     def _own(self, place: Place) -> Message:
         found = self._found(place)
-        anonymous = (
-            found.sender_chat is found.chat and found.chat.member(self.user).admin
-        )
+        anonymous = found.sender_chat is found.chat and found.chat.member(self.user).admin
         if found.sender != self.user and not anonymous:
-            raise PermissionError(
-                f"message {found.id} is not by {self.user.first_name}"
-            )
+            raise PermissionError(f"message {found.id} is not by {self.user.first_name}")
         return found
 
     def _button(self, place: Place, wanted: str) -> Button:
-        buttons = [
-            button
-            for row in shown(self._world, self._found(place)).buttons
-            for button in row
-        ]
+        buttons = [button for row in shown(self._world, self._found(place)).buttons for button in row]
         for button in buttons:
             if wanted in (button.text, button.data):
                 return button
-        raise LookupError(
-            f"no button {wanted!r} among {[button.text for button in buttons]}"
-        )
+        raise LookupError(f"no button {wanted!r} among {[button.text for button in buttons]}")
 
     def _topic_of(self, chat: Chat, replied: int | None) -> bool:
         found = chat.messages.get(replied or 0)
@@ -405,6 +354,4 @@ class Person:
 
     def _must_be_admin(self, chat: Chat) -> None:
         if not chat.member(self.user).admin:
-            raise PermissionError(
-                f"{self.user.first_name} is no administrator of {chat.title}"
-            )
+            raise PermissionError(f"{self.user.first_name} is no administrator of {chat.title}")

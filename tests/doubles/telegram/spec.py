@@ -24,11 +24,7 @@ def default_spec_path() -> Path | None:
 
 
 def _integer(value: Any, path: str) -> list[str]:
-    return (
-        []
-        if isinstance(value, int) and not isinstance(value, bool)
-        else [f"{path}: not an Integer"]
-    )
+    return [] if isinstance(value, int) and not isinstance(value, bool) else [f"{path}: not an Integer"]
 
 
 def _float(value: Any, path: str) -> list[str]:
@@ -50,11 +46,7 @@ def _anything(value: Any, path: str) -> list[str]:
 
 def _constant(expected: str) -> Check:
     def check(value: Any, path: str) -> list[str]:
-        return (
-            []
-            if value == expected
-            else [f"{path}: {value!r} where the specification says {expected!r}"]
-        )
+        return [] if value == expected else [f"{path}: {value!r} where the specification says {expected!r}"]
 
     return check
 
@@ -63,11 +55,7 @@ def _array(item: Check) -> Check:
     def check(value: Any, path: str) -> list[str]:
         if not isinstance(value, list):
             return [f"{path}: not an Array"]
-        return [
-            fault
-            for index, each in enumerate(value)
-            for fault in item(each, f"{path}[{index}]")
-        ]
+        return [fault for index, each in enumerate(value) for fault in item(each, f"{path}[{index}]")]
 
     return check
 
@@ -83,7 +71,7 @@ def _any_of(checks: list[Check]) -> Check:
 
 
 class SpecValidator:
-    """The specification compiled to functions; each check returns the list of what is wrong, empty when right."""
+    """The specification compiled to functions; each check returns the list of what is wrong."""
 
     def __init__(self, path: Path) -> None:
         document = json.loads(path.read_text(encoding="utf-8"))
@@ -109,9 +97,7 @@ class SpecValidator:
         files: frozenset[str] = frozenset(),
     ) -> list[str]:
         """Faults in the parameters of a call; form values may be strings holding JSON."""
-        fields = {
-            field["name"]: field for field in self._methods[method].get("fields", ())
-        }
+        fields = {field["name"]: field for field in self._methods[method].get("fields", ())}
         faults = [
             f"{method}: required parameter {name} is missing"
             for name, field in fields.items()
@@ -121,16 +107,12 @@ class SpecValidator:
             if name not in fields:
                 faults.append(f"{method}: unknown parameter {name}")
             else:
-                faults += self._parameter(
-                    f"{method}.{name}", fields[name]["types"], value
-                )
+                faults += self._parameter(f"{method}.{name}", fields[name]["types"], value)
         return faults
 
     def result(self, method: str, value: Any) -> list[str]:
         """Faults in the `result` of an answer."""
-        check = _any_of(
-            [self._check(name) for name in self._methods[method]["returns"]]
-        )
+        check = _any_of([self._check(name) for name in self._methods[method]["returns"]])
         return check(value, f"{method} result")
 
     def update(self, value: Any) -> list[str]:
@@ -138,11 +120,7 @@ class SpecValidator:
         return self._check("Update")(value, "Update")
 
     def _parameter(self, path: str, types: list[str], value: Any) -> list[str]:
-        if (
-            isinstance(value, str)
-            and "String" not in types
-            and "InputFile" not in types
-        ):
+        if isinstance(value, str) and "String" not in types and "InputFile" not in types:
             try:
                 value = json.loads(value)
             except ValueError:
@@ -151,10 +129,16 @@ class SpecValidator:
 
     def _check(self, name: str) -> Check:
         if name not in self._compiled:
-            # A type may hold itself (Message.reply_to_message): look the finished check up at the time of use.
-            self._compiled[name] = lambda value, path: self._compiled[name](value, path)
+            self._compiled[name] = self._later(name)
             self._compiled[name] = self._compile(name)
         return self._compiled[name]
+
+    def _later(self, name: str) -> Check:
+        # A type may hold itself (Message.reply_to_message): its check is looked up at the time of use.
+        def check(value: Any, path: str) -> list[str]:
+            return self._compiled[name](value, path)
+
+        return check
 
     def _compile(self, name: str) -> Check:
         if name.startswith("Array of "):
@@ -171,11 +155,7 @@ class SpecValidator:
         def check(value: Any, path: str) -> list[str]:
             if not isinstance(value, dict):
                 return [f"{path}: not a {type_name}"]
-            faults = [
-                f"{path}: {type_name}.{name} is missing"
-                for name in required
-                if name not in value
-            ]
+            faults = [f"{path}: {type_name}.{name} is missing" for name in required if name not in value]
             for name, each in value.items():
                 if name in checks:
                     faults += checks[name](each, f"{path}.{name}")

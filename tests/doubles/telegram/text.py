@@ -39,9 +39,7 @@ _FOUND_BY_THE_SERVER: tuple[tuple[str, re.Pattern[str]], ...] = (
 )
 _TRAILING_PUNCTUATION = ".,:;!?()[]{}'\"»”’"
 # Inside these the server looks for nothing else.
-_OPAQUE = frozenset(
-    {"code", "pre", "text_link", "text_mention", "custom_emoji", "url", "email"}
-)
+_OPAQUE = frozenset({"code", "pre", "text_link", "text_mention", "custom_emoji", "url", "email"})
 
 _TAGS = {
     "b": "bold",
@@ -59,9 +57,7 @@ _TAGS = {
     "blockquote": "blockquote",
     "a": "text_link",
 }
-_TAG = re.compile(
-    r"<(/?)([a-zA-Z-]+)((?:\s+[\w-]+(?:\s*=\s*(?:\"[^\"]*\"|'[^']*'|[^\s>]+))?)*)\s*>"
-)
+_TAG = re.compile(r"<(/?)([a-zA-Z-]+)((?:\s+[\w-]+(?:\s*=\s*(?:\"[^\"]*\"|'[^']*'|[^\s>]+))?)*)\s*>")
 _HREF = re.compile(r"href\s*=\s*(?:\"([^\"]*)\"|'([^']*)'|(\S+))", re.IGNORECASE)
 _RESERVED = frozenset("_*[]()~`>#+-=|{}.!")
 
@@ -73,14 +69,10 @@ def units(text: str) -> int:
 
 def cut(text: str, offset: int, length: int) -> str:
     """The piece of `text` that an entity covers (UTF-16 units)."""
-    return text.encode("utf-16-le")[offset * 2 : (offset + length) * 2].decode(
-        "utf-16-le", "replace"
-    )
+    return text.encode("utf-16-le")[offset * 2 : (offset + length) * 2].decode("utf-16-le", "replace")
 
 
-def formatted(
-    text: str, entities: list[Json] | None = None, parse_mode: str = ""
-) -> tuple[str, list[Json]]:
+def formatted(text: str, entities: list[Json] | None = None, parse_mode: str = "") -> tuple[str, list[Json]]:
     """Text and entities as stored; raises ApiError with the server's sentence for what it refuses."""
     if not text:
         raise bad_request("message text is empty")
@@ -102,11 +94,7 @@ def formatted(
 
 
 def _cleaned(text: str) -> str:
-    return "".join(
-        " " if ord(char) < 32 and char != "\n" else char
-        for char in text
-        if char != "\r"
-    )
+    return "".join(" " if ord(char) < 32 and char != "\n" else char for char in text if char != "\r")
 
 
 def _checked(text: str, entities: Iterable[Json]) -> Iterator[Json]:
@@ -118,9 +106,7 @@ def _checked(text: str, entities: Iterable[Json]) -> Iterator[Json]:
         if length < 0:
             raise bad_request(f"receive an entity with incorrect length {length}")
         if offset > total:
-            raise bad_request(
-                f"entity begins after the end of the text at UTF-16 offset {offset}"
-            )
+            raise bad_request(f"entity begins after the end of the text at UTF-16 offset {offset}")
         if offset + length > total:
             raise bad_request(
                 f"entity beginning at UTF-16 offset {offset} ends after the end of the text "
@@ -137,7 +123,10 @@ def _refuse_half_symbols(text: str, offset: int, length: int) -> None:
         (offset, "entity begins in a middle of a UTF-16 symbol at byte offset {}"),
         (
             offset + length,
-            f"entity beginning at UTF-16 offset {offset} ends in a middle of a UTF-16 symbol at byte offset {{}}",
+            (
+                f"entity beginning at UTF-16 offset {offset} ends in a middle of a UTF-16 symbol "
+                "at byte offset {}"
+            ),
         ),
     ):
         unit = encoded[position * 2 : position * 2 + 2]
@@ -160,18 +149,10 @@ def _trimmed(text: str, entities: list[Json]) -> tuple[str, list[Json]]:
 
 
 def _found(text: str, given: list[Json]) -> Iterator[Json]:
-    taken = [
-        (each["offset"], each["offset"] + each["length"])
-        for each in given
-        if each["type"] in _OPAQUE
-    ]
+    taken = [(each["offset"], each["offset"] + each["length"]) for each in given if each["type"] in _OPAQUE]
     for kind, pattern in _FOUND_BY_THE_SERVER:
         for match in pattern.finditer(text):
-            found = (
-                match.group().rstrip(_TRAILING_PUNCTUATION)
-                if kind == "url"
-                else match.group()
-            )
+            found = match.group().rstrip(_TRAILING_PUNCTUATION) if kind == "url" else match.group()
             start = units(text[: match.start()])
             end = start + units(found)
             if found and not any(start < stop and begin < end for begin, stop in taken):
@@ -204,9 +185,7 @@ def _from_html(source: str) -> tuple[str, list[Json]]:
             stack.append((name, units(out), _link(attributes) if name == "a" else {}))
             continue
         if not stack:
-            raise bad_request(
-                f"can't parse entities: Unexpected end tag at byte offset {offset}"
-            )
+            raise bad_request(f"can't parse entities: Unexpected end tag at byte offset {offset}")
         opened, start, extra = stack.pop()
         if opened != name:
             raise bad_request(
@@ -230,11 +209,7 @@ def _from_html(source: str) -> tuple[str, list[Json]]:
 
 def _link(attributes: str) -> Json:
     match = _HREF.search(attributes)
-    return (
-        {"url": unescape(next(each for each in match.groups() if each is not None))}
-        if match
-        else {}
-    )
+    return {"url": unescape(next(each for each in match.groups() if each is not None))} if match else {}
 
 
 def _from_markdown(source: str) -> tuple[str, list[Json]]:
@@ -245,12 +220,11 @@ def _from_markdown(source: str) -> tuple[str, list[Json]]:
             position += 1
             char = source[position]
         elif char in "*_~`|[":
-            raise NotImplementedError(
-                "our double reads MarkdownV2 without styles only: send entities"
-            )
+            raise NotImplementedError("our double reads MarkdownV2 without styles only: send entities")
         elif char in _RESERVED:
             raise bad_request(
-                f"can't parse entities: Character '{char}' is reserved and must be escaped with the preceding '\\'"
+                f"can't parse entities: Character '{char}' is reserved "
+                "and must be escaped with the preceding '\\'"
             )
         out += char
         position += 1

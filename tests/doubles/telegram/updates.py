@@ -13,23 +13,31 @@ from .errors import conflict
 Json = dict[str, Any]
 
 DAY = 86_400
-OPTIONAL_KINDS = frozenset(
-    {"chat_member", "message_reaction", "message_reaction_count"}
-)
+OPTIONAL_KINDS = frozenset({"chat_member", "message_reaction", "message_reaction_count"})
 TERMINATED = "terminated by other getUpdates request; make sure that only one bot instance is running"
 
 
 @dataclass
 class UpdateQueue:
-    """Updates for the bot. `allowed` is the last `allowed_updates` given, empty for the default set."""
+    """Updates for the bot.
+
+    `on_poll` is called when a poll starts to wait; `allowed` is the last `allowed_updates` given, empty for
+    the default set; `deliveries` counts how often each update was handed out.
+    """
 
     clock: Callable[[], float]
+    on_poll: Callable[[], None]
     allowed: tuple[str, ...] = ()
     pending: list[tuple[float, Json]] = field(default_factory=list)
     next_id: int = 543_636_337
     deliveries: Counter[int] = field(default_factory=Counter)
     closed: bool = False
     _poller: asyncio.Future[bool] | None = None
+
+    @property
+    def polling(self) -> bool:
+        """Whether a poll waits for something to happen."""
+        return self._poller is not None
 
     def wants(self, kind: str) -> bool:
         return kind in self.allowed if self.allowed else kind not in OPTIONAL_KINDS
@@ -64,12 +72,11 @@ class UpdateQueue:
         if offset < 0:
             self.pending = fresh[offset:]
         else:
-            self.pending = [
-                (at, update) for at, update in fresh if update["update_id"] >= offset
-            ]
+            self.pending = [(at, update) for at, update in fresh if update["update_id"] >= offset]
 
     async def _wait(self, timeout: float) -> None:
         self._poller = mine = asyncio.get_running_loop().create_future()
+        self.on_poll()
         try:
             survived = await asyncio.wait_for(mine, timeout)
         except TimeoutError:

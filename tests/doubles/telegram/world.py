@@ -65,8 +65,8 @@ class World:
         self.presses: dict[int, CallbackQuery] = {}
         self.settings: dict[str | tuple[str, str], Any] = {}
         self.violations: list[str] = []
-        self.updates = UpdateQueue(clock)
         self.changes = Changes()
+        self.updates = UpdateQueue(clock, self.changes.tell)
         self._box_ids = itertools.count(90)
         self._user_ids = itertools.count(7_000_000_001)
         self._group_ids = itertools.count(4_000_000_001)
@@ -127,15 +127,8 @@ class World:
             return True
         me = chat.member(self.bot)
         if not me.present:
-            return bool(
-                message.content.get("left_chat_member", {}).get("id") == self.bot.id
-            )
-        return (
-            chat.type == "channel"
-            or me.admin
-            or not self.privacy
-            or self._addressed(message)
-        )
+            return bool(message.content.get("left_chat_member", {}).get("id") == self.bot.id)
+        return chat.type == "channel" or me.admin or not self.privacy or self._addressed(message)
 
     def _addressed(self, message: Message) -> bool:
         if message.service:
@@ -159,9 +152,7 @@ class World:
     ) -> None:
         """Gives a user a new standing in a chat, with the my_chat_member or chat_member update it makes."""
         old = chat.member(user)
-        new = Member(
-            user, status, frozenset(rights) & frozenset(rights_of(chat.type)), anonymous
-        )
+        new = Member(user, status, frozenset(rights) & frozenset(rights_of(chat.type)), anonymous)
         chat.members[user.id] = new
         change = {
             "chat": chat.as_json(),
@@ -175,9 +166,7 @@ class World:
         elif chat.member(self.bot).admin:
             self.emit("chat_member", change)
 
-    def react(
-        self, message: Message, actor: User | Chat, emoji: tuple[str, ...]
-    ) -> None:
+    def react(self, message: Message, actor: User | Chat, emoji: tuple[str, ...]) -> None:
         """Sets an actor's reactions on a message; the bot is told as administrator, and never of its own."""
         old = message.reactions.pop(actor.id, ())
         if emoji:
@@ -193,11 +182,7 @@ class World:
         if message.chat.type == "channel":
             self.emit("message_reaction_count", where | {"reactions": _counts(message)})
             return
-        who = (
-            {"actor_chat": actor.as_json()}
-            if isinstance(actor, Chat)
-            else {"user": actor.as_json()}
-        )
+        who = {"actor_chat": actor.as_json()} if isinstance(actor, Chat) else {"user": actor.as_json()}
         sets = {"old_reaction": _reactions(old), "new_reaction": _reactions(emoji)}
         self.emit("message_reaction", where | who | sets)
 
@@ -220,11 +205,7 @@ class World:
         return query
 
     def _next_message_id(self, chat: Chat) -> int:
-        chat.last_id = (
-            next(self._box_ids)
-            if chat.type in ("private", "group")
-            else chat.last_id + 1
-        )
+        chat.last_id = next(self._box_ids) if chat.type in ("private", "group") else chat.last_id + 1
         return chat.last_id
 
 
