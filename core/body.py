@@ -1,7 +1,7 @@
 """Rich text as a versioned tree, neutral between platforms.
 
-Blocks hold inlines; inlines nest. The tree is stored as JSON (``to_json``/``from_json``) beside the source it was
-read from. An unknown node of a newer version falls back to its text.
+Blocks hold inlines; inlines nest. The tree is stored as JSON (``to_json``/``from_json``) beside the source it
+was read from. An unknown node of a newer version falls back to its text.
 """
 
 from __future__ import annotations
@@ -19,31 +19,43 @@ VERSION = 1
 
 @dataclass(frozen=True, slots=True)
 class Text:
+    """Words as they are; no markup is read in them."""
+
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class Strong:
+    """Bold."""
+
     children: tuple[Inline, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Emphasis:
+    """Italic."""
+
     children: tuple[Inline, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Underline:
+    """Underlined."""
+
     children: tuple[Inline, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Strike:
+    """Struck through."""
+
     children: tuple[Inline, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Spoiler:
+    """Hidden until the reader asks for it."""
+
     children: tuple[Inline, ...]
 
 
@@ -100,18 +112,22 @@ Inline = Text | Strong | Emphasis | Underline | Strike | Spoiler | Code | Link |
 
 @dataclass(frozen=True, slots=True)
 class Paragraph:
-    """Line breaks inside a paragraph are ``\\n`` in a ``Text``."""
+    """Line breaks inside a paragraph are line feeds in a ``Text``."""
 
     children: tuple[Inline, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Quote:
+    """Somebody's words, set apart."""
+
     children: tuple[Block, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class CodeBlock:
+    """Lines of code. ``language`` as its author wrote it."""
+
     text: str
     language: str = ""
 
@@ -130,6 +146,8 @@ Block = Paragraph | Quote | CodeBlock | List
 
 @dataclass(frozen=True, slots=True)
 class Body:
+    """A whole text."""
+
     blocks: tuple[Block, ...] = ()
 
 
@@ -183,7 +201,7 @@ def map_paragraphs(body: Body, change: Callable[[tuple[Inline, ...]], tuple[Inli
 def map_leaves(
     inlines: Sequence[Inline], change: Callable[[Leaf], Sequence[Inline]], *, links: bool = True
 ) -> tuple[Inline, ...]:
-    """The inlines with every leaf replaced by ``change`` of it; what stands in links stays unless ``links``."""
+    """The inlines with every leaf replaced by ``change`` of it; those in links stay unless ``links``."""
     out: list[Inline] = []
     for node in inlines:
         if isinstance(node, Leaf):
@@ -203,7 +221,7 @@ _STYLED: dict[str, type[Styled]] = {
     "spoiler": Spoiler,
 }
 _STYLED_NAMES = {kind: name for name, kind in _STYLED.items()}
-_WORDS: dict[str, type[Code] | type[Tag] | type[Emoji]] = {"code": Code, "tag": Tag, "emoji": Emoji}
+_WORDS: dict[str, type[Code | Tag | Emoji]] = {"code": Code, "tag": Tag, "emoji": Emoji}
 _WORDS_NAMES = {kind: name for name, kind in _WORDS.items()}
 _BLOCKS = frozenset({"p", "quote", "pre", "list"})
 #: Deeper trees are refused by ``from_json``: no person writes them, and readers recurse.
@@ -213,8 +231,8 @@ MAX_DEPTH = 64
 def to_json(body: Body) -> str:
     """The stored form: compact, with stable keys, so that equal bodies give equal texts.
 
-    A ``Text`` is a JSON string; every other node is an object with its type in ``t``, children in ``c`` and its
-    own text in ``x``. Ids are strings, times ISO 8601 in UTC.
+    A ``Text`` is a JSON string; every other node is an object with its type in ``t``, children in ``c`` and
+    its own text in ``x``. Ids are strings, times ISO 8601 in UTC.
     """
     tree = {"v": VERSION, "b": [_block_out(block) for block in body.blocks]}
     text = json.dumps(tree, ensure_ascii=False, separators=(",", ":"))
@@ -228,7 +246,8 @@ def _block_out(block: Block) -> dict[str, object]:
         case Quote(children):
             return {"t": "quote", "c": [_block_out(child) for child in children]}
         case CodeBlock(text, language):
-            return {"t": "pre", "x": text} | ({"lang": language} if language else {})
+            code: dict[str, object] = {"t": "pre", "x": text}
+            return code | ({"lang": language} if language else {})
         case List(items, ordered, start):
             out: dict[str, object] = {
                 "t": "list",
@@ -259,8 +278,8 @@ def _inline_out(node: Inline) -> object:
 def from_json(text: str) -> Body:
     """The body that ``to_json`` wrote.
 
-    Nodes that only a newer version knows fall back to their children or text. Raises ``ValueError`` for anything
-    else that is not such a text.
+    Nodes that only a newer version knows fall back to their children or text. Raises ``ValueError`` for
+    anything else that is not such a text.
     """
     try:
         tree = json.loads(text)
@@ -334,7 +353,7 @@ class _Reader:
 
 def _list(value: object, depth: int) -> list[object]:
     if not isinstance(value, list):
-        raise ValueError("malformed body: a list is missing")
+        raise ValueError("malformed body: a list is missing")  # noqa: TRY004 - malformed input, not misuse
     if depth > MAX_DEPTH:
         raise ValueError(f"body nested deeper than {MAX_DEPTH}")
     return value
@@ -342,13 +361,13 @@ def _list(value: object, depth: int) -> list[object]:
 
 def _object(value: object) -> dict[str, object]:
     if not isinstance(value, dict):
-        raise ValueError("malformed body: a node is no object")
+        raise ValueError("malformed body: a node is no object")  # noqa: TRY004 - malformed input, not misuse
     return value
 
 
 def _text(value: object) -> str:
     if not isinstance(value, str):
-        raise ValueError("malformed body: a text is missing")
+        raise ValueError("malformed body: a text is missing")  # noqa: TRY004 - malformed input, not misuse
     return value
 
 

@@ -1,13 +1,12 @@
 """The one form of a body among all that look the same.
 
-Markdown cannot say which of two equal nestings was meant, nor keep blanks at the ends of lines; two trees that
-read the same become one here. ``normalise`` twice is ``normalise`` once.
+Markdown cannot say which of two equal nestings was meant, nor keep blanks at the ends of lines; two trees
+that read the same become one here. ``normalise`` twice is ``normalise`` once.
 """
 
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC
@@ -60,7 +59,7 @@ _UNSAFE_IN_URL = re.compile(r"""[\s<>\\|`"^{}\x00-\x20\x7f-\x9f]""")
 
 #: The dress of a leaf: a style's type, or a link's address. Outermost first.
 Dress = type[Styled] | str
-_ORDER: tuple[type[Styled] | type[str], ...] = (Spoiler, str, Underline, Strike, Emphasis, Strong)
+_ORDER: tuple[type[Styled | str], ...] = (Spoiler, str, Underline, Strike, Emphasis, Strong)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,15 +95,15 @@ def leaf_text(leaf: Leaf) -> str:
 def normalise(body: Body, dialect: Dialect | None = None) -> Body:
     """The body's one form; with ``dialect`` as that Markdown can say it, other nodes as their text.
 
-    Paragraphs split at blank lines, lines lose blanks at their ends, equal neighbours join, styles nest in one
-    order and never begin or end with white space, addresses in text become links, what is empty goes.
+    Paragraphs split at blank lines, lines lose blanks at their ends, equal neighbours join, styles nest in
+    one order and never begin or end with white space, addresses in text become links, what is empty goes.
     """
     return Body(_blocks(body.blocks, dialect, 0))
 
 
 def _blocks(blocks: Sequence[Block], dialect: Dialect | None, depth: int) -> tuple[Block, ...]:
     out: list[Block] = []
-    for block in (done for block in blocks for done in _block(block, dialect, depth)):
+    for block in (done for given in blocks for done in _block(given, dialect, depth)):
         last = out[-1] if out else None
         if isinstance(block, List) and isinstance(last, List) and block.ordered == last.ordered:
             out[-1] = List(last.items + block.items, last.ordered, last.start)
@@ -201,7 +200,8 @@ def _joined(runs: Iterable[_Run]) -> Iterator[_Run]:
     filled = (run for run in runs if not isinstance(run.leaf, Text | Code) or run.leaf.text)
     for (kind, dress), group in groupby(filled, key=lambda run: (type(run.leaf), run.dress)):
         if kind in (Text, Code):
-            yield _Run(Code(_text(group)) if kind is Code else Text(_text(group)), dress)
+            text = _text(group)
+            yield _Run(Code(text) if kind is Code else Text(text), dress)
         else:
             yield from group
 
@@ -229,6 +229,7 @@ def _space(space: str, before: _Run, after: _Run, blanks: Sequence[_Run]) -> _Ru
 
 @cache
 def linkifier() -> LinkifyIt:
+    """Finds ``http``, ``https`` and ``mailto`` addresses in text."""
     # A bare `ciao.it` is more often a missing space than an address.
     linkify = LinkifyIt(options={"fuzzy_link": False, "fuzzy_email": False, "fuzzy_ip": False})
     return linkify.add("ftp:", None).add("//", None)

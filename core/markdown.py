@@ -1,7 +1,7 @@
 """Markdown as one reader of bodies among others; its writer is ``core.markdown_writer``.
 
-Two dialects: CommonMark with ``~~strike~~`` and ``||spoiler||``, and Discord's, where ``__x__`` underlines, quotes
-and lists end with their line, and emphasis follows Discord's own rules.
+Two dialects: CommonMark with ``~~strike~~`` and ``||spoiler||``, and Discord's, where ``__x__`` underlines,
+quotes and lists end with their line, and emphasis follows Discord's own rules.
 """
 
 from __future__ import annotations
@@ -56,9 +56,9 @@ _STYLES: dict[str, type[Styled]] = {
 def read_markdown(source: str, *, dialect: Dialect = "commonmark") -> Body:
     """The body, in its normal form, that this Markdown means. Never fails: what is no markup is text.
 
-    HTML is text, headings are strong paragraphs, images are links, line breaks stay. In ``discord``, ``<@1>`` is a
-    ``Mention`` of that account whose ``text`` is ``@1`` until somebody puts the name there, ``<t:1>`` a ``Time``,
-    ``<:name:1>`` an ``Emoji``.
+    HTML is text, headings are strong paragraphs, images are links, line breaks stay. In ``discord``, ``<@1>`` is
+    a ``Mention`` of that account whose ``text`` is ``@1`` until somebody puts the name there, ``<t:1>`` a
+    ``Time``, ``<:name:1>`` an ``Emoji``.
     """
     if dialect == "discord":
         source = _discord_blocks(source)
@@ -96,7 +96,7 @@ _PAIRS = {
 }
 
 
-def _pair(name: str, pattern: re.Pattern[str], state: StateInline, silent: bool) -> bool:
+def _pair(name: str, pattern: re.Pattern[str], state: StateInline, silent: bool) -> bool:  # noqa: FBT001 - the parser passes it so
     end = state.posMax
     found = pattern.match(state.src, state.pos, end)
     if not found or state.level >= state.md.options.maxNesting:
@@ -116,7 +116,7 @@ _TOKEN = re.compile(
 )
 
 
-def _discord_token(state: StateInline, silent: bool) -> bool:
+def _discord_token(state: StateInline, silent: bool) -> bool:  # noqa: FBT001 - the parser passes it so
     found = _TOKEN.match(state.src, state.pos, state.posMax)
     if not found:
         return False
@@ -142,20 +142,21 @@ _ITEM = re.compile(r" *(?:[-*]|\d+\.) ")
 
 
 def _discord_blocks(source: str) -> str:
-    """Discord's blocks in CommonMark's spelling: fences on lines of their own, quotes that end with their line."""
+    """Discord's blocks in CommonMark's spelling: fences on lines of their own, quotes that end in time."""
     source = _FENCED.sub(_own_lines, source.replace("\r\n", "\n"))
     out: list[str] = []
     fenced = whole = False
     last = ""
-    for line in source.split("\n"):
-        if _FRAMED.sub("", line, count=1).startswith("```"):
-            fenced = not fenced
-        elif not fenced:
-            if line.startswith(">>> "):
-                whole, line = True, line[4:]
-            elif not whole:
-                line = _discord_line(line)
-        line = f"> {line}" if whole else line
+    for given in source.split("\n"):
+        fence = _FRAMED.sub("", given, count=1).startswith("```")
+        fenced ^= fence
+        begins = not fence and not fenced and given.startswith(">>> ")
+        line = given[4:] if begins else given
+        whole = whole or begins
+        if whole:
+            line = f"> {line}"
+        elif not fence and not fenced:
+            line = _discord_line(line)
         if out and not fenced and _ends(last, line):
             out.append("")
         out.append(line)

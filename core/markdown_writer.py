@@ -67,7 +67,7 @@ def _fenced(text: str, language: str, dialect: Dialect) -> str:
 
 def _loose_ticks(text: str, count: int) -> str:
     """Discord knows no longer fences: runs of ``count`` backticks are kept apart."""
-    return re.sub("`{%d,}" % count, lambda run: _APART.join(run[0]), text)
+    return re.sub(rf"`{{{count},}}", lambda run: _APART.join(run[0]), text)
 
 
 # What would begin a heading, quote, list, rule or underlined heading at the start of a line.
@@ -158,16 +158,16 @@ def _clusters(pieces: Sequence[_Piece]) -> Iterator[tuple[int, int]]:
 
 
 def _flanked(pieces: Sequence[_Piece]) -> str:
-    """CommonMark: a mark between a letter and punctuation counts only when the letter is spelt as an entity."""
+    """CommonMark: a mark between a letter and punctuation counts only with the letter spelt as an entity."""
     texts = [piece.text for piece in pieces]
     for start, end in _clusters(pieces):
-        if pieces[start].side > 0 and start > 0:
-            inner = texts[end][0] if end < len(texts) else ""
-            if _needs_entity(texts[start - 1][-1], inner, texts[start:end]):
-                texts[start - 1] = texts[start - 1][:-1] + _entity(texts[start - 1][-1])
-        if pieces[end - 1].side < 0 and end < len(texts):
-            if _needs_entity(texts[end][0], texts[start - 1][-1] if start else "", texts[start:end]):
-                texts[end] = _entity(texts[end][0]) + texts[end][1:]
+        before = texts[start - 1] if start else " "
+        after = texts[end] if end < len(texts) else " "
+        marks = texts[start:end]
+        if pieces[start].side > 0 and _needs_entity(before[-1], after[0], marks):
+            texts[start - 1] = before[:-1] + _entity(before[-1])
+        if pieces[end - 1].side < 0 and _needs_entity(after[0], before[-1], marks):
+            texts[end] = _entity(after[0]) + after[1:]
     return "".join(texts)
 
 

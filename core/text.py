@@ -33,43 +33,43 @@ _HIDDEN = "▒"
 
 
 def plain(body: Body, *, hide_spoilers: bool = False) -> str:
-    """The body without markup: blocks separated by blank lines, ``> `` before quotes, ``- `` or ``1. `` before items.
+    """The body without markup: blank lines between blocks, ``> `` before quotes, ``- `` or ``1. `` before items.
 
     ``hide_spoilers`` writes a shade character for every visible one of a spoiler.
     """
-    return _blocks(body.blocks, hide_spoilers)
+    return _blocks(body.blocks, hide=hide_spoilers)
 
 
 def inline_plain(inlines: Sequence[Inline], *, hide_spoilers: bool = False) -> str:
-    """Inlines without markup. A link is its label, followed by its address where the label does not say it."""
-    return "".join(_inline(node, hide_spoilers) for node in inlines)
+    """Inlines without markup. A link is its label, and its address where the label does not say it."""
+    return "".join(_inline(node, hide=hide_spoilers) for node in inlines)
 
 
-def _blocks(blocks: Sequence[Block], hide: bool) -> str:
-    return "\n\n".join(text for block in blocks if (text := _block(block, hide)))
+def _blocks(blocks: Sequence[Block], *, hide: bool) -> str:
+    return "\n\n".join(text for block in blocks if (text := _block(block, hide=hide)))
 
 
-def _block(block: Block, hide: bool) -> str:
+def _block(block: Block, *, hide: bool) -> str:
     match block:
         case Paragraph(children):
             return inline_plain(children, hide_spoilers=hide)
         case Quote(children):
-            return "\n".join(f"> {line}".rstrip() for line in _blocks(children, hide).split("\n"))
+            return "\n".join(f"> {line}".rstrip() for line in _blocks(children, hide=hide).split("\n"))
         case CodeBlock(text):
             return text
         case List(items, ordered, start):
-            texts = (_blocks(item, hide) for item in items)
+            texts = (_blocks(item, hide=hide) for item in items)
             leads = (f"{start + i}. " if ordered else "- " for i in range(len(items)))
             return "\n".join(indented(text, lead) for lead, text in zip(leads, texts, strict=True))
 
 
 def indented(text: str, lead: str) -> str:
-    """``text`` with ``lead`` before its first line and as much space before every other line that is not empty."""
+    """``text`` with ``lead`` before its first line and as much space before the others that are not empty."""
     first, *others = text.split("\n")
     return "\n".join([lead + first, *(" " * len(lead) + line if line else "" for line in others)])
 
 
-def _inline(node: Inline, hide: bool) -> str:
+def _inline(node: Inline, *, hide: bool) -> str:
     match node:
         case Text() | Code() | Mention() | Tag() | Time() | Emoji():
             return leaf_text(node)
@@ -89,7 +89,7 @@ def _shade(grapheme: regex.Match[str]) -> str:
 def first_words(body: Body, graphemes: int) -> str:
     """The beginning of the body on one line, at most ``graphemes`` visible characters with the closing ``…``.
 
-    Spoilers stay hidden. The cut falls between words where one ends in the second half, never inside a grapheme.
+    Spoilers stay hidden. The cut falls between words where one ends late enough, never inside a grapheme.
     """
     text = " ".join(plain(body, hide_spoilers=True).split())
     cells = _GRAPHEME.findall(text)
@@ -114,10 +114,10 @@ def is_empty(body: Body) -> bool:
 
 
 def without_prefix(body: Body, count: int) -> Body:
-    """Without the first ``count`` code points of the first paragraph's text, and the white space after them.
+    """Without the first ``count`` code points of the first paragraph's text, and white space after them.
 
-    Strips the word of a flag (``public Hello`` -> ``Hello``). A paragraph that becomes empty goes; a body that
-    does not begin with a paragraph stays as it is.
+    Strips the word of a flag (``public Hello`` -> ``Hello``). A paragraph that becomes empty goes; a body
+    that does not begin with a paragraph stays as it is.
     """
     if not body.blocks or not isinstance(body.blocks[0], Paragraph):
         return body

@@ -1,0 +1,199 @@
+"""A command is declared once, as a value: name, typed arguments, who may, help, examples, module.
+
+Slash commands, menus, text commands, the help and ``docs/commands.md`` are derived from ``COMMANDS``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Who(StrEnum):
+    """Who may use a command: a closed set, checked in one place, for buttons too."""
+
+    #: Anyone on the platform who is not hidden behind an anonymous identity.
+    ANYONE = "anyone"
+    #: A network member.
+    MEMBER = "member"
+    #: The room's administrators, by that platform's own rights, or a steward of its community.
+    ADMIN = "admin"
+    #: Those who may remove messages in the room, or a steward of its community.
+    MODERATOR = "moderator"
+    #: Who runs the instance.
+    OPERATOR = "operator"
+
+
+class Kind(StrEnum):
+    """The type of an argument; each has its own parser, error and autocomplete."""
+
+    #: All that is left of the line.
+    TEXT = "text"
+    WORD = "word"
+    #: ``@handle``, ``#tag``, a community's name, or ``everything``.
+    FEED = "feed"
+    MEMBER = "member"
+    #: ``@handle`` or ``#tag``.
+    MEMBER_OR_TAG = "member_or_tag"
+    #: A post's short id or link.
+    POST = "post"
+    CHOICE = "choice"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arg:
+    """One argument. Its description is the catalogue entry ``command.<name>.arg.<arg>``.
+
+    An optional argument that stands before a ``TEXT`` is written ``name:value`` on text platforms, so that the
+    first word of a text is never taken for it.
+    """
+
+    name: str
+    kind: Kind
+    required: bool = True
+    choices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandSpec:
+    """One command. Its one-line help is the catalogue entry ``command.<name>``.
+
+    ``group``: further words (``mirror add``) are declared as ``verbs`` of one command.
+    ``short_help``: among the seven lines of ``/help``.
+    ``personal``: its answer concerns only the asker and never prints in a group.
+    """
+
+    name: str
+    who: Who
+    args: tuple[Arg, ...] = ()
+    verbs: tuple[CommandSpec, ...] = ()
+    examples: tuple[str, ...] = ()
+    module: str = "feeds"
+    short_help: bool = False
+    personal: bool = True
+    aliases: tuple[str, ...] = field(default=())
+
+
+_VISIBILITY = Arg(
+    name="visibility", kind=Kind.CHOICE, required=False, choices=("room", "community", "public")
+)
+_FEED = Arg(name="feed", kind=Kind.FEED)
+_POST = Arg(name="post", kind=Kind.POST, required=False)
+
+COMMANDS: tuple[CommandSpec, ...] = (
+    CommandSpec(
+        name="join",
+        who=Who.ANYONE,
+        args=(Arg(name="handle", kind=Kind.WORD, required=False),),
+        examples=("join", "join anna"),
+        short_help=True,
+    ),
+    CommandSpec(
+        name="post",
+        who=Who.MEMBER,
+        args=(_VISIBILITY, Arg(name="text", kind=Kind.TEXT)),
+        examples=("post Hello, flock!", "post visibility:public Hello, everybody!"),
+        short_help=True,
+    ),
+    CommandSpec(
+        name="follow",
+        who=Who.MEMBER,
+        args=(_FEED,),
+        examples=("follow @anna", "follow #birds"),
+        short_help=True,
+    ),
+    CommandSpec(name="unfollow", who=Who.MEMBER, args=(_FEED,), examples=("unfollow @anna",)),
+    CommandSpec(name="feed", who=Who.MEMBER, examples=("feed",), short_help=True),
+    CommandSpec(
+        name="edit",
+        who=Who.MEMBER,
+        args=(_POST, Arg(name="text", kind=Kind.TEXT)),
+        examples=("edit Hello again",),
+    ),
+    CommandSpec(name="delete", who=Who.MEMBER, args=(_POST,), examples=("delete",)),
+    CommandSpec(
+        name="link",
+        who=Who.ANYONE,
+        args=(Arg(name="code", kind=Kind.WORD, required=False),),
+        examples=("link", "link ABCDEFGHJKMNP", "link yes"),
+        short_help=True,
+    ),
+    CommandSpec(name="unlink", who=Who.MEMBER, examples=("unlink",)),
+    CommandSpec(name="whoami", who=Who.ANYONE, examples=("whoami",), short_help=True),
+    CommandSpec(
+        name="optout",
+        who=Who.ANYONE,
+        args=(Arg(name="answer", kind=Kind.CHOICE, required=False, choices=("yes", "undo")),),
+        examples=("optout", "optout undo"),
+    ),
+    CommandSpec(
+        name="name",
+        who=Who.MEMBER,
+        args=(Arg(name="answer", kind=Kind.CHOICE, choices=("show", "hide")),),
+        examples=("name show", "name hide"),
+    ),
+    CommandSpec(
+        name="help",
+        who=Who.ANYONE,
+        args=(Arg(name="command", kind=Kind.WORD, required=False),),
+        examples=("help", "help post"),
+        short_help=True,
+    ),
+    CommandSpec(
+        name="setup",
+        who=Who.ADMIN,
+        args=(Arg(name="code", kind=Kind.WORD, required=False),),
+        examples=("setup", "setup ABCDEFGHJKMNP"),
+    ),
+    CommandSpec(
+        name="leave",
+        who=Who.ADMIN,
+        args=(Arg(name="copies", kind=Kind.CHOICE, required=False, choices=("keep", "remove")),),
+        examples=("leave", "leave remove"),
+    ),
+    CommandSpec(
+        name="mirror",
+        who=Who.ADMIN,
+        personal=False,
+        verbs=(
+            CommandSpec(
+                name="add", who=Who.ADMIN, args=(_FEED,), examples=("mirror add #birds", "mirror add @anna")
+            ),
+            CommandSpec(name="list", who=Who.ADMIN, examples=("mirror list",)),
+            CommandSpec(name="remove", who=Who.ADMIN, args=(_FEED,), examples=("mirror remove #birds",)),
+            CommandSpec(
+                name="block",
+                who=Who.ADMIN,
+                args=(Arg(name="what", kind=Kind.MEMBER_OR_TAG),),
+                examples=("mirror block @spammer", "mirror block #ads"),
+            ),
+            CommandSpec(
+                name="unblock",
+                who=Who.ADMIN,
+                args=(Arg(name="what", kind=Kind.MEMBER_OR_TAG),),
+                examples=("mirror unblock #ads",),
+            ),
+        ),
+    ),
+    CommandSpec(
+        name="relay",
+        who=Who.ADMIN,
+        args=(Arg(name="state", kind=Kind.CHOICE, choices=("on", "off")),),
+        examples=("relay on", "relay off"),
+    ),
+    CommandSpec(name="pause", who=Who.ADMIN, examples=("pause",)),
+    CommandSpec(name="resume", who=Who.ADMIN, examples=("resume",)),
+    CommandSpec(
+        name="ban",
+        who=Who.MODERATOR,
+        args=(Arg(name="member", kind=Kind.MEMBER),),
+        examples=("ban @spammer",),
+    ),
+    CommandSpec(
+        name="unban",
+        who=Who.MODERATOR,
+        args=(Arg(name="member", kind=Kind.MEMBER),),
+        examples=("unban @spammer",),
+    ),
+    CommandSpec(name="remove", who=Who.MODERATOR, args=(_POST,), examples=("remove",)),
+)

@@ -1,0 +1,121 @@
+"""What can go wrong, in one file; and messages to people as ids with typed arguments.
+
+Every failure has two texts: ``Message`` for the person (its words live in the catalogues) and ``str(error)``
+for the log. Neither ever contains a secret.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """A one-time code in a message: only its nonce is stored, the code is made again when it is shown."""
+
+    nonce: str
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A sentence to a person: an id of the catalogue and its arguments.
+
+    An argument named ``n`` chooses the plural form. Values: ``str`` is shown as it is, ``int`` in the
+    reader's digits, an aware ``datetime`` in the reader's zone, a ``Message`` in the same language;
+    a ``Secret`` must have been opened before.
+    """
+
+    id: str
+    args: Mapping[str, str | int | datetime | Message | Secret] = field(default_factory=dict)
+
+
+def message(id_: str, **args: str | int | datetime | Message | Secret) -> Message:
+    """Short form of ``Message(id_, args)``."""
+    return Message(id_, args)
+
+
+class StormoError(Exception):
+    """Root of everything that Stormo raises on purpose."""
+
+
+class Refusal(StormoError):
+    """The wish of a person cannot be fulfilled. Safe to show; the transaction keeps only the answer.
+
+    ``Refusal("post.too_long", limit=4096)``
+    """
+
+    def __init__(self, id_: str, **args: str | int | datetime | Message | Secret) -> None:
+        self.message = Message(id_, args)
+        super().__init__(id_)
+
+
+class Ignored(StormoError):
+    """The event does not concern Stormo: nothing of it is stored, not even that it came."""
+
+
+class WrongCode(Refusal):
+    """A one-time code that is wrong, old or used: counted against the account that tried it."""
+
+
+class RetryLater(StormoError):
+    """A platform did not do what was asked, and may do it later.
+
+    ``after``: how long the platform asks to wait; ``None`` lets the courier choose a growing delay.
+    ``unknown``: whether the act may have taken effect all the same (an answer was lost).
+    ``whole_token``: whether the wait binds the bot's every chat and not only this one.
+    """
+
+    def __init__(
+        self, reason: str, *, after: timedelta | None = None, unknown: bool = False, whole_token: bool = False
+    ) -> None:
+        self.after = after
+        self.unknown = unknown
+        self.whole_token = whole_token
+        super().__init__(reason)
+
+
+class RejectedWhy(StrEnum):
+    """What a refusal for good means."""
+
+    #: The message is no longer there: somebody removed it, and that is final.
+    GONE = "gone"
+    #: The platform does not take this form (too long, bad entities): one step down the ladder may work.
+    FORM = "form"
+    #: The bot may not do this here (any more).
+    FORBIDDEN = "forbidden"
+    #: The chat does not exist (any more), or the bot was put out of it.
+    CHAT_GONE = "chat_gone"
+    #: The platform says that it shows exactly this already.
+    UNCHANGED = "unchanged"
+    #: The door to this person is shut: no private chat, an interaction that grew too old.
+    UNREACHABLE = "unreachable"
+
+
+class Rejected(StormoError):
+    """A platform refused for good. ``why`` says what follows from it."""
+
+    def __init__(self, reason: str, *, why: RejectedWhy) -> None:
+        self.why = why
+        super().__init__(reason)
+
+
+class ConfigError(StormoError):
+    """Config that cannot work. ``faults`` has all of them at once, each with key, reason and example."""
+
+    def __init__(self, faults: tuple[Message, ...]) -> None:
+        self.faults = faults
+        super().__init__(f"{len(faults)} faults in the configuration")
+
+
+class BadToken(StormoError):
+    """A platform does not know the token in the config: trying again cannot help before somebody changes it.
+
+    ``label``: the platform's name as people know it, e.g. ``Telegram``.
+    """
+
+    def __init__(self, label: str) -> None:
+        self.message = Message("platform.bad_token", {"platform": label})
+        super().__init__(f"{label} refuses the bot token")

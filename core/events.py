@@ -1,0 +1,205 @@
+"""What happened on a platform, in its neutral form.
+
+An adapter fills everything here before it calls the engine: no lookup over the network happens inside.
+``key`` identifies the event for ever (``telegram:<bot>:update:77``); seen before means stop, and is a success.
+An event without key is set-state: applying it twice changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from core.body import Body
+from core.types import AccountRef, ChatRef, Language, MessageRef
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rights:
+    """What the platform lets this account do in this chat, now.
+
+    ``admin`` may set the chat up; ``moderator`` may remove others' messages; ``operator`` runs the instance
+    (named in the config).
+    """
+
+    admin: bool = False
+    moderator: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Actor:
+    """Who acted: an account with its rights in this chat.
+
+    ``name`` is the display name and ``username`` the unique one (may be empty), as the platform has them now.
+    ``anonymous``: the platform hides the person (anonymous admin, linked channel); never votes or posts.
+    """
+
+    account: AccountRef
+    name: str
+    username: str = ""
+    locale: Language | None = None
+    rights: Rights = field(default_factory=Rights)
+    anonymous: bool = False
+    bot: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """The chat an event came from, as the platform describes it now.
+
+    ``private``: only the bot and one person are in it. ``closed``: age-restricted or encrypted, so that posts
+    from here stay in the room unless their author says otherwise.
+    ``group``: names what the room is part of (a guild, a space); empty where there is no such thing.
+    """
+
+    chat: ChatRef
+    title: str
+    private: bool = False
+    closed: bool = False
+    group: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bookmark:
+    """How far this adapter has read; committed together with the event that carries it."""
+
+    scope: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """What all events share. ``at``: the platform's own time of the act, ``None`` where it sends none."""
+
+    key: str | None
+    at: datetime | None = None
+    bookmark: Bookmark | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageReceived(Event):
+    """Somebody wrote a message that is no command. ``to_bot``: it mentions the bot or answers to it."""
+
+    place: Place
+    actor: Actor
+    message: MessageRef
+    body: Body
+    source: str
+    dialect: str
+    reply_to: MessageRef | None = None
+    to_bot: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageEdited(Event):
+    """A message has new words. ``command`` holds the parsed form when it (still) is a command."""
+
+    place: Place
+    actor: Actor
+    message: MessageRef
+    body: Body
+    source: str
+    dialect: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageDeleted(Event):
+    """A message (or, on Matrix, an event such as a reaction) was taken away, by whomever."""
+
+    message: MessageRef
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReactionChanged(Event):
+    """An account's reactions on a message changed by these emoji.
+
+    ``whole``: ``added`` is the account's full set on that message now, everything else was taken back.
+    ``ref``: the reaction's own event, where reactions are events (Matrix): a later ``MessageDeleted`` of it
+    takes the reaction back.
+    ``found``: read back at reconciliation; it has no time and never displaces a timed act.
+    """
+
+    message: MessageRef
+    actor: Actor
+    added: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+    whole: bool = False
+    ref: MessageRef | None = None
+    found: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandInvoked(Event):
+    """A command, from whichever door: a slash command, a text command, a menu.
+
+    ``text``: what stands behind the name, unparsed (text platforms); ``options``: values by argument name where
+    the platform parsed them. ``body``: the tree of ``text`` where the message carried formatting.
+    ``message``: the person's own message, where the command is one. ``target``: the message answered to.
+    ``handle``: what the adapter needs to answer only this person (an interaction token).
+    """
+
+    place: Place
+    actor: Actor
+    name: str
+    text: str = ""
+    options: Mapping[str, str] | None = None
+    body: Body | None = None
+    source: str = ""
+    dialect: str = "plain"
+    message: MessageRef | None = None
+    target: MessageRef | None = None
+    handle: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandEdited(Event):
+    """The message of an earlier command was edited and still is a command."""
+
+    place: Place
+    actor: Actor
+    name: str
+    text: str
+    body: Body | None = None
+    source: str = ""
+    dialect: str = "plain"
+    message: MessageRef
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ButtonPressed(Event):
+    """A button of ours was pressed. ``data`` may be forged: rights are checked as for a typed command."""
+
+    place: Place
+    actor: Actor
+    data: str
+    message: MessageRef | None = None
+    handle: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlaceChanged(Event):
+    """A chat got another identity (``moved_to``), or the bot lost it (``gone``), or found it again."""
+
+    chat: ChatRef
+    moved_to: ChatRef | None = None
+    gone: bool = False
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PositionAdvanced(Event):
+    """Everything up to ``bookmark`` has been handled (a Matrix sync token)."""
+
+
+Inbound = (
+    MessageReceived
+    | MessageEdited
+    | MessageDeleted
+    | ReactionChanged
+    | CommandInvoked
+    | CommandEdited
+    | ButtonPressed
+    | PlaceChanged
+    | PositionAdvanced
+)

@@ -1,0 +1,169 @@
+"""What a platform is asked to show, and what it answers.
+
+An intent carries everything that an adapter needs; performing one never reads the database. ``key`` is the
+derived idempotency key (43 characters of URL-safe base64): the same act has the same key after any crash.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from enum import StrEnum
+
+from core.body import Body
+from core.types import AccountRef, ChatRef, Language, MessageRef
+
+
+class Voice(StrEnum):
+    """Whose words a view carries: Matrix sends people as ``m.text`` and the bot as ``m.notice``."""
+
+    PERSON = "person"
+    BOT = "bot"
+
+
+class Form(StrEnum):
+    """The rungs of the ladder: each place gets the best form that it takes."""
+
+    FULL = "full"
+    PLAIN = "plain"
+    LINK = "link"
+
+
+@dataclass(frozen=True, slots=True)
+class Button:
+    """A button with a worded label that does one of three things.
+
+    ``data`` (at most 64 bytes) comes back as ``ButtonPressed``; ``url`` opens; ``private`` opens the private chat
+    with the bot, which then gets the command ``start`` with this payload (at most 64 of ``[A-Za-z0-9_-]``) where
+    the platform has deep links. An adapter leaves out a button that it cannot show.
+    """
+
+    label: str
+    data: str = ""
+    url: str = ""
+    private: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What a message must show, in the reader's words already, in no platform's dialect yet.
+
+    ``author``: the line that leads a person's words, e.g. ``Anna (@anna · Telegram)``; empty for the bot's own.
+    ``footer``: the line under it, e.g. ``3 votes · +1 not a member``; empty when there is nothing to say.
+    ``text_command``: shown instead of buttons where there are none, e.g. ``/link yes``.
+    ``link``: where the whole can be read; the last rung of the ladder and the title's link.
+    """
+
+    voice: Voice
+    body: Body
+    author: str = ""
+    footer: str = ""
+    buttons: tuple[Button, ...] = ()
+    text_command: str = ""
+    link: str = ""
+    language: Language = Language("en")
+    silent: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Create:
+    """Show ``view`` as a new message of ``chat``."""
+
+    key: str
+    chat: ChatRef
+    view: View
+    form: Form = Form.FULL
+    reply_to: MessageRef | None = None
+    pin: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """Make our own ``message`` show ``view``."""
+
+    key: str
+    message: MessageRef
+    view: View
+    form: Form = Form.FULL
+    reply_to: MessageRef | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Withdraw:
+    """Take ``message`` away: our own, or somebody else's where our rights allow."""
+
+    key: str
+    message: MessageRef
+
+
+@dataclass(frozen=True, slots=True)
+class Tell:
+    """Answer one person. Only that person sees it where the platform can do that.
+
+    ``handle``: what the adapter put into the event (an interaction's token, a callback query's id), or empty.
+    ``to``: the account answered; ``reply_to``: the message answered.
+    """
+
+    key: str
+    chat: ChatRef
+    to: AccountRef
+    view: View
+    handle: str = ""
+    reply_to: MessageRef | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Put our one reaction on a message (``on``) or take it back. Never counted as a vote."""
+
+    key: str
+    message: MessageRef
+    emoji: str
+    on: bool = True
+
+
+Intent = Create | Edit | Withdraw | Tell | Mark
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """A platform did what was asked. ``message``: what stands there now, where there is something to name
+    (nothing for an ephemeral answer, a toast, a withdrawal)."""
+
+    message: MessageRef | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """At most ``count`` sends in any ``period``, as a strict sliding window."""
+
+    count: int
+    period: timedelta
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capabilities:
+    """What a platform can do, as data.
+
+    ``max_text`` in the unit that ``length_unit`` names (``utf16`` or ``codepoint`` or ``byte``).
+    ``key_life``: how long the platform de-duplicates our keys; ``None`` means that it never does.
+    ``tally_every``: the shortest time between two edits that only move a tally.
+    ``token_windows`` bind all sends of the bot, ``chat_windows`` those of one chat. First guesses: an
+    answer of the platform (``RetryLater``) always wins.
+    """
+
+    label: str
+    max_text: int
+    length_unit: str
+    edits: bool = True
+    reactions: bool = True
+    buttons: bool = True
+    ephemeral: bool = False
+    silent: bool = True
+    pins: bool = True
+    command_prefix: str = "/"
+    key_life: timedelta | None = None
+    tally_every: timedelta = timedelta(seconds=5)
+    token_windows: tuple[Window, ...] = ()
+    chat_windows: tuple[Window, ...] = ()
+    vote_emoji: tuple[str, ...] = field(default=("👍", "❤"))

@@ -1,0 +1,91 @@
+"""The only protocols: the transaction with its stores, an adapter, the clock.
+
+``Unit`` is synchronous and lives in the writer's or a reader's thread; no use case can await a platform inside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from core.errors import Message
+from core.events import Inbound
+from core.intents import Capabilities, Intent, Receipt
+from core.types import ChatRef, MessageRef, Platform
+
+
+class Clock(Protocol):
+    """Aware UTC time. The only fake besides the platforms in the tests."""
+
+    def now(self) -> datetime: ...
+
+    def monotonic(self) -> float:
+        """Seconds that never go back, for waiting only."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class WatchedMessage:
+    """A message whose state an adapter should read again after an absence."""
+
+    message: MessageRef
+    ours: bool
+
+
+class Gate(Protocol):
+    """What an adapter may ask of the core while it listens.
+
+    ``handle`` returns once the event is committed (or was seen before, or does not concern us). Events of one
+    chat must be handed over in their order: the order of the calls counts, not that of the answers.
+    """
+
+    def handle(self, event: Inbound) -> Awaitable[None]: ...
+
+    async def bookmark(self, scope: str) -> str | None:
+        """The committed value of a bookmark."""
+        ...
+
+    async def watched_chats(self, platform: Platform) -> Sequence[ChatRef]:
+        """The chats of communities on this platform."""
+        ...
+
+    async def recent_messages(self, platform: Platform, since: datetime) -> Sequence[WatchedMessage]:
+        """Copies and origins of things shown since then, for reconciliation."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of ``stormo check``."""
+
+    ok: bool
+    message: Message
+
+
+class Adapter(Protocol):
+    """One platform behind one bot token."""
+
+    platform: Platform
+    capabilities: Capabilities
+
+    async def run(self, gate: Gate) -> None:
+        """Connect, call ``ready`` and listen until cancelled. Raises only on faults that a restart may cure."""
+        ...
+
+    async def perform(self, intent: Intent) -> Receipt:
+        """Do one act. Raises ``RetryLater`` or ``Rejected``; anything else counts as an unknown outcome."""
+        ...
+
+    async def check(self) -> Sequence[Finding]:
+        """Prove token and permissions for ``stormo check``, without changing anything."""
+        ...
+
+    def link(self, message: MessageRef) -> str:
+        """The address of a message for people, or an empty string."""
+        ...
+
+
+#: Puts a message into words: ``(message, language, zone)``.
+Words = Callable[[Message, str], str]

@@ -1,0 +1,278 @@
+"""What the stores hand to the rules: frozen values, one per family."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from core.types import (
+    AccountId,
+    AccountRef,
+    ChatId,
+    ChatRef,
+    CommunityId,
+    Feed,
+    MemberId,
+    MessageRef,
+    PostId,
+    ThingId,
+    ThingKind,
+    Visibility,
+)
+
+
+class ChatState(StrEnum):
+    ACTIVE = "active"
+    #: The bot lost the chat: it was removed, or the chat is no more.
+    GONE = "gone"
+
+
+class Doubt(StrEnum):
+    """What a community wants where a platform has no key and an answer was lost."""
+
+    #: Send again: never none, and the surplus is listed.
+    DOUBLE = "double"
+    #: Leave it out: never two, and the gap is listed.
+    GAP = "gap"
+
+
+class CopyState(StrEnum):
+    """How an outbox row stands."""
+
+    LIVE = "live"
+    #: Shown as a line of a fold.
+    FOLDED = "folded"
+    #: Taken away by somebody there: final.
+    REMOVED = "removed"
+    #: Perhaps sent, and it was chosen not to send again.
+    DOUBT = "doubt"
+    #: Refused for good, with a reason that a person can read.
+    REFUSED = "refused"
+    #: Withdrawn by us; nothing is shown any more.
+    WITHDRAWN = "withdrawn"
+
+
+class Verb(StrEnum):
+    """What a try does. Part of every idempotency key."""
+
+    CREATE = "create"
+    EDIT = "edit"
+    WITHDRAW = "withdraw"
+    TELL = "tell"
+    MARK = "mark"
+    UNMARK = "unmark"
+    TAKE = "take"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    id: AccountId
+    ref: AccountRef
+    name: str
+    username: str
+    locale: str
+    member_id: MemberId | None
+    private_chat_id: ChatId | None
+    opted_out: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Member:
+    id: MemberId
+    handle: str
+    language: str
+    show_name: bool
+    name: str
+    posts: int
+    joined_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Community:
+    id: CommunityId
+    slug: str
+    title: str
+    paused: bool
+    hold_seconds: int
+    doubt: Doubt
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chat:
+    id: ChatId
+    ref: ChatRef
+    community_id: CommunityId | None
+    title: str
+    private: bool
+    closed: bool
+    relay: bool
+    language: str
+    state: ChatState
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Post:
+    id: PostId
+    author_id: MemberId
+    account_id: AccountId
+    community_id: CommunityId | None
+    chat_id: ChatId
+    visibility: Visibility
+    reply_to: PostId | None
+    revision: int
+    version: int
+    score: int
+    guests: int
+    created_at: datetime
+    deleted_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Revision:
+    post_id: PostId
+    number: int
+    body: str
+    source: str
+    dialect: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signal:
+    post_id: PostId
+    account_id: AccountId
+    emoji: str
+    chat_id: ChatId
+    message_key: str
+    ref_key: str
+    at: datetime
+    superseded: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vote:
+    post_id: PostId
+    member_id: MemberId
+    account_id: AccountId
+    value: int
+    emoji: str
+    acted_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Relay:
+    id: ThingId
+    chat_id: ChatId
+    account_id: AccountId
+    author: str
+    body: str
+    version: int
+    reply_to: ThingId | None
+    deleted_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """An answer or a small act of ours. ``payload`` is the JSON of ``core.notices.Said``."""
+
+    id: ThingId
+    chat_id: ChatId
+    verb: Verb
+    account_id: AccountId | None
+    handle: str
+    message_key: str
+    payload: str
+    created_at: datetime
+    expires_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Copy:
+    """A message that shows a thing. ``ours``: we may edit it."""
+
+    chat_id: ChatId
+    thing_id: ThingId
+    kind: ThingKind
+    part: int
+    message: MessageRef
+    ours: bool
+    shown: int
+    sent_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """An outbox row: what a chat must show of a thing, and what it shows."""
+
+    chat_id: ChatId
+    thing_id: ThingId
+    kind: ThingKind
+    wanted: int
+    shown: int
+    generation: int
+    state: CopyState
+    rank: int
+    form: str
+    ready_at: datetime
+    queued_at: datetime
+    attempts: int
+    reason: str
+    fold_id: ThingId | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Try:
+    chat_id: ChatId
+    key: str
+    thing_id: ThingId
+    part: int
+    verb: Verb
+    version: int
+    form: str
+    epoch: int
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DoubtRow:
+    chat: ChatRef
+    key: str
+    number: int
+    thing_id: ThingId
+    at: datetime
+    resolution: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Code:
+    """A one-time code at rest: its hash, never itself."""
+
+    hash: str
+    purpose: str
+    account_id: AccountId
+    community_id: CommunityId | None
+    chat_id: ChatId
+    handle: str
+    claimed_by: AccountId | None
+    claim_chat_id: ChatId | None
+    claim_handle: str
+    expires_at: datetime
+    used: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mirror:
+    chat_id: ChatId
+    feed: Feed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parked:
+    id: int
+    chat_id: ChatId
+    message_key: str
+    event: str
+    expires_at: datetime

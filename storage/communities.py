@@ -1,0 +1,412 @@
+"""Communities, their chats, what those mirror, and who is banned."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import bindparam, delete, func, literal, select, update
+
+from core.records import Chat, ChatState, Community, Doubt, Mirror
+from core.types import AccountId, ChatId, ChatRef, CommunityId, Feed, FeedKind, MemberId, Platform
+from storage import tables as t
+from storage.statements import Build, Row, Runner, Statement
+
+_C = t.communities.c
+_COMMUNITY = (_C.id, _C.slug, _C.title, _C.paused, _C.hold_seconds, _C.doubt)
+COMMUNITY = Statement(lambda _: select(*_COMMUNITY).where(_C.id == bindparam("id")))
+COMMUNITY_BY_SLUG = Statement(lambda _: select(*_COMMUNITY).where(_C.slug == bindparam("slug")))
+COMMUNITIES = Statement(lambda _: select(*_COMMUNITY).order_by(_C.slug).limit(200))
+ADD_COMMUNITY = Statement(
+    lambda d: d.insert(t.communities).values(
+        {c: bindparam(c) for c in ("id", "slug", "title", "hold_seconds", "doubt", "created_at")}
+    )
+)
+SET_PAUSED = Statement(
+    lambda _: update(t.communities).where(_C.id == bindparam("community")).values(paused=bindparam("flag"))
+)
+
+_H = t.chats.c
+_CHAT = (_H.id, _H.platform, _H.key, _H.community_id, _H.title, _H.private, _H.closed, _H.relay, _H.language, _H.state,
+         _H.reason)  # fmt: skip
+CHAT_BY_REF = Statement(
+    lambda _: select(*_CHAT).where(_H.platform == bindparam("platform"), _H.key == bindparam("key"))
+)
+CHAT_BY_ID = Statement(lambda _: select(*_CHAT).where(_H.id == bindparam("id")))
+CHATS_BY_ID = Statement(lambda d: select(*_CHAT).where(d.among(_H.id, "ids")))
+CHATS_OF = Statement(
+    lambda _: select(*_CHAT).where(_H.community_id == bindparam("community")).order_by(_H.id)
+)
+CHATS_ON = Statement(
+    lambda _: select(_H.platform, _H.key).where(
+        _H.platform == bindparam("on"), _H.community_id.is_not(None), _H.state == "active"
+    )
+)
+
+
+def _add_chat(d: Build) -> Any:
+    names = ("id", "platform", "key", "title", "private", "closed", "language", "created_at")
+    return d.insert(t.chats).values({n: bindparam(n) for n in names})
+
+
+ADD_CHAT = Statement(_add_chat)
+DESCRIBE_CHAT = Statement(
+    lambda _: (
+        update(t.chats)
+        .where(_H.id == bindparam("chat"))
+        .values(
+            title=bindparam("new_title"), private=bindparam("new_private"), closed=bindparam("new_closed")
+        )
+    )
+)
+SET_COMMUNITY = Statement(
+    lambda _: update(t.chats).where(_H.id == bindparam("chat")).values(community_id=bindparam("community"))
+)
+SET_RELAY = Statement(
+    lambda _: update(t.chats).where(_H.id == bindparam("chat")).values(relay=bindparam("flag"))
+)
+SET_STATE = Statement(
+    lambda _: (
+        update(t.chats)
+        .where(_H.id == bindparam("chat"))
+        .values(state=bindparam("new_state"), reason=bindparam("new_reason"))
+    )
+)
+MOVE_CHAT = Statement(
+    lambda _: (
+        update(t.chats)
+        .where(_H.id == bindparam("chat"))
+        .values(platform=bindparam("new_platform"), key=bindparam("new_key"))
+    )
+)
+RELAYED_WITH = Statement(
+    lambda _: (
+        select(*_CHAT)
+        .where(
+            _H.community_id == bindparam("community"),
+            _H.relay == 1,
+            _H.state == "active",
+            _H.id != bindparam("chat"),
+        )
+        .order_by(_H.id)
+    )
+)
+
+_M = t.mirrors.c
+_B = t.mirror_blocks.c
+_N = t.bans.c
+
+
+def _add_mirror(d: Build) -> Any:
+    names = ("chat_id", "feed_kind", "feed_key", "added_by", "created_at")
+    return (
+        d.insert(t.mirrors)
+        .values({n: bindparam(n) for n in names})
+        .on_conflict_do_nothing()
+        .returning(_M.chat_id)
+    )
+
+
+def _add_block(d: Build) -> Any:
+    names = ("chat_id", "feed_kind", "feed_key")
+    return (
+        d.insert(t.mirror_blocks)
+        .values({n: bindparam(n) for n in names})
+        .on_conflict_do_nothing()
+        .returning(_B.chat_id)
+    )
+
+
+def _add_ban(d: Build) -> Any:
+    names = ("community_id", "member_id", "by_account_id", "created_at")
+    return (
+        d.insert(t.bans)
+        .values({n: bindparam(n) for n in names})
+        .on_conflict_do_nothing()
+        .returning(_N.member_id)
+    )
+
+
+ADD_MIRROR = Statement(_add_mirror)
+ADD_BLOCK = Statement(_add_block)
+ADD_BAN = Statement(_add_ban)
+DROP_MIRROR = Statement(
+    lambda _: (
+        delete(t.mirrors)
+        .where(
+            _M.chat_id == bindparam("chat"),
+            _M.feed_kind == bindparam("kind"),
+            _M.feed_key == bindparam("key"),
+        )
+        .returning(_M.chat_id)
+    )
+)
+DROP_MIRRORS = Statement(lambda _: delete(t.mirrors).where(_M.chat_id == bindparam("chat")))
+DROP_BLOCK = Statement(
+    lambda _: (
+        delete(t.mirror_blocks)
+        .where(
+            _B.chat_id == bindparam("chat"),
+            _B.feed_kind == bindparam("kind"),
+            _B.feed_key == bindparam("key"),
+        )
+        .returning(_B.chat_id)
+    )
+)
+DROP_BAN = Statement(
+    lambda _: (
+        delete(t.bans)
+        .where(_N.community_id == bindparam("community"), _N.member_id == bindparam("member"))
+        .returning(_N.member_id)
+    )
+)
+MIRRORS_OF = Statement(
+    lambda _: select(_M.feed_kind, _M.feed_key).where(_M.chat_id == bindparam("chat")).order_by(_M.created_at)
+)
+BLOCKS_OF = Statement(
+    lambda _: select(_B.feed_kind, _B.feed_key).where(_B.chat_id == bindparam("chat")).order_by(_B.feed_key)
+)
+BANNED = Statement(
+    lambda _: select(literal(1)).where(
+        _N.community_id == bindparam("community"), _N.member_id == bindparam("member")
+    )
+)
+COUNT_CHATS = Statement(
+    lambda _: select(func.count()).select_from(t.chats).where(_H.community_id == bindparam("community"))
+)
+
+
+_S = t.memberships.c
+ADD_MEMBERSHIP = Statement(
+    lambda d: (
+        d.insert(t.memberships)
+        .values(
+            community_id=bindparam("community_id"), member_id=bindparam("member_id"), since=bindparam("since")
+        )
+        .on_conflict_do_nothing()
+    )
+)
+MEMBERSHIPS = Statement(lambda _: select(_S.community_id).where(_S.member_id == bindparam("member")))
+COPY_MEMBERSHIPS = Statement(
+    lambda d: (
+        d.insert(t.memberships)
+        .from_select(
+            ["community_id", "member_id", "since"],
+            select(_S.community_id, bindparam("winner"), _S.since).where(_S.member_id == bindparam("loser")),
+        )
+        .on_conflict_do_nothing()
+    )
+)
+
+
+def _mirroring(d: Build) -> Any:
+    """Active chats that mirror one of these feeds (kind and key joined by a space), less the blocks and bans."""
+    feeds = _M.feed_kind + literal(" ") + _M.feed_key
+    blocks = _B.feed_kind + literal(" ") + _B.feed_key
+    blocked = select(literal(1)).where(_B.chat_id == _H.id, d.among(blocks, "blocks")).exists()
+    banned = (
+        select(literal(1))
+        .where(_N.community_id == _H.community_id, _N.member_id == bindparam("author"))
+        .exists()
+    )
+    mirrored = select(literal(1)).where(_M.chat_id == _H.id, d.among(feeds, "feeds")).exists()
+    return (
+        select(*_CHAT)
+        .where(_H.state == "active", _H.id != bindparam("origin"), mirrored, ~blocked, ~banned)
+        .order_by(_H.id)
+    )
+
+
+MIRRORING = Statement(_mirroring)
+
+
+def _community(row: Row) -> Community:
+    id_, slug, title, paused, hold_seconds, doubt = row
+    return Community(
+        id=CommunityId(id_),
+        slug=slug,
+        title=title,
+        paused=bool(paused),
+        hold_seconds=hold_seconds,
+        doubt=Doubt(doubt),
+    )
+
+
+def _chat(row: Row) -> Chat:
+    id_, platform, key, community, title, private, closed, relay, language, state, reason = row
+    return Chat(
+        id=ChatId(id_),
+        ref=ChatRef(Platform(platform), key),
+        community_id=None if community is None else CommunityId(community),
+        title=title,
+        private=bool(private),
+        closed=bool(closed),
+        relay=bool(relay),
+        language=language,
+        state=ChatState(state),
+        reason=reason,
+    )
+
+
+class CommunityStore:
+    def __init__(self, run: Runner) -> None:
+        self._run = run
+
+    def community(self, community: CommunityId) -> Community:
+        """Raises ``LookupError``."""
+        row = self._run.one(COMMUNITY, id=community)
+        if row is None:
+            raise LookupError(f"community {community}")
+        return _community(row)
+
+    def by_slug(self, slug: str) -> Community | None:
+        row = self._run.one(COMMUNITY_BY_SLUG, slug=slug)
+        return None if row is None else _community(row)
+
+    def all(self) -> list[Community]:
+        return [_community(row) for row in self._run.all(COMMUNITIES)]
+
+    def add(
+        self, community: CommunityId, slug: str, title: str, hold_seconds: int, doubt: Doubt, now: datetime
+    ) -> None:
+        self._run.run(
+            ADD_COMMUNITY,
+            id=community,
+            slug=slug,
+            title=title,
+            hold_seconds=hold_seconds,
+            doubt=doubt,
+            created_at=now,
+        )
+
+    def set_paused(self, community: CommunityId, flag: bool) -> None:
+        self._run.run(SET_PAUSED, community=community, flag=flag)
+
+    # chats
+    def chat(self, ref: ChatRef) -> Chat | None:
+        row = self._run.one(CHAT_BY_REF, platform=ref.platform, key=ref.key)
+        return None if row is None else _chat(row)
+
+    def chat_by_id(self, chat: ChatId) -> Chat:
+        """Raises ``LookupError``."""
+        row = self._run.one(CHAT_BY_ID, id=chat)
+        if row is None:
+            raise LookupError(f"chat {chat}")
+        return _chat(row)
+
+    def chats_by_id(self, ids: list[ChatId]) -> dict[ChatId, Chat]:
+        return {c.id: c for c in (_chat(row) for row in self._run.all(CHATS_BY_ID, ids=ids))}
+
+    def chats_of(self, community: CommunityId) -> list[Chat]:
+        return [_chat(row) for row in self._run.all(CHATS_OF, community=community)]
+
+    def count_chats(self, community: CommunityId) -> int:
+        return int(self._run.scalar(COUNT_CHATS, community=community))
+
+    def watched(self, platform: Platform) -> list[ChatRef]:
+        return [ChatRef(Platform(p), key) for p, key in self._run.all(CHATS_ON, on=platform)]
+
+    def add_chat(
+        self,
+        chat: ChatId,
+        ref: ChatRef,
+        title: str,
+        private: bool,
+        closed: bool,
+        language: str,
+        now: datetime,
+    ) -> None:
+        self._run.run(
+            ADD_CHAT,
+            id=chat,
+            platform=ref.platform,
+            key=ref.key,
+            title=title,
+            private=private,
+            closed=closed,
+            language=language,
+            created_at=now,
+        )
+
+    def describe_chat(self, chat: ChatId, title: str, private: bool, closed: bool) -> None:
+        self._run.run(DESCRIBE_CHAT, chat=chat, new_title=title, new_private=private, new_closed=closed)
+
+    def set_community(self, chat: ChatId, community: CommunityId | None) -> None:
+        self._run.run(SET_COMMUNITY, chat=chat, community=community)
+
+    def set_relay(self, chat: ChatId, flag: bool) -> None:
+        self._run.run(SET_RELAY, chat=chat, flag=flag)
+
+    def set_state(self, chat: ChatId, state: ChatState, reason: str) -> None:
+        self._run.run(SET_STATE, chat=chat, new_state=state, new_reason=reason)
+
+    def move_chat(self, chat: ChatId, to: ChatRef) -> None:
+        self._run.run(MOVE_CHAT, chat=chat, new_platform=to.platform, new_key=to.key)
+
+    def relayed_with(self, community: CommunityId, chat: ChatId) -> list[Chat]:
+        return [_chat(row) for row in self._run.all(RELAYED_WITH, community=community, chat=chat)]
+
+    # mirrors
+    def add_mirror(self, chat: ChatId, feed: Feed, by: AccountId | None, now: datetime) -> bool:
+        row = self._run.one(
+            ADD_MIRROR, chat_id=chat, feed_kind=feed.kind, feed_key=feed.key, added_by=by, created_at=now
+        )
+        return row is not None
+
+    def drop_mirror(self, chat: ChatId, feed: Feed) -> bool:
+        return self._run.one(DROP_MIRROR, chat=chat, kind=feed.kind, key=feed.key) is not None
+
+    def drop_mirrors(self, chat: ChatId) -> None:
+        self._run.run(DROP_MIRRORS, chat=chat)
+
+    def mirrors_of(self, chat: ChatId) -> list[Mirror]:
+        return [
+            Mirror(chat_id=chat, feed=Feed(FeedKind(k), key))
+            for k, key in self._run.all(MIRRORS_OF, chat=chat)
+        ]
+
+    def block(self, chat: ChatId, what: Feed) -> bool:
+        return self._run.one(ADD_BLOCK, chat_id=chat, feed_kind=what.kind, feed_key=what.key) is not None
+
+    def unblock(self, chat: ChatId, what: Feed) -> bool:
+        return self._run.one(DROP_BLOCK, chat=chat, kind=what.kind, key=what.key) is not None
+
+    def blocks_of(self, chat: ChatId) -> list[Feed]:
+        return [Feed(FeedKind(kind), key) for kind, key in self._run.all(BLOCKS_OF, chat=chat)]
+
+    def mirroring(
+        self, feeds: list[Feed], blocks: list[Feed], author: MemberId, origin: ChatId
+    ) -> list[Chat]:
+        """Chats that want a post standing in these feeds, unless they block one of ``blocks`` or ban its author."""
+        rows = self._run.all(
+            MIRRORING,
+            feeds=[f"{f.kind} {f.key}" for f in feeds],
+            blocks=[f"{f.kind} {f.key}" for f in blocks],
+            author=author,
+            origin=origin,
+        )
+        return [_chat(row) for row in rows]
+
+    # who is where
+    def add_membership(self, community: CommunityId, member: MemberId, now: datetime) -> None:
+        self._run.run(ADD_MEMBERSHIP, community_id=community, member_id=member, since=now)
+
+    def of_member(self, member: MemberId) -> list[CommunityId]:
+        """The communities in whose rooms this member was seen."""
+        return [CommunityId(row[0]) for row in self._run.all(MEMBERSHIPS, member=member)]
+
+    def merge_memberships(self, loser: MemberId, winner: MemberId) -> None:
+        self._run.run(COPY_MEMBERSHIPS, loser=loser, winner=winner)
+
+    # bans
+    def ban(self, community: CommunityId, member: MemberId, by: AccountId, now: datetime) -> bool:
+        row = self._run.one(
+            ADD_BAN, community_id=community, member_id=member, by_account_id=by, created_at=now
+        )
+        return row is not None
+
+    def unban(self, community: CommunityId, member: MemberId) -> bool:
+        return self._run.one(DROP_BAN, community=community, member=member) is not None
+
+    def banned(self, community: CommunityId, member: MemberId) -> bool:
+        return self._run.one(BANNED, community=community, member=member) is not None

@@ -1,0 +1,590 @@
+"""The outbox of desired state, tries, copies, doubts, notices and folds (family: chat)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Integer, bindparam, case, delete, func, literal, select, update
+
+from core.records import Copy, CopyState, Delivery, DoubtRow, Notice, Try, Verb
+from core.types import AccountId, ChatId, ChatRef, MessageRef, Platform, ThingId, ThingKind
+from storage import tables as t
+from storage.statements import Build, Row, Runner, Statement
+from storage.tables import Instant
+
+_O = t.outbox.c
+_DELIVERY_NAMES = ("chat_id", "thing_id", "kind", "wanted", "shown", "generation", "state", "rank", "form", "ready_at",
+                   "queued_at", "attempts", "reason", "fold_id")  # fmt: skip
+_DELIVERY = tuple(_O[name] for name in _DELIVERY_NAMES)
+_LIVE = CopyState.LIVE.value
+
+
+def _want(d: Build) -> Any:
+    names = ("chat_id", "thing_id", "kind", "wanted", "rank", "ready_at", "queued_at")
+    return d.insert(t.outbox).values({n: bindparam(n) for n in names}).on_conflict_do_nothing()
+
+
+def _later(column: Any, value: Any) -> Any:
+    return case((column > value, column), else_=value)
+
+
+def _bump(_: Build) -> Any:
+    """Moves what is wanted. A row that shows nothing yet keeps its place among the first sends."""
+    now: Any = bindparam("at", type_=Instant)
+    rank: Any = bindparam("new_rank", type_=Integer)
+    idle = _O.due == 0
+    return (
+        update(t.outbox)
+        .where(_O.thing_id == bindparam("thing"), _O.wanted < bindparam("version"))
+        .values(
+            wanted=bindparam("version"),
+            due=case((_O.state == _LIVE, 1), else_=_O.due),
+            rank=case((_O.shown == 0, _O.rank), (idle | (_O.rank > rank), rank), else_=_O.rank),
+            ready_at=case((_O.shown == 0, _O.ready_at), (rank == 3, _later(_O.ready_at, now)), else_=now),
+        )
+        .returning(_O.chat_id, _O.state, _O.fold_id)
+    )
+
+
+def _shown(_: Build) -> Any:
+    version: Any = bindparam("version", type_=Integer)
+    return (
+        update(t.outbox)
+        .where(_O.chat_id == bindparam("chat"), _O.thing_id == bindparam("thing"))
+        .values(
+            shown=version,
+            shown_at=bindparam("at", type_=Instant),
+            due=case((_O.wanted > version, 1), else_=0),
+            rank=2,
+            ready_at=bindparam("next_at", type_=Instant),
+            attempts=0,
+            reason="",
+        )
+    )
+
+
+WANT = Statement(_want)
+BUMP = Statement(_bump)
+SHOWN = Statement(_shown)
+DELIVERY = Statement(
+    lambda _: select(*_DELIVERY).where(_O.chat_id == bindparam("chat"), _O.thing_id == bindparam("thing"))
+)
+DELIVERIES = Statement(
+    lambda _: select(*_DELIVERY).where(_O.thing_id == bindparam("thing")).order_by(_O.chat_id)
+)
+
+
+def _next(_: Build) -> Any:
+    return (
+        select(*_DELIVERY)
+        .where(
+            _O.chat_id == bindparam("chat"), _O.due == 1, _O.ready_at <= bindparam("at"), _O.rank >= bindparam("from_"),
+            _O.rank != bindparam("without"),
+        )
+        .order_by(_O.rank, _O.thing_id)
+        .limit(1)
+    )  # fmt: skip
+
+
+NEXT = Statement(_next)
+NEXT_NOTICE = Statement(
+    lambda _: (
+        select(*_DELIVERY)
+        .where(
+            _O.chat_id == bindparam("chat"),
+            _O.due == 1,
+            _O.ready_at <= bindparam("at"),
+            _O.kind == ThingKind.NOTICE.value,
+        )
+        .order_by(_O.rank, _O.thing_id)
+        .limit(1)
+    )
+)
+SOONEST = Statement(
+    lambda _: select(func.min(_O.ready_at).label("ready_at", )).where(
+        _O.chat_id == bindparam("chat"), _O.due == 1, _O.ready_at > bindparam("at")
+    )
+)  # fmt: skip
+WAITING = Statement(
+    lambda _: (
+        select(_O.chat_id, func.min(_O.ready_at).label("ready_at")).where(_O.due == 1).group_by(_O.chat_id)
+    )
+)
+FIRST_SENDS = Statement(
+    lambda _: (
+        select(*_DELIVERY)
+        .where(
+            _O.chat_id == bindparam("chat"),
+            _O.due == 1,
+            _O.rank == 1,
+            _O.ready_at <= bindparam("at"),
+            _O.kind == ThingKind.POST.value,
+        )
+        .order_by(_O.thing_id)
+        .limit(50)
+    )
+)
+SETTLE = Statement(
+    lambda _: (
+        update(t.outbox)
+        .where(_O.chat_id == bindparam("chat"), _O.thing_id == bindparam("thing"))
+        .values(state=bindparam("new_state"), reason=bindparam("why"), due=0)
+    )
+)
+RETRY = Statement(
+    lambda _: update(t.outbox)
+    .where(_O.chat_id == bindparam("chat"), _O.thing_id == bindparam("thing"))
+    .values(
+        ready_at=bindparam("next_at", type_=Instant), attempts=_O.attempts + 1, reason=bindparam("why"),
+        form=bindparam("new_form"),
+    )
+)  # fmt: skip
+REVIVE = Statement(
+    lambda _: (
+        update(t.outbox)
+        .where(_O.chat_id == bindparam("chat"), _O.thing_id == bindparam("thing"))
+        .values(state=_LIVE, due=1, attempts=0, reason="", ready_at=bindparam("at", type_=Instant))
+    )
+)
+FOLD = Statement(
+    lambda d: (
+        update(t.outbox)
+        .where(_O.chat_id == bindparam("chat"), d.among(_O.thing_id, "things"))
+        .values(state=CopyState.FOLDED.value, due=0, fold_id=bindparam("fold"), shown=_O.wanted)
+    )
+)
+FOLDED = Statement(
+    lambda _: (
+        select(*_DELIVERY)
+        .where(_O.chat_id == bindparam("chat"), _O.fold_id == bindparam("fold"))
+        .order_by(_O.thing_id)
+    )
+)
+WITHDRAW_IN = Statement(
+    lambda _: (
+        update(t.outbox)
+        .where(_O.chat_id == bindparam("chat"), _O.kind != ThingKind.NOTICE.value, _O.due == 1)
+        .values(due=0, state=CopyState.WITHDRAWN.value, reason=bindparam("why"))
+    )
+)
+STATES = Statement(
+    lambda _: select(_O.state, func.count()).where(_O.kind != ThingKind.NOTICE.value).group_by(_O.state)
+)
+REFUSED = Statement(
+    lambda d: (
+        select(*_DELIVERY)
+        .where(d.among(_O.state, "states"), _O.kind != ThingKind.NOTICE.value)
+        .order_by(_O.thing_id.desc())
+        .limit(200)
+    )
+)
+
+_T = t.tries.c
+_TRY_NAMES = ("chat_id", "key", "thing_id", "part", "verb", "version", "form", "epoch", "at")
+_TRY = tuple(_T[name] for name in _TRY_NAMES)
+ADD_TRY = Statement(
+    lambda d: d.insert(t.tries).values({n: bindparam(n) for n in _TRY_NAMES}).on_conflict_do_nothing()
+)
+END_TRY = Statement(
+    lambda _: delete(t.tries).where(_T.chat_id == bindparam("chat"), _T.key == bindparam("key"))
+)
+TRY = Statement(lambda _: select(*_TRY).where(_T.chat_id == bindparam("chat"), _T.key == bindparam("key")))
+TRIES = Statement(lambda _: select(*_TRY).order_by(_T.at))
+TRIES_IN = Statement(lambda _: select(literal(1)).where(_T.chat_id == bindparam("chat")).limit(1))
+TRIES_OF = Statement(
+    lambda _: select(*_TRY).where(_T.chat_id == bindparam("chat"), _T.thing_id == bindparam("thing"))
+)
+
+_C = t.copies.c
+_H = t.chats.c
+_COPY_NAMES = ("chat_id", "thing_id", "kind", "part", "message_key", "ours", "shown", "sent_at")
+_COPY = tuple(_C[name] for name in _COPY_NAMES) + (_H.platform, _H.key)
+_COPIES = t.copies.join(t.chats, _H.id == _C.chat_id)
+
+
+def _add_copy(d: Build) -> Any:
+    row = d.insert(t.copies).values({n: bindparam(n) for n in _COPY_NAMES})
+    return row.on_conflict_do_update(
+        index_elements=[_C.chat_id, _C.thing_id, _C.part], set_={"message_key": row.excluded.message_key}
+    )
+
+
+ADD_COPY = Statement(_add_copy)
+COPY_SHOWS = Statement(
+    lambda _: (
+        update(t.copies)
+        .where(_C.chat_id == bindparam("chat"), _C.thing_id == bindparam("thing"))
+        .values(shown=bindparam("version"))
+    )
+)
+COPY_BY_MESSAGE = Statement(
+    lambda _: (
+        select(*_COPY)
+        .select_from(_COPIES)
+        .where(_C.chat_id == bindparam("chat"), _C.message_key == bindparam("key"))
+    )
+)
+COPY_IN = Statement(
+    lambda _: (
+        select(*_COPY)
+        .select_from(_COPIES)
+        .where(_C.chat_id == bindparam("chat"), _C.thing_id == bindparam("thing"))
+        .order_by(_C.part)
+        .limit(1)
+    )
+)
+COPIES_OF = Statement(
+    lambda _: (
+        select(*_COPY).select_from(_COPIES).where(_C.thing_id == bindparam("thing")).order_by(_C.chat_id)
+    )
+)
+DROP_COPY = Statement(
+    lambda _: delete(t.copies).where(_C.chat_id == bindparam("chat"), _C.thing_id == bindparam("thing"))
+)
+SENT_SINCE = Statement(
+    lambda d: (
+        select(func.count())
+        .select_from(t.copies)
+        .where(
+            _C.chat_id == bindparam("chat"),
+            _C.sent_at > bindparam("since"),
+            _C.ours == 1,
+            d.among(_C.kind, "kinds"),
+        )
+    )
+)
+RECENT = Statement(
+    lambda _: (
+        select(*_COPY)
+        .select_from(_COPIES)
+        .where(
+            _H.platform == bindparam("on"), _C.sent_at > bindparam("since"), _C.kind == ThingKind.POST.value
+        )
+        .order_by(_C.sent_at.desc())
+        .limit(1000)
+    )
+)
+
+_D = t.doubts.c
+NUMBER_OF_DOUBTS = Statement(
+    lambda _: (
+        select(func.count())
+        .select_from(t.doubts)
+        .where(_D.chat_id == bindparam("chat"), _D.key == bindparam("key"))
+    )
+)
+_DOUBT_NAMES = ("chat_id", "key", "number", "thing_id", "part", "at", "resolution", "reason")
+ADD_DOUBT = Statement(lambda d: d.insert(t.doubts).values({n: bindparam(n) for n in _DOUBT_NAMES}))
+DOUBTS = Statement(
+    lambda _: (
+        select(_H.platform, _H.key, _D.key, _D.number, _D.thing_id, _D.at, _D.resolution, _D.reason)
+        .select_from(t.doubts.join(t.chats, _H.id == _D.chat_id))
+        .order_by(_D.at)
+    )
+)
+
+_N = t.notices.c
+_NOTICE_NAMES = (
+    "id",
+    "chat_id",
+    "verb",
+    "account_id",
+    "handle",
+    "message_key",
+    "payload",
+    "created_at",
+    "expires_at",
+)
+ADD_NOTICE = Statement(lambda d: d.insert(t.notices).values({n: bindparam(n) for n in _NOTICE_NAMES}))
+NOTICE = Statement(lambda _: select(*(_N[n] for n in _NOTICE_NAMES)).where(_N.id == bindparam("id")))
+PENDING = Statement(
+    lambda _: (
+        select(*(_N[n] for n in _NOTICE_NAMES))
+        .where(_N.account_id == bindparam("account"), _N.chat_id == 0)
+        .order_by(_N.id)
+    )
+)
+PLACE_NOTICE = Statement(
+    lambda _: update(t.notices).where(_N.id == bindparam("notice")).values(chat_id=bindparam("chat"))
+)
+CLEAN_NOTICES = Statement(
+    lambda _: delete(t.notices).where(_N.chat_id == 0, _N.expires_at < bindparam("before"))
+)
+DROP_NOTICE = Statement(lambda _: delete(t.notices).where(_N.id == bindparam("notice")))
+DROP_DELIVERY = Statement(
+    lambda _: delete(t.outbox).where(_O.chat_id == bindparam("chat"), _O.thing_id == bindparam("thing"))
+)
+
+ADD_FOLD = Statement(lambda d: d.insert(t.folds).values(id=bindparam("id"), chat_id=bindparam("chat_id")))
+BUMP_FOLD = Statement(
+    lambda _: (
+        update(t.folds)
+        .where(t.folds.c.id == bindparam("fold"))
+        .values(version=t.folds.c.version + 1)
+        .returning(t.folds.c.version)
+    )
+)
+
+
+def _delivery(row: Row) -> Delivery:
+    values = dict(zip(_DELIVERY_NAMES, row, strict=True))
+    values |= {"kind": ThingKind(values["kind"]), "state": CopyState(values["state"])}
+    return Delivery(**values)
+
+
+def _copy(row: Row) -> Copy:
+    chat, thing, kind, part, message_key, ours, shown, sent_at, platform, key = row
+    return Copy(
+        chat_id=ChatId(chat),
+        thing_id=ThingId(thing),
+        kind=ThingKind(kind),
+        part=part,
+        message=MessageRef(ChatRef(Platform(platform), key), message_key),
+        ours=bool(ours),
+        shown=shown,
+        sent_at=sent_at,
+    )
+
+
+def _try(row: Row) -> Try:
+    values = dict(zip(_TRY_NAMES, row, strict=True))
+    return Try(**(values | {"verb": Verb(values["verb"])}))
+
+
+def _notice(row: Row) -> Notice:
+    values: dict[str, Any] = dict(zip(_NOTICE_NAMES, row, strict=True))
+    return Notice(**(values | {"verb": Verb(values["verb"])}))
+
+
+class DeliveryStore:
+    """``woken`` collects the chats whose courier has something new to look at."""
+
+    def __init__(self, run: Runner, woken: set[ChatId]) -> None:
+        self._run = run
+        self._woken = woken
+
+    # outbox
+    def want(
+        self,
+        thing: ThingId,
+        kind: ThingKind,
+        version: int,
+        chats: list[ChatId],
+        *,
+        rank: int,
+        now: datetime,
+        ready_at: datetime,
+    ) -> None:
+        """A new thing is to be shown in these chats; where it already is, nothing changes."""
+        self._run.each(
+            WANT,
+            [
+                {
+                    "chat_id": chat,
+                    "thing_id": thing,
+                    "kind": kind,
+                    "wanted": version,
+                    "rank": rank,
+                    "ready_at": ready_at,
+                    "queued_at": max(ready_at, now),
+                }
+                for chat in chats
+            ],
+        )
+        self._woken.update(chats)
+
+    def bump(self, thing: ThingId, version: int, *, rank: int, now: datetime) -> list[ThingId]:
+        """The thing has a newer version: wherever it stands it is to be shown. Returns the folds that show it."""
+        rows = self._run.all(BUMP, thing=thing, version=version, new_rank=rank, at=now)
+        self._woken.update(ChatId(chat) for chat, state, _ in rows if state == _LIVE)
+        return [ThingId(fold) for _, state, fold in rows if fold is not None and state == CopyState.FOLDED]
+
+    def delivery(self, chat: ChatId, thing: ThingId) -> Delivery | None:
+        row = self._run.one(DELIVERY, chat=chat, thing=thing)
+        return None if row is None else _delivery(row)
+
+    def deliveries(self, thing: ThingId) -> list[Delivery]:
+        return [_delivery(row) for row in self._run.all(DELIVERIES, thing=thing)]
+
+    def next(self, chat: ChatId, now: datetime, *, without_rank: int = -1) -> Delivery | None:
+        """What this chat's lane should do now."""
+        row = self._run.one(NEXT, chat=chat, at=now, from_=0, without=without_rank)
+        return None if row is None else _delivery(row)
+
+    def next_notice(self, chat: ChatId, now: datetime) -> Delivery | None:
+        row = self._run.one(NEXT_NOTICE, chat=chat, at=now)
+        return None if row is None else _delivery(row)
+
+    def soonest(self, chat: ChatId, now: datetime) -> datetime | None:
+        """When this chat has something to do after ``now``."""
+        micros = self._run.scalar(SOONEST, chat=chat, at=now)
+        return micros if isinstance(micros, datetime) else None
+
+    def waiting(self) -> dict[ChatId, datetime]:
+        """Every chat with something to do, and since when or when."""
+        return {ChatId(chat): at for chat, at in self._run.all(WAITING)}
+
+    def first_sends(self, chat: ChatId, now: datetime) -> list[Delivery]:
+        return [_delivery(row) for row in self._run.all(FIRST_SENDS, chat=chat, at=now)]
+
+    def shown(self, chat: ChatId, thing: ThingId, version: int, now: datetime, next_at: datetime) -> None:
+        """``next_at``: before that, no edit that only moves a tally."""
+        self._run.run(SHOWN, chat=chat, thing=thing, version=version, at=now, next_at=next_at)
+        self._run.run(COPY_SHOWS, chat=chat, thing=thing, version=version)
+
+    def settle(self, chat: ChatId, thing: ThingId, state: CopyState, reason: str) -> None:
+        """Nothing more is to be done, and why."""
+        self._run.run(SETTLE, chat=chat, thing=thing, new_state=state, why=reason)
+
+    def retry(self, chat: ChatId, thing: ThingId, at: datetime, reason: str, form: str) -> None:
+        self._run.run(RETRY, chat=chat, thing=thing, next_at=at, why=reason, new_form=form)
+        self._woken.add(chat)
+
+    def revive(self, chat: ChatId, thing: ThingId, now: datetime) -> None:
+        self._run.run(REVIVE, chat=chat, thing=thing, at=now)
+        self._woken.add(chat)
+
+    def withdraw_waiting(self, chat: ChatId, reason: str) -> None:
+        self._run.run(WITHDRAW_IN, chat=chat, why=reason)
+
+    def states(self) -> dict[str, int]:
+        return {state: count for state, count in self._run.all(STATES)}
+
+    def in_states(self, states: list[CopyState]) -> list[Delivery]:
+        return [_delivery(row) for row in self._run.all(REFUSED, states=[str(s) for s in states])]
+
+    # tries
+    def add_try(self, attempt: Try) -> None:
+        self._run.run(ADD_TRY, **{name: getattr(attempt, name) for name in _TRY_NAMES})
+
+    def end_try(self, chat: ChatId, key: str) -> None:
+        self._run.run(END_TRY, chat=chat, key=key)
+
+    def open_try(self, chat: ChatId, key: str) -> Try | None:
+        row = self._run.one(TRY, chat=chat, key=key)
+        return None if row is None else _try(row)
+
+    def tries(self) -> list[Try]:
+        return [_try(row) for row in self._run.all(TRIES)]
+
+    def tries_of(self, chat: ChatId, thing: ThingId) -> list[Try]:
+        return [_try(row) for row in self._run.all(TRIES_OF, chat=chat, thing=thing)]
+
+    def any_try(self, chat: ChatId) -> bool:
+        return self._run.one(TRIES_IN, chat=chat) is not None
+
+    # copies
+    def add_copy(self, copy: Copy) -> None:
+        self._run.run(
+            ADD_COPY,
+            chat_id=copy.chat_id,
+            thing_id=copy.thing_id,
+            kind=copy.kind,
+            part=copy.part,
+            message_key=copy.message.key,
+            ours=copy.ours,
+            shown=copy.shown,
+            sent_at=copy.sent_at,
+        )
+
+    def copy_of(self, chat: ChatId, message_key: str) -> Copy | None:
+        row = self._run.one(COPY_BY_MESSAGE, chat=chat, key=message_key)
+        return None if row is None else _copy(row)
+
+    def copy_in(self, chat: ChatId, thing: ThingId) -> Copy | None:
+        row = self._run.one(COPY_IN, chat=chat, thing=thing)
+        return None if row is None else _copy(row)
+
+    def copies(self, thing: ThingId) -> list[Copy]:
+        return [_copy(row) for row in self._run.all(COPIES_OF, thing=thing)]
+
+    def drop_copy(self, chat: ChatId, thing: ThingId) -> None:
+        self._run.run(DROP_COPY, chat=chat, thing=thing)
+
+    def sent_since(self, chat: ChatId, since: datetime) -> int:
+        """Copies of posts and folds sent to this chat since then: what a room's cap counts."""
+        return int(
+            self._run.scalar(
+                SENT_SINCE, chat=chat, since=since, kinds=[ThingKind.POST.value, ThingKind.FOLD.value]
+            )
+        )
+
+    def recent(self, platform: Platform, since: datetime) -> list[Copy]:
+        return [_copy(row) for row in self._run.all(RECENT, on=platform, since=since)]
+
+    # doubts
+    def add_doubt(self, attempt: Try, now: datetime, resolution: str, reason: str) -> None:
+        number = self._run.scalar(NUMBER_OF_DOUBTS, chat=attempt.chat_id, key=attempt.key)
+        self._run.run(
+            ADD_DOUBT,
+            chat_id=attempt.chat_id,
+            key=attempt.key,
+            number=number,
+            thing_id=attempt.thing_id,
+            part=attempt.part,
+            at=now,
+            resolution=resolution,
+            reason=reason,
+        )
+
+    def doubts(self) -> list[DoubtRow]:
+        return [
+            DoubtRow(
+                chat=ChatRef(Platform(platform), chat),
+                key=key,
+                number=number,
+                thing_id=ThingId(thing),
+                at=at,
+                resolution=resolution,
+                reason=reason,
+            )
+            for platform, chat, key, number, thing, at, resolution, reason in self._run.all(DOUBTS)
+        ]
+
+    # notices
+    def add_notice(self, notice: Notice, ready_at: datetime) -> None:
+        self._run.run(ADD_NOTICE, **{name: getattr(notice, name) for name in _NOTICE_NAMES})
+        self.want(
+            notice.id, ThingKind.NOTICE, 1, [notice.chat_id], rank=0, now=notice.created_at, ready_at=ready_at
+        )
+
+    def notice(self, notice: ThingId) -> Notice | None:
+        row = self._run.one(NOTICE, id=notice)
+        return None if row is None else _notice(row)
+
+    def keep_for_private(self, notice: Notice) -> None:
+        """Waits until its person opens the private chat, or expires."""
+        self._run.run(ADD_NOTICE, **{name: getattr(notice, name) for name in _NOTICE_NAMES} | {"chat_id": 0})
+
+    def deliver_private(self, account: AccountId, chat: ChatId, now: datetime) -> int:
+        """The private chat is open: what waited for it goes there. Returns how many."""
+        pending = [
+            n for n in map(_notice, self._run.all(PENDING, account=account)) if (n.expires_at or now) >= now
+        ]
+        for notice in pending:
+            self._run.run(PLACE_NOTICE, notice=notice.id, chat=chat)
+            self.want(notice.id, ThingKind.NOTICE, 1, [chat], rank=0, now=now, ready_at=now)
+        return len(pending)
+
+    def clean_notices(self, before: datetime) -> None:
+        self._run.run(CLEAN_NOTICES, before=before)
+
+    def drop_notice(self, chat: ChatId, notice: ThingId) -> None:
+        """An answer that was given, or cannot be given any more, is forgotten."""
+        self._run.run(DROP_NOTICE, notice=notice)
+        self._run.run(DROP_DELIVERY, chat=chat, thing=notice)
+
+    # folds
+    def fold(self, fold: ThingId, chat: ChatId, things: list[ThingId], now: datetime) -> None:
+        self._run.run(ADD_FOLD, id=fold, chat_id=chat)
+        self._run.run(FOLD, chat=chat, things=things, fold=fold)
+        self.want(fold, ThingKind.FOLD, 1, [chat], rank=1, now=now, ready_at=now)
+
+    def folded(self, chat: ChatId, fold: ThingId) -> list[Delivery]:
+        return [_delivery(row) for row in self._run.all(FOLDED, chat=chat, fold=fold)]
+
+    def bump_fold(self, fold: ThingId, now: datetime, *, rank: int) -> None:
+        version = self._run.scalar(BUMP_FOLD, fold=fold)
+        if version is not None:
+            self.bump(fold, int(version), rank=rank, now=now)

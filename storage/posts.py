@@ -1,0 +1,318 @@
+"""Posts, their revisions, tags and places; relayed talk; home timelines."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import bindparam, delete, literal, or_, select, update
+
+from core.records import Post, Relay, Revision
+from core.types import AccountId, ChatId, CommunityId, MemberId, PostId, ThingId, Visibility
+from storage import tables as t
+from storage.statements import Build, Row, Runner, Statement
+
+_P = t.posts.c
+_POST_NAMES = ("id", "author_id", "account_id", "community_id", "chat_id", "visibility", "reply_to", "revision", "version",
+               "score", "guests", "created_at", "deleted_at")  # fmt: skip
+_POST = tuple(_P[name] for name in _POST_NAMES)
+POST = Statement(lambda _: select(*_POST).where(_P.id == bindparam("id")))
+POSTS = Statement(lambda d: select(*_POST).where(d.among(_P.id, "ids")).order_by(_P.id))
+_NEW = ("id", "author_id", "account_id", "community_id", "chat_id", "visibility", "reply_to", "created_at")
+ADD_POST = Statement(lambda d: d.insert(t.posts).values({c: bindparam(c) for c in _NEW}))
+LATEST_OF = Statement(
+    lambda _: (
+        select(*_POST)
+        .where(_P.author_id == bindparam("author"), _P.deleted_at.is_(None))
+        .order_by(_P.id.desc())
+        .limit(1)
+    )
+)
+REVISE = Statement(
+    lambda _: (
+        update(t.posts)
+        .where(_P.id == bindparam("post"))
+        .values(revision=_P.revision + 1, version=_P.version + 1)
+    )
+)
+BUMP = Statement(lambda _: update(t.posts).where(_P.id == bindparam("post")).values(version=_P.version + 1))
+DELETE = Statement(
+    lambda _: (
+        update(t.posts)
+        .where(_P.id == bindparam("post"), _P.deleted_at.is_(None))
+        .values(deleted_at=bindparam("at"), version=_P.version + 1)
+    )
+)
+MOVE_POSTS = Statement(
+    lambda _: update(t.posts).where(_P.author_id == bindparam("loser")).values(author_id=bindparam("winner"))
+)
+
+_R = t.revisions.c
+_REVISION = (_R.post_id, _R.number, _R.body, _R.source, _R.dialect, _R.at)
+ADD_REVISION = Statement(
+    lambda d: d.insert(t.revisions).values({c.name: bindparam(c.name) for c in _REVISION})
+)
+REVISION = Statement(
+    lambda _: select(*_REVISION).where(_R.post_id == bindparam("post")).order_by(_R.number.desc()).limit(1)
+)
+REVISIONS = Statement(lambda _: select(*_REVISION).where(_R.post_id == bindparam("post")).order_by(_R.number))
+
+_G = t.post_tags.c
+ADD_TAG = Statement(
+    lambda d: (
+        d.insert(t.post_tags)
+        .values(post_id=bindparam("post_id"), tag=bindparam("tag"))
+        .on_conflict_do_nothing()
+    )
+)
+DROP_TAGS = Statement(lambda _: delete(t.post_tags).where(_G.post_id == bindparam("post")))
+
+_L = t.places.c
+ADD_PLACE = Statement(
+    lambda d: (
+        d.insert(t.places)
+        .values(thing_id=bindparam("thing_id"), chat_id=bindparam("chat_id"))
+        .on_conflict_do_nothing()
+    )
+)
+PLACES = Statement(lambda _: select(_L.chat_id).where(_L.thing_id == bindparam("thing")).order_by(_L.chat_id))
+DROP_PLACES_IN = Statement(lambda _: delete(t.places).where(_L.chat_id == bindparam("chat")))
+
+
+def _home(d: Build) -> Any:
+    """The plain form: exact, and quick enough until the timelines get their own paths."""
+    tagged = select(literal(1)).where(_G.post_id == _P.id, d.among(_G.tag, "tags")).exists()
+    followed = or_(d.among(_P.author_id, "authors"), d.among(_P.community_id, "followed"), tagged)
+    mine = _P.author_id == bindparam("reader")
+    visible = or_(
+        _P.visibility == Visibility.PUBLIC.value,
+        (_P.visibility == Visibility.COMMUNITY.value) & d.among(_P.community_id, "inside"),
+    )
+    return (
+        select(*_POST)
+        .where(_P.id < bindparam("before"), _P.deleted_at.is_(None), or_(mine, followed & visible))
+        .order_by(_P.id.desc())
+        .limit(bindparam("count"))
+    )
+
+
+HOME = Statement(_home)
+
+
+def _latest_in(d: Build) -> Any:
+    tagged = select(literal(1)).where(_G.post_id == _P.id, d.among(_G.tag, "tags")).exists()
+    followed = or_(
+        d.among(_P.author_id, "authors"),
+        d.among(_P.community_id, "followed"),
+        tagged,
+        bindparam("everything") == 1,
+    )
+    visible = or_(
+        _P.visibility == Visibility.PUBLIC.value,
+        (_P.visibility == Visibility.COMMUNITY.value) & (_P.community_id == bindparam("inside")),
+    )
+    return select(*_POST).where(_P.deleted_at.is_(None), followed & visible).order_by(_P.id.desc()).limit(1)
+
+
+LATEST_IN = Statement(_latest_in)
+
+_Y = t.relays.c
+_RELAY = (_Y.id, _Y.chat_id, _Y.account_id, _Y.author, _Y.body, _Y.version, _Y.reply_to, _Y.deleted_at)
+_NEW_RELAY = ("id", "chat_id", "account_id", "author", "body", "reply_to", "created_at")
+ADD_RELAY = Statement(
+    lambda d: d.insert(t.relays).values({c: bindparam(c) for c in _NEW_RELAY} | {"version": literal(1)})
+)
+RELAY = Statement(lambda _: select(*_RELAY).where(_Y.id == bindparam("id")))
+REVISE_RELAY = Statement(
+    lambda _: (
+        update(t.relays)
+        .where(_Y.id == bindparam("relay"))
+        .values(body=bindparam("new_body"), version=_Y.version + 1)
+    )
+)
+DELETE_RELAY = Statement(
+    lambda _: (
+        update(t.relays)
+        .where(_Y.id == bindparam("relay"), _Y.deleted_at.is_(None))
+        .values(deleted_at=bindparam("at"), version=_Y.version + 1)
+    )
+)
+
+
+def _post(row: Row) -> Post:
+    values = dict(zip(_POST_NAMES, row, strict=True))
+    return Post(**(values | {"visibility": Visibility(values["visibility"])}))
+
+
+def _revision(row: Row) -> Revision:
+    post, number, body, source, dialect, at = row
+    return Revision(post_id=PostId(post), number=number, body=body, source=source, dialect=dialect, at=at)
+
+
+class PostStore:
+    def __init__(self, run: Runner) -> None:
+        self._run = run
+
+    def post(self, post: PostId | ThingId) -> Post | None:
+        row = self._run.one(POST, id=post)
+        return None if row is None else _post(row)
+
+    def posts(self, ids: list[PostId]) -> list[Post]:
+        return [_post(row) for row in self._run.all(POSTS, ids=ids)]
+
+    def latest_of(self, author: MemberId) -> Post | None:
+        row = self._run.one(LATEST_OF, author=author)
+        return None if row is None else _post(row)
+
+    def add(
+        self,
+        post: PostId,
+        *,
+        author: MemberId,
+        account: AccountId,
+        community: CommunityId | None,
+        chat: ChatId,
+        visibility: Visibility,
+        reply_to: PostId | None,
+        now: datetime,
+    ) -> None:
+        self._run.run(
+            ADD_POST,
+            id=post,
+            author_id=author,
+            account_id=account,
+            community_id=community,
+            chat_id=chat,
+            visibility=visibility,
+            reply_to=reply_to,
+            created_at=now,
+        )
+
+    def add_revision(self, revision: Revision) -> None:
+        self._run.run(
+            ADD_REVISION,
+            post_id=revision.post_id,
+            number=revision.number,
+            body=revision.body,
+            source=revision.source,
+            dialect=revision.dialect,
+            at=revision.at,
+        )
+
+    def revise(self, post: PostId) -> None:
+        """Counts a revision up, and the version with it."""
+        self._run.run(REVISE, post=post)
+
+    def bump(self, post: PostId) -> None:
+        self._run.run(BUMP, post=post)
+
+    def delete(self, post: PostId, at: datetime) -> None:
+        self._run.run(DELETE, post=post, at=at)
+
+    def move(self, loser: MemberId, winner: MemberId) -> None:
+        self._run.run(MOVE_POSTS, loser=loser, winner=winner)
+
+    def revision(self, post: PostId) -> Revision:
+        """The newest one. Raises ``LookupError``."""
+        row = self._run.one(REVISION, post=post)
+        if row is None:
+            raise LookupError(f"post {post}")
+        return _revision(row)
+
+    def revisions(self, post: PostId) -> list[Revision]:
+        return [_revision(row) for row in self._run.all(REVISIONS, post=post)]
+
+    def set_tags(self, post: PostId, tags: list[str]) -> None:
+        self._run.run(DROP_TAGS, post=post)
+        self._run.each(ADD_TAG, [{"post_id": post, "tag": tag} for tag in tags])
+
+    def add_places(self, thing: ThingId, chats: list[ChatId]) -> None:
+        self._run.each(ADD_PLACE, [{"thing_id": thing, "chat_id": chat} for chat in chats])
+
+    def places(self, thing: ThingId) -> list[ChatId]:
+        return [ChatId(row[0]) for row in self._run.all(PLACES, thing=thing)]
+
+    def drop_places_in(self, chat: ChatId) -> None:
+        self._run.run(DROP_PLACES_IN, chat=chat)
+
+    def home(
+        self,
+        reader: MemberId,
+        *,
+        authors: list[int],
+        tags: list[str],
+        followed: list[int],
+        inside: list[CommunityId],
+        before: int,
+        count: int,
+    ) -> list[Post]:
+        """Newest first. ``inside``: communities whose own posts the reader may see."""
+        rows = self._run.all(
+            HOME,
+            reader=reader,
+            authors=authors,
+            tags=tags,
+            followed=followed,
+            inside=inside,
+            before=before,
+            count=count,
+        )
+        return [_post(row) for row in rows]
+
+    def latest_in(
+        self,
+        *,
+        authors: list[int],
+        tags: list[str],
+        followed: list[int],
+        everything: bool,
+        inside: CommunityId | None,
+    ) -> Post | None:
+        row = self._run.one(
+            LATEST_IN, authors=authors, tags=tags, followed=followed, everything=everything, inside=inside
+        )
+        return None if row is None else _post(row)
+
+    # relayed talk
+    def relay(self, relay: ThingId) -> Relay | None:
+        row = self._run.one(RELAY, id=relay)
+        if row is None:
+            return None
+        id_, chat, account, author, body, version, reply_to, deleted_at = row
+        return Relay(
+            id=ThingId(id_),
+            chat_id=ChatId(chat),
+            account_id=AccountId(account),
+            author=author,
+            body=body,
+            version=version,
+            reply_to=None if reply_to is None else ThingId(reply_to),
+            deleted_at=deleted_at,
+        )
+
+    def add_relay(
+        self,
+        relay: ThingId,
+        chat: ChatId,
+        account: AccountId,
+        author: str,
+        body: str,
+        reply_to: ThingId | None,
+        now: datetime,
+    ) -> None:
+        self._run.run(
+            ADD_RELAY,
+            id=relay,
+            chat_id=chat,
+            account_id=account,
+            author=author,
+            body=body,
+            reply_to=reply_to,
+            created_at=now,
+        )
+
+    def revise_relay(self, relay: ThingId, body: str) -> None:
+        self._run.run(REVISE_RELAY, relay=relay, new_body=body)
+
+    def delete_relay(self, relay: ThingId, at: datetime) -> None:
+        self._run.run(DELETE_RELAY, relay=relay, at=at)

@@ -1,0 +1,97 @@
+"""The transaction with its stores."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+from sqlalchemy import func, select, union_all
+
+from core.errors import Refusal
+from core.ports import Clock
+from core.types import ChatId, PostId
+from storage import tables as t
+from storage.communities import CommunityStore
+from storage.delivery import DeliveryStore
+from storage.intake import IntakeStore
+from storage.people import PeopleStore
+from storage.posts import PostStore
+from storage.statements import Runner, Statement
+from storage.votes import VoteStore
+
+_HIGHEST = Statement(
+    lambda _: select(func.max(union_all(*(
+        select(func.max(table.c.id).label("id"))
+        for table in (t.communities, t.members, t.accounts, t.chats, t.notices, t.folds, t.posts, t.relays,
+                      t.parked, t.dead_letters)
+    )).subquery().c.id))
+)  # fmt: skip
+
+#: Milliseconds at 2026-01-01T00:00:00Z, where our ids begin: 41 bits last until 2095.
+EPOCH_MS = int(datetime(2026, 1, 1, tzinfo=UTC).timestamp() * 1000)
+
+
+class Snowflakes:
+    """Ids of 41 bits of milliseconds, 10 of process, 12 of counter; never behind the last one used."""
+
+    def __init__(self, clock: Clock, last: int, process: int = 0) -> None:
+        self._clock = clock
+        self._last = last
+        self._process = process << 12
+
+    def next(self) -> int:
+        milliseconds = int(self._clock.now().timestamp() * 1000) - EPOCH_MS
+        fresh = (max(milliseconds, 0) << 22) | self._process
+        self._last = fresh if fresh > self._last else self._last + 1
+        return self._last
+
+
+class SqlUnit:
+    """One transaction. Lives in one thread; nothing of it may be kept after its end."""
+
+    def __init__(self, run: Runner, clock: Clock, ids: Snowflakes | None) -> None:
+        self._run = run
+        self._ids = ids
+        #: The time of the whole batch: what is decided together has one time.
+        self.now = clock.now()
+        #: Posts whose tally must be settled, before the commit.
+        self.touched: set[PostId] = set()
+        #: Chats whose outbox changed: the courier is woken for them after the commit.
+        self.woken: set[ChatId] = set()
+        self.people = PeopleStore(run)
+        self.communities = CommunityStore(run)
+        self.posts = PostStore(run)
+        self.votes = VoteStore(run)
+        self.delivery = DeliveryStore(run, self.woken)
+        self.intake = IntakeStore(run)
+
+    @staticmethod
+    def highest_id(run: Runner) -> int:
+        return int(run.scalar(_HIGHEST) or 0)
+
+    def new_id(self) -> int:
+        if self._ids is None:
+            raise RuntimeError("a reader makes no ids")
+        return self._ids.next()
+
+    def savepoint(self, name: str) -> None:
+        self._run.cursor.execute(f"SAVEPOINT {name}")
+
+    def release(self, name: str) -> None:
+        self._run.cursor.execute(f"RELEASE SAVEPOINT {name}")
+
+    def undo(self, name: str) -> None:
+        self._run.cursor.execute(f"ROLLBACK TO SAVEPOINT {name}")
+        self.release(name)
+
+    @contextmanager
+    def attempt(self) -> Iterator[None]:
+        """What a ``Refusal`` inside undoes, and nothing else. The refusal goes on."""
+        self.savepoint("attempt")
+        try:
+            yield
+        except Refusal:
+            self.undo("attempt")
+            raise
+        self.release("attempt")

@@ -1,0 +1,233 @@
+"""One writer thread a database: what waits becomes one transaction.
+
+Callers await a future; the thread takes what waits (up to 256, no timer), runs each job under its own savepoint,
+lets the rules settle what is derived once for the batch, commits, and answers everybody in one hop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import queue
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+from sqlalchemy import Engine
+
+from core.errors import StormoError
+from core.ports import Clock
+from core.types import ChatId
+from storage.database import BROKEN, Link, StorageUnavailable
+from storage.statements import Runner
+from storage.unit import Snowflakes, SqlUnit
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+BATCH = 256
+#: How often one failing job is tried alone before it becomes a dead letter.
+ATTEMPTS = 3
+
+
+@dataclass(slots=True)
+class _Job(Generic[T]):
+    work: Callable[[SqlUnit], T]
+    bury: Callable[[SqlUnit, BaseException], T] | None
+    future: asyncio.Future[T]
+    loop: asyncio.AbstractEventLoop
+    value: Any = None
+    error: BaseException | None = None
+
+
+@dataclass(slots=True)
+class _Stop:
+    done: threading.Event = field(default_factory=threading.Event)
+
+
+class Writer:
+    """The only way to change a database.
+
+    ``settle`` runs once at the end of each batch; ``woken`` is called from the writer's thread, after the commit,
+    with the chats whose outbox changed.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        clock: Clock,
+        settle: Callable[[SqlUnit], None],
+        woken: Callable[[frozenset[ChatId]], None],
+    ) -> None:
+        self._engine = engine
+        self._clock = clock
+        self._settle = settle
+        self._woken = woken
+        self._waiting: queue.SimpleQueue[_Job[Any] | _Stop] = queue.SimpleQueue()
+        self._link: Link | None = None
+        self._ids: Snowflakes | None = None
+        self._stopping: _Stop | None = None
+        self._thread = threading.Thread(target=self._serve, name="writer", daemon=True)
+
+    def start(self) -> None:
+        """Opens the connection in the calling thread first, so that a database that cannot be opened says so here."""
+        self._connect()
+        self._thread.start()
+
+    def submit(
+        self, work: Callable[[SqlUnit], T], bury: Callable[[SqlUnit, BaseException], T] | None = None
+    ) -> asyncio.Future[T]:
+        """Queues ``work`` now (order of calls is order of commits) and returns its future.
+
+        ``bury`` runs instead when ``work`` keeps failing. Raises through the future: what ``work`` raised (only
+        a ``StormoError`` leaves the rest of its batch untouched), or ``StorageUnavailable``.
+        A cancelled caller's work still commits.
+        """
+        loop = asyncio.get_running_loop()
+        job = _Job(work, bury, loop.create_future(), loop)
+        if self._stopping is not None:
+            job.future.set_exception(StorageUnavailable("the writer has stopped"))
+        else:
+            self._waiting.put(job)
+        return job.future
+
+    def close(self) -> None:
+        """Finishes what waits, then stops."""
+        self._stopping = _Stop()
+        self._waiting.put(self._stopping)
+        self._thread.join()
+        if self._link is not None:
+            self._link.close()
+
+    # -- in the writer's thread from here on ---------------------------------------------------------------------
+
+    def _connect(self) -> Link:
+        if self._link is None:
+            self._link = Link(self._engine, read_only=False)
+        if self._ids is None:
+            self._ids = Snowflakes(
+                self._clock, SqlUnit.highest_id(Runner(self._link.cursor, self._link.dialect))
+            )
+        return self._link
+
+    def _serve(self) -> None:
+        while True:
+            batch, stop = self._take()
+            if batch:
+                self._answer(batch, self._write(batch))
+            if stop:
+                return
+
+    def _take(self) -> tuple[list[_Job[Any]], bool]:
+        batch: list[_Job[Any]] = []
+        item = self._waiting.get()
+        while True:
+            if isinstance(item, _Stop):
+                return batch, True
+            batch.append(item)
+            if len(batch) == BATCH:
+                return batch, False
+            try:
+                item = self._waiting.get_nowait()
+            except queue.Empty:
+                return batch, False
+
+    def _write(self, batch: Sequence[_Job[Any]]) -> frozenset[ChatId]:
+        """Writes the batch, one by one where it fails together. Returns the chats to wake."""
+        try:
+            return self._transaction(batch)
+        except BROKEN as error:
+            return self._again(batch, error)
+        except Exception:  # noqa: BLE001
+            log.warning("a batch of %d failed together, its jobs run one by one", len(batch), exc_info=True)
+        woken: set[ChatId] = set()
+        for job in batch:
+            woken |= self._alone(job)
+        return frozenset(woken)
+
+    def _transaction(self, batch: Sequence[_Job[Any]]) -> frozenset[ChatId]:
+        link = self._connect()
+        assert self._ids is not None
+        unit = SqlUnit(Runner(link.cursor, link.dialect), self._clock, self._ids)
+        link.begin()
+        try:
+            for job in batch:
+                _under_savepoint(unit, job)
+            self._settle(unit)
+            link.commit()
+        except BaseException:
+            link.rollback()
+            raise
+        return frozenset(unit.woken)
+
+    def _again(self, batch: Sequence[_Job[Any]], error: BaseException) -> frozenset[ChatId]:
+        """After a lost connection or a full disk the whole batch is repeated once: the inbox and the unique keys
+        make a commit whose answer was lost harmless."""
+        self._drop()
+        try:
+            return self._transaction(batch)
+        except Exception as second:  # noqa: BLE001
+            self._drop()
+            log.error("the database takes no changes: %s", second)  # noqa: TRY400
+            for job in batch:
+                # Each caller gets an exception object of its own: tracebacks must not be shared.
+                job.error = StorageUnavailable(f"{type(error).__name__}: {error}")
+            return frozenset()
+
+    def _drop(self) -> None:
+        if self._link is not None:
+            self._link.close()
+            self._link = None
+
+    def _alone(self, job: _Job[Any]) -> frozenset[ChatId]:
+        for _ in range(ATTEMPTS):
+            try:
+                return self._transaction([job])
+            except BROKEN as error:
+                return self._again([job], error)
+            except Exception as error:  # noqa: BLE001
+                job.error = error
+        return self._bury(job)
+
+    def _bury(self, job: _Job[Any]) -> frozenset[ChatId]:
+        cause = job.error
+        assert cause is not None
+        log.error("given up after %d attempts: %s", ATTEMPTS, type(cause).__name__, exc_info=cause)
+        bury = job.bury
+        if bury is None:
+            return frozenset()
+        job.work, job.bury = (lambda unit: bury(unit, cause)), None
+        return self._alone(job)
+
+    def _answer(self, batch: Sequence[_Job[Any]], woken: frozenset[ChatId]) -> None:
+        if woken:
+            self._woken(woken)
+        loops: dict[asyncio.AbstractEventLoop, list[_Job[Any]]] = {}
+        for job in batch:
+            loops.setdefault(job.loop, []).append(job)
+        for loop, jobs in loops.items():
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(_resolve, jobs)
+
+
+def _under_savepoint(unit: SqlUnit, job: _Job[Any]) -> None:
+    job.error = None
+    unit.savepoint("job")
+    try:
+        job.value = job.work(unit)
+    except StormoError as error:
+        unit.undo("job")
+        job.error = error
+    else:
+        unit.release("job")
+
+
+def _resolve(jobs: Sequence[_Job[Any]]) -> None:
+    for job in jobs:
+        if job.future.done():
+            continue
+        if job.error is not None:
+            job.future.set_exception(job.error)
+        else:
+            job.future.set_result(job.value)
