@@ -1,0 +1,375 @@
+"""The sync loop: what happened since the committed token, handed over in order, then the token with it.
+
+A token is committed only after everything before it was handled, so a crash repeats events and loses none;
+their keys make the repeats harmless. Fields of ``/sync`` and ``/messages`` are read raw.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any
+
+from bots.matrix.convert import (
+    TIMELINE_TYPES,
+    Heard,
+    Invite,
+    Reader,
+    act_time,
+    event_key,
+    invitation,
+    joined_now,
+    membership,
+    since_own_join,
+)
+from bots.matrix.homeserver import Homeserver, Refused, part
+from bots.matrix.room import STATE_TYPES, Room, mapping, one_line, server_of, words
+from core.errors import RetryLater
+from core.events import Bookmark, PlaceChanged, PositionAdvanced
+from core.ports import Clock, Gate
+
+log = logging.getLogger(__name__)
+
+_TIMELINE = 100
+_PAGE = 200
+#: Pages read back at most in one room after an absence: 10,000 events.
+_PAGES = 50
+_BATCH = 256
+_COMMIT_EVERY = timedelta(seconds=60)
+_JOIN_TRIES = 20
+_STAMP_DIGITS = 14
+
+Event = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Habits:
+    """How the bot listens.
+
+    ``servers``: whose invitations it accepts, ``*`` for all; empty for its own server's. ``poll``: how long a
+    sync may idle; ``first_delay`` doubles with each failure in a row up to ``last_delay``.
+    """
+
+    servers: tuple[str, ...] = ()
+    display_name: str = ""
+    poll: timedelta = timedelta(seconds=30)
+    first_delay: timedelta = timedelta(seconds=1)
+    last_delay: timedelta = timedelta(seconds=60)
+
+    def welcomes(self, sender: str, me: str) -> bool:
+        servers = self.servers or (server_of(me),)
+        return "*" in servers or server_of(sender) in servers
+
+    def delay(self, failures: int, asked: timedelta | None) -> float:
+        """Seconds to wait after so many failures in a row; never less than the server asked for."""
+        growing = min(self.first_delay * float(2 ** min(failures - 1, 16)), self.last_delay)
+        return max(growing, asked or timedelta()).total_seconds()
+
+
+@dataclass(slots=True)
+class _Position:
+    token: str | None
+    seen_at: datetime | None
+
+    @classmethod
+    def parse(cls, value: str | None) -> _Position:
+        token, _, millis = (value or "").partition(" ")
+        known = millis.isascii() and millis.isdigit() and len(millis) <= _STAMP_DIGITS
+        return cls(token or None, datetime.fromtimestamp(int(millis) / 1000, UTC) if known else None)
+
+    def __str__(self) -> str:
+        stamp = f" {int(self.seen_at.timestamp() * 1000)}" if self.seen_at else ""
+        return f"{self.token}{stamp}"
+
+
+class Listener:
+    """Listens as one account until cancelled. ``rooms`` is emptied at the start and then kept true."""
+
+    def __init__(
+        self,
+        server: Homeserver,
+        reader: Reader,
+        habits: Habits,
+        gate: Gate,
+        clock: Clock,
+        rooms: dict[str, Room],
+    ) -> None:
+        self._server = server
+        self._reader = reader
+        self._habits = habits
+        self._gate = gate
+        self._clock = clock
+        self._rooms = rooms
+        self._me = server.me
+        self._scope = f"matrix:{server.me}"
+        self._direct: dict[str, list[str]] = {}
+        self._position = _Position(None, None)
+        self._committed_at: datetime | None = None
+        self._owed = False
+        self._joins: dict[str, asyncio.Task[None]] = {}
+
+    async def run(self) -> None:
+        """Listen. Raises ``BadToken`` for a dead token, ``Refused`` where the homeserver will not sync."""
+        self._rooms.clear()
+        self._position = _Position.parse(await self._gate.bookmark(self._scope))
+        try:
+            await self._persist(self._introduce)
+            whole = True
+            while True:
+                await self._persist(partial(self._step, whole=whole))
+                whole = False
+        finally:
+            for task in list(self._joins.values()):
+                task.cancel()
+
+    async def _persist(self, act: Callable[[], Awaitable[None]]) -> None:
+        failures = 0
+        while True:
+            try:
+                await act()
+                return
+            except RetryLater as later:
+                failures += 1
+                delay = self._habits.delay(failures, later.after)
+                log.warning("Matrix: %s; again in %.1f s", later, delay)
+            await asyncio.sleep(delay)
+
+    async def _introduce(self) -> None:
+        me = part(self._me)
+        profile = await self._optional(f"/profile/{me}/displayname")
+        name, wanted = one_line(profile.get("displayname")), self._habits.display_name
+        if wanted and wanted != name:
+            await self._server.call("PUT", f"/profile/{me}/displayname", {"displayname": wanted})
+            name = wanted
+        self._reader = replace(self._reader, name=name)
+        known = await self._optional(f"/user/{me}/account_data/m.direct")
+        self._direct = {user: list(rooms) for user, rooms in known.items() if isinstance(rooms, list)}
+
+    async def _optional(self, path: str) -> Mapping[str, Any]:
+        try:
+            return await self._server.call("GET", path)
+        except Refused:
+            return {}
+
+    async def _step(self, *, whole: bool) -> None:
+        """One sync, handled to its end. ``whole``: with the state of every room, for the first one."""
+        answer = await self._sync(whole=whole)
+        now = self._clock.now()
+        heard = await self._heard(mapping(answer.get("rooms")), now)
+        await self._hand_over(heard)
+        first = self._position.token is None
+        self._position = _Position(words(answer.get("next_batch")) or self._position.token, now)
+        self._owed = self._owed or bool(heard) or first
+        if whole:
+            self._follow_upgrades()
+        await self._commit(now)
+
+    async def _sync(self, *, whole: bool) -> Mapping[str, Any]:
+        since, poll = self._position.token, self._habits.poll
+        query = {"filter": _filter(0 if since is None else _TIMELINE), "set_presence": "offline"}
+        if since is not None:
+            query["since"] = since
+        if whole:
+            query["full_state"] = "true"
+        else:
+            query["timeout"] = str(int(poll.total_seconds() * 1000))
+        return await self._server.call("GET", "/sync", query=query, wait=poll.total_seconds())
+
+    async def _commit(self, now: datetime) -> None:
+        """A token may not pass an invitation that is not answered yet: the server would not repeat it."""
+        stale = self._committed_at is None or now - self._committed_at >= _COMMIT_EVERY
+        if self._joins or not (self._owed or stale):
+            return
+        bookmark = Bookmark(scope=self._scope, value=str(self._position))
+        await self._gate.handle(PositionAdvanced(key=None, bookmark=bookmark))
+        self._committed_at, self._owed = now, False
+
+    async def _hand_over(self, events: Sequence[Heard]) -> None:
+        for start in range(0, len(events), _BATCH):
+            calls = [self._gate.handle(event) for event in events[start : start + _BATCH]]
+            for answer in await asyncio.gather(*calls, return_exceptions=True):
+                if isinstance(answer, BaseException):
+                    raise answer
+
+    # --- one sync answer -> core events ---------------------------------------------------------------------
+
+    async def _heard(self, rooms: Mapping[str, Any], now: datetime) -> list[Heard]:
+        by_room: dict[str, list[Heard]] = {}
+        for room, joined in mapping(rooms.get("join")).items():
+            by_room[room] = await self._joined(room, mapping(joined), now)
+        for room, left in mapping(rooms.get("leave")).items():
+            by_room[room] = self._left(room, mapping(left), now)
+        for room, invited in mapping(rooms.get("invite")).items():
+            invite = invitation(room, invited, self._me)
+            if invite is not None:
+                await self._invited(invite)
+        moves = self._moves(by_room)
+        new = {move.moved_to.key for move in moves if move.moved_to}
+        elder = [event for room, events in by_room.items() if room not in new for event in events]
+        younger = [event for room, events in by_room.items() if room in new for event in events]
+        return [*elder, *moves, *younger]
+
+    async def _joined(self, room_id: str, joined: Mapping[str, Any], now: datetime) -> list[Heard]:
+        room = self._rooms.get(room_id)
+        if room is None:
+            direct = any(room_id in rooms for rooms in self._direct.values())
+            room = self._rooms[room_id] = Room(room_id, direct=direct)
+        for event in _events(joined, "state"):
+            room.apply(event)
+        timeline = await self._timeline(room, mapping(joined.get("timeline")))
+        if room.members is None and any(event.get("type") in TIMELINE_TYPES for event in timeline):
+            await self._read_members(room)
+        return list(self._read(room, timeline, now))
+
+    async def _timeline(self, room: Room, timeline: Mapping[str, Any]) -> list[Event]:
+        events = _objects(timeline.get("events"))
+        back, since = words(timeline.get("prev_batch")), self._position.token
+        if timeline.get("limited") is True and since and back:
+            # Lazily loaded members that changed in the gap may be missing from the state.
+            room.members = None
+            if not any(joined_now(event, self._me) for event in events):
+                events = await self._gap(room.id, back, since) + events
+        return list(since_own_join(events, self._me))
+
+    async def _gap(self, room_id: str, back: str, since: str) -> list[Event]:
+        """What the room said between the last token and this timeline, oldest first."""
+        found: list[Event] = []
+        query = {"dir": "b", "from": back, "to": since, "limit": str(_PAGE), "filter": _timeline_filter()}
+        for _ in range(_PAGES):
+            page = await self._server.call("GET", f"/rooms/{part(room_id)}/messages", query=query)
+            found += _objects(page.get("chunk"))
+            if not page.get("end"):
+                return found[::-1]
+            query["from"] = words(page.get("end"))
+        log.warning("Matrix: more than %d events were missed in %s", len(found), room_id)
+        return found[::-1]
+
+    async def _read_members(self, room: Room) -> None:
+        try:
+            answer = await self._server.call("GET", f"/rooms/{part(room.id)}/joined_members")
+        except Refused:
+            return
+        members = mapping(answer.get("joined"))
+        room.members = {user: one_line(mapping(of).get("display_name")) for user, of in members.items()}
+
+    def _read(self, room: Room, timeline: Iterable[Event], now: datetime) -> Iterable[Heard]:
+        for event in timeline:
+            if "state_key" in event:
+                room.apply(event)
+                if event.get("type") == "m.room.tombstone":
+                    self._follow(room, words(event.get("sender")))
+            at = act_time(event, self._position.seen_at, now)
+            heard = membership(event, room.chat, self._me, at) or self._reader.read(event, room, at)
+            if heard is not None:
+                yield heard
+
+    def _left(self, room_id: str, left: Mapping[str, Any], now: datetime) -> list[Heard]:
+        room = self._rooms.pop(room_id, None) or Room(room_id)
+        timeline = mapping(left.get("timeline"))
+        events = [*_events(left, "state"), *_objects(timeline.get("events"))]
+        return list(self._read(room, since_own_join(events, self._me), now))
+
+    def _moves(self, changed: Iterable[str]) -> list[PlaceChanged]:
+        """Upgrades that both rooms agree on, in rooms of this sync; a claim of one alone is nothing."""
+        touched, moves = set(changed), []
+        for old in self._rooms.values():
+            new = self._rooms.get(old.replacement)
+            if new is None or new.predecessor != old.id or not touched & {old.id, new.id}:
+                continue
+            key = event_key(self._me, f"{old.tombstone_event}:moved")
+            moves.append(PlaceChanged(key=key, chat=old.chat, moved_to=new.chat, reason="upgraded"))
+        return moves
+
+    # --- joining --------------------------------------------------------------------------------------------
+
+    async def _invited(self, invite: Invite) -> None:
+        if invite.room in self._joins or invite.room in self._rooms:
+            return
+        if not self._habits.welcomes(invite.sender, self._me):
+            log.info("Matrix: an invitation from %s is declined", server_of(invite.sender))
+            await self._decline(invite.room)
+            return
+        self._start_join(invite.room, server_of(invite.sender), invite if invite.direct else None)
+
+    async def _decline(self, room: str) -> None:
+        try:
+            await self._server.call("POST", f"/rooms/{part(room)}/leave", {})
+        except Refused as refused:
+            log.info("Matrix: declining failed: %s", refused)
+
+    def _follow_upgrades(self) -> None:
+        for room in list(self._rooms.values()):
+            self._follow(room, "")
+
+    def _follow(self, room: Room, sender: str) -> None:
+        new = room.replacement
+        if new and new not in self._rooms and new not in self._joins:
+            self._start_join(new, server_of(sender) or server_of(self._me), None)
+
+    def _start_join(self, room: str, via: str, direct: Invite | None) -> None:
+        task = asyncio.create_task(self._join(room, via, direct))
+        self._joins[room] = task
+        task.add_done_callback(lambda _: self._joins.pop(room, None))
+
+    async def _join(self, room: str, via: str, direct: Invite | None) -> None:
+        query = {"server_name": via, "via": via} if via else {}
+        for failures in range(1, _JOIN_TRIES + 1):
+            try:
+                await self._server.call("POST", f"/join/{part(room)}", {}, query=query)
+                if direct is not None:
+                    await self._remember_direct(direct)
+                return
+            except RetryLater as later:
+                delay = self._habits.delay(failures, later.after)
+            except Refused as refused:
+                log.warning("Matrix: cannot join %s: %s", room, refused)
+                return
+            await asyncio.sleep(delay)
+        log.warning("Matrix: gave up joining %s", room)
+
+    async def _remember_direct(self, invite: Invite) -> None:
+        """Joining forgets that the invitation was to a private chat; account data keeps it."""
+        rooms = self._direct.setdefault(invite.sender, [])
+        if invite.room not in rooms:
+            rooms.append(invite.room)
+        if invite.room in self._rooms:
+            self._rooms[invite.room].direct = True
+        path = f"/user/{part(self._me)}/account_data/m.direct"
+        await self._server.call("PUT", path, dict(self._direct))
+
+
+def _objects(value: object) -> list[Event]:
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def _events(room: Mapping[str, Any], section: str) -> list[Event]:
+    return _objects(mapping(room.get(section)).get("events"))
+
+
+def _timeline_filter() -> str:
+    return json.dumps({"types": [*TIMELINE_TYPES, *STATE_TYPES], "lazy_load_members": True})
+
+
+def _filter(limit: int) -> str:
+    nothing: dict[str, list[str]] = {"types": []}
+    return json.dumps(
+        {
+            "presence": nothing,
+            "account_data": nothing,
+            "room": {
+                "account_data": nothing,
+                "ephemeral": nothing,
+                "state": {"types": [*STATE_TYPES], "lazy_load_members": True},
+                "timeline": {
+                    "limit": limit,
+                    "types": [*TIMELINE_TYPES, *STATE_TYPES],
+                    "lazy_load_members": True,
+                },
+            },
+        }
+    )
