@@ -1,0 +1,201 @@
+"""Intents put into calls, and Discord's refusals into ours."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections import OrderedDict
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+from bots.discord import convert, render
+from bots.discord.rest import Refused, Rest, Route
+from core.errors import Rejected, RejectedWhy, RetryLater
+from core.intents import Create, Edit, Form, Intent, Mark, Receipt, Tell, Withdraw
+from core.ports import Clock
+from core.types import ChatRef, MessageRef
+
+log = logging.getLogger(__name__)
+
+_MESSAGES = "/channels/{}/messages"
+_MESSAGE = "/channels/{}/messages/{}"
+_OWN_REACTION = "/channels/{}/messages/{}/reactions/{}/@me"
+_PIN = "/channels/{}/messages/pins/{}"
+_CALLBACK = "/interactions/{}/{}/callback"
+_FOLLOWUP = "/webhooks/{}/{}"
+_ORIGINAL = "/webhooks/{}/{}/messages/@original"
+
+_DEFERRED_ANSWER, _DEFERRED_UPDATE = 5, 6
+#: Discord's 15 minutes, less what a call may take.
+_HANDLE_LIFE = timedelta(minutes=14, seconds=45)
+_HANDLES_KEPT = 2048
+
+_WHY: Mapping[int, RejectedWhy] = {
+    10003: RejectedWhy.CHAT_GONE,  # unknown channel
+    10004: RejectedWhy.CHAT_GONE,  # unknown guild
+    10008: RejectedWhy.GONE,  # unknown message
+    10014: RejectedWhy.FORM,  # unknown emoji
+    10015: RejectedWhy.UNREACHABLE,  # unknown webhook: an interaction's token that ended
+    10062: RejectedWhy.UNREACHABLE,  # unknown interaction
+    30010: RejectedWhy.FORBIDDEN,  # 20 distinct reactions stand there already
+    50001: RejectedWhy.FORBIDDEN,  # missing access
+    50005: RejectedWhy.FORBIDDEN,  # somebody else's message
+    50006: RejectedWhy.FORM,  # empty message
+    50007: RejectedWhy.UNREACHABLE,  # takes no direct messages
+    50013: RejectedWhy.FORBIDDEN,  # missing permissions
+    50027: RejectedWhy.UNREACHABLE,  # an interaction's token that ended
+    50035: RejectedWhy.FORM,  # invalid form body
+    50083: RejectedWhy.FORBIDDEN,  # archived thread
+    90001: RejectedWhy.FORBIDDEN,  # reactions blocked
+    160005: RejectedWhy.FORBIDDEN,  # locked thread
+    200000: RejectedWhy.FORM,  # stopped by the guild's word filter
+}
+_BY_STATUS: Mapping[int, RejectedWhy] = {400: RejectedWhy.FORM, 404: RejectedWhy.GONE, 413: RejectedWhy.FORM}
+_TOKEN_ENDED = (401, 404)
+_MISSING_PERMISSIONS = 50013
+_ALREADY_ACKNOWLEDGED = 40060
+
+
+def rejected(refused: Refused, *, embeds: bool = False) -> Rejected:
+    """What a refusal means.
+
+    Without the right to embed links Discord refuses embeds as it refuses all writing: plain content, one step
+    down the ladder, tells the two apart.
+    """
+    why = _WHY.get(refused.code) or _BY_STATUS.get(refused.status, RejectedWhy.FORBIDDEN)
+    if embeds and refused.code == _MISSING_PERMISSIONS:
+        why = RejectedWhy.FORM
+    return Rejected(str(refused), why=why)
+
+
+class Acts:
+    """Performs intents through ``Rest``, each as one call; a pin is a second one that may fail."""
+
+    def __init__(self, rest: Rest, clock: Clock) -> None:
+        self._rest = rest
+        self._clock = clock
+        #: Handle (hashed) -> key of the answer that took the place of the "thinking" line, "" where none has.
+        self._answers: OrderedDict[bytes, str] = OrderedDict()
+
+    async def perform(self, intent: Intent) -> Receipt:
+        """Raises ``RetryLater``, ``Rejected``, ``BadToken``."""
+        match intent:
+            case Create():
+                return await self._create(intent)
+            case Edit():
+                return await self._edit(intent)
+            case Withdraw(message=message):
+                await self._call(Route("DELETE", _MESSAGE, (message.chat.key, message.key)))
+                return Receipt()
+            case Mark():
+                return await self._mark(intent)
+            case Tell():
+                return await self._tell(intent)
+
+    async def acknowledge(self, data: Mapping[str, Any]) -> bool:
+        """Tell Discord that an answer will come. ``False``: too late, and the person has been told so."""
+        handle = convert.read_handle(convert.handle_of(data))
+        if handle is None:
+            return False
+        answer: dict[str, Any] = {"type": _DEFERRED_UPDATE}
+        if not handle.pressed:
+            answer = {"type": _DEFERRED_ANSWER, "data": {"flags": render.EPHEMERAL}}
+        route = Route("POST", _CALLBACK, (convert.snowflake(data["id"]), handle.token), secret=True)
+        try:
+            await self._rest.call(route, answer)
+        except Refused as refused:
+            log.info("discord: an interaction was not acknowledged: %s", refused)
+            return refused.code == _ALREADY_ACKNOWLEDGED
+        except RetryLater as error:
+            log.warning("discord: an interaction may not be acknowledged: %s", error)
+            return error.unknown
+        self._note_answer(handle, "")
+        return True
+
+    async def _call(self, route: Route, body: Mapping[str, Any] | None = None) -> Any:
+        try:
+            return await self._rest.call(route, body)
+        except Refused as refused:
+            raise rejected(refused, embeds=bool(body and body.get("embeds"))) from None
+
+    async def _create(self, intent: Create) -> Receipt:
+        payload = render.created(intent.view, intent.form, key=intent.key, reply_to=intent.reply_to)
+        message = await self._send(intent.chat, payload)
+        if intent.pin:
+            await self._pin(message)
+        return Receipt(message)
+
+    async def _send(self, chat: ChatRef, payload: Mapping[str, Any]) -> MessageRef:
+        answer = await self._call(Route("POST", _MESSAGES, (chat.key,)), payload)
+        try:
+            return MessageRef(chat, convert.snowflake(answer["id"]))
+        except (KeyError, TypeError, ValueError):
+            raise RetryLater("an answer without a message", unknown=True) from None
+
+    async def _pin(self, message: MessageRef) -> None:
+        try:
+            await self._rest.call(Route("PUT", _PIN, (message.chat.key, message.key)))
+        except (Refused, RetryLater) as error:
+            # The message stands; a refused pin is no reason to send it again.
+            log.info("discord: a message was not pinned: %s", error)
+
+    async def _edit(self, intent: Edit) -> Receipt:
+        message = intent.message
+        payload = render.message(intent.view, intent.form)
+        await self._call(Route("PATCH", _MESSAGE, (message.chat.key, message.key)), payload)
+        return Receipt(message)
+
+    async def _mark(self, intent: Mark) -> Receipt:
+        message = intent.message
+        parts = (message.chat.key, message.key, render.reaction(intent.emoji))
+        await self._call(Route("PUT" if intent.on else "DELETE", _OWN_REACTION, parts))
+        return Receipt()
+
+    async def _tell(self, intent: Tell) -> Receipt:
+        if not intent.handle:
+            payload = render.created(intent.view, Form.FULL, key=intent.key, reply_to=intent.reply_to)
+            return Receipt(await self._send(intent.chat, payload))
+        handle = convert.read_handle(intent.handle)
+        if handle is None or self._clock.now() - handle.created > _HANDLE_LIFE:
+            raise Rejected("the interaction is too old to be answered", why=RejectedWhy.UNREACHABLE)
+        await self._answer(handle, intent)
+        return Receipt()
+
+    async def _answer(self, handle: convert.Handle, intent: Tell) -> None:
+        """The first answer takes the place of the "thinking" line, further ones follow it."""
+        parts = (handle.application, handle.token)
+        if not handle.pressed and await self._is_first(handle, intent.key):
+            self._note_answer(handle, intent.key)
+            await self._whisper(Route("PATCH", _ORIGINAL, parts, secret=True), render.answer(intent.view))
+        else:
+            await self._whisper(Route("POST", _FOLLOWUP, parts, secret=True), render.followup(intent.view))
+
+    async def _whisper(self, route: Route, payload: Mapping[str, Any]) -> None:
+        try:
+            await self._rest.call(route, payload)
+        except Refused as refused:
+            why = RejectedWhy.UNREACHABLE if refused.status in _TOKEN_ENDED else rejected(refused).why
+            raise Rejected(str(refused), why=why) from None
+
+    async def _is_first(self, handle: convert.Handle, key: str) -> bool:
+        """A handle from another process: Discord knows whether its line still says "thinking"."""
+        taken = self._answers.get(_hashed(handle))
+        if taken is not None:
+            return taken in ("", key)
+        route = Route("GET", _ORIGINAL, (handle.application, handle.token), secret=True)
+        try:
+            there = await self._rest.call(route)
+        except Refused as refused:
+            raise Rejected(str(refused), why=RejectedWhy.UNREACHABLE) from None
+        flags = there.get("flags", 0) if isinstance(there, dict) else 0
+        return bool(flags & render.LOADING)
+
+    def _note_answer(self, handle: convert.Handle, key: str) -> None:
+        self._answers[_hashed(handle)] = key
+        if len(self._answers) > _HANDLES_KEPT:
+            self._answers.popitem(last=False)
+
+
+def _hashed(handle: convert.Handle) -> bytes:
+    return hashlib.sha256(handle.token.encode()).digest()

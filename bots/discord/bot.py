@@ -1,0 +1,272 @@
+"""The Discord adapter: settings, the life of a session, what it can do, what ``stormo check`` asks."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+import discord
+import yarl
+from discord.gateway import DiscordWebSocket
+from discord.http import Route as SdkRoute
+
+from bots.discord import slash
+from bots.discord.acts import Acts
+from bots.discord.catchup import CatchUp, Limits
+from bots.discord.convert import PLATFORM, bare_emoji
+from bots.discord.ears import Cache, Client, Ears
+from bots.discord.intake import Intake
+from bots.discord.permissions import ADMINISTRATOR, invite, missing
+from bots.discord.rest import LABEL, Refused, Rest, Route
+from core.errors import BadToken, ConfigError, Message, RetryLater, message
+from core.intents import Capabilities, Intent, Receipt, Window
+from core.ports import Clock, Finding, Gate, Words
+from core.types import MessageRef
+
+log = logging.getLogger(__name__)
+
+API_URL = "https://discord.com/api/v10"
+GATEWAY_URL = "wss://gateway.discord.gg/"
+CDN_URL = "https://cdn.discordapp.com"
+
+#: These of discord.py write messages' words and interactions' tokens at DEBUG, which no log may hold.
+_TALKATIVE = ("discord.http", "discord.gateway", "discord.client", "discord.state", "discord.webhook.async_")
+_CONTENT_FLAGS = 1 << 18 | 1 << 19
+_SYNC_TRIES = 3
+_AUTHENTICATION_FAILED = 4004
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """``[discord]`` of the config.
+
+    ``guild_ids``: offer the slash commands in these guilds only, at once (for trials), instead of everywhere.
+    ``message_content``: ask for that privileged intent; where it is not switched on we run without it.
+    ``guild_ready_timeout``: seconds of quiet after which the list of guilds counts as complete.
+    """
+
+    token: str = field(repr=False)
+    api_url: str = API_URL
+    gateway_url: str = GATEWAY_URL
+    cdn_url: str = CDN_URL
+    web_url: str = "https://discord.com"
+    guild_ids: tuple[str, ...] = ()
+    message_content: bool = True
+    guild_ready_timeout: float = 2.0
+    limits: Limits = field(default_factory=Limits)
+
+
+class DiscordAdapter:
+    """Discord behind one bot token. One a process: discord.py keeps addresses in its classes."""
+
+    platform = PLATFORM
+    capabilities = Capabilities(
+        label=LABEL,
+        max_text=4096,
+        length_unit="codepoint",
+        ephemeral=True,
+        key_life=timedelta(minutes=2),
+        tally_every=timedelta(seconds=5),
+        token_windows=(Window(40, timedelta(seconds=1)),),
+        chat_windows=(Window(5, timedelta(seconds=5)),),
+    )
+
+    def __init__(self, settings: Settings, words: Words, clock: Clock) -> None:
+        self._settings = settings
+        self._words = words
+        self._clock = clock
+        self._rest = Rest(settings.api_url, settings.token)
+        self._acts = Acts(self._rest, clock)
+        self._client: Client | None = None
+        self._without_content = not settings.message_content
+        for name in _TALKATIVE:
+            logging.getLogger(name).setLevel(logging.INFO)
+
+    # Listening
+
+    async def run(self, gate: Gate) -> None:
+        """Listen until cancelled.
+
+        Raises ``BadToken``, ``ConfigError`` (intents), or what ended the session: a restart may cure that.
+        """
+        self._point_sdk()
+        try:
+            await self._session(gate)
+        except discord.PrivilegedIntentsRequired:
+            if self._without_content:
+                raise ConfigError((message("discord.intents_refused"),)) from None
+            self._without_content = True
+            log.warning(
+                "discord: the switch 'Message Content Intent' is off in the developer portal (Bot page): "
+                "running without it, ordinary talk and edits of replies are not seen"
+            )
+            await self._session(gate)
+        finally:
+            await self._rest.close()
+
+    def _point_sdk(self) -> None:
+        settings = self._settings
+        SdkRoute.BASE = settings.api_url.rstrip("/")
+        DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(settings.gateway_url)
+        discord.Asset.BASE = settings.cdn_url.rstrip("/")
+
+    async def _session(self, gate: Gate) -> None:
+        client = Client(
+            message_content=not self._without_content, guild_ready_timeout=self._settings.guild_ready_timeout
+        )
+        self._client = client
+        try:
+            async with _first_fault(), asyncio.TaskGroup() as tasks:
+                self._listen(client, gate, tasks)
+                await self._start(client)
+        finally:
+            self._client = None
+            await client.close()
+
+    async def _start(self, client: Client) -> None:
+        try:
+            await client.start(self._settings.token)
+        except discord.LoginFailure:
+            raise BadToken(LABEL) from None
+        except discord.ConnectionClosed as closed:
+            if closed.code == _AUTHENTICATION_FAILED:
+                raise BadToken(LABEL) from None
+            raise
+        raise ConnectionError("Discord's gateway closed the session")
+
+    def _listen(self, client: Client, gate: Gate, tasks: asyncio.TaskGroup) -> None:
+        cache = Cache(client)
+        intake = Intake(gate, tasks)
+        running: list[asyncio.Task[None]] = []
+
+        def session_began() -> None:
+            for task in running:
+                task.cancel()
+            running[:] = [tasks.create_task(catch_up()), tasks.create_task(self._offer_commands(client))]
+
+        async def catch_up() -> None:
+            await CatchUp(
+                http=client.http,
+                gate=gate,
+                intake=intake,
+                around=cache,
+                clock=self._clock,
+                limits=self._settings.limits,
+                me=ears.me,
+                vote_emoji=frozenset(map(bare_emoji, self.capabilities.vote_emoji)),
+            ).run()
+
+        async def watch_handlers() -> None:
+            await client.failed
+
+        ears = Ears(
+            cache=cache,
+            intake=intake,
+            tasks=tasks,
+            acknowledge=self._acts.acknowledge,
+            on_session=session_began,
+        )
+        client.ears = ears
+        tasks.create_task(watch_handlers())
+
+    # Commands
+
+    async def _offer_commands(self, client: Client) -> None:
+        """Put the commands there that are not. Without success the old ones stay: no reason to stop."""
+        root = f"/applications/{client.application_id}"
+        guilds = self._settings.guild_ids
+        everywhere = slash.commands(self._words, everywhere=True) if not guilds else []
+        local = slash.commands(self._words, everywhere=False)
+        for path, wanted in [(root, everywhere), *((f"{root}/guilds/{guild}", local) for guild in guilds)]:
+            await self._offer(f"{path}/commands", wanted)
+
+    async def _offer(self, path: str, wanted: list[dict[str, Any]]) -> None:
+        for _ in range(_SYNC_TRIES):
+            try:
+                there = await self._rest.call(Route("GET", path), query={"with_localizations": "true"})
+                if not slash.same(wanted, there or []):
+                    await self._rest.call(Route("PUT", path), wanted)
+                    log.info("discord: %d commands offered", len(wanted))
+                return
+            except RetryLater as later:
+                await asyncio.sleep((later.after or timedelta(seconds=5)).total_seconds())
+            except Refused as refused:
+                log.warning("discord: the commands were not taken: %s", refused)
+                return
+
+    # Acting
+
+    async def perform(self, intent: Intent) -> Receipt:
+        return await self._acts.perform(intent)
+
+    def link(self, message: MessageRef) -> str:
+        """Derivable where the gateway told us of the channel."""
+        channel = self._client.get_channel(int(message.chat.key)) if self._client is not None else None
+        guild = getattr(channel, "guild", None)
+        if guild is None:
+            return ""
+        return f"{self._settings.web_url}/channels/{guild.id}/{message.chat.key}/{message.key}"
+
+    # Checking
+
+    async def check(self) -> Sequence[Finding]:
+        """Raises ``RetryLater`` when Discord cannot be reached."""
+        rest = Rest(self._settings.api_url, self._settings.token)
+        try:
+            me = await rest.call(Route("GET", "/users/@me"))
+            application = await rest.call(Route("GET", "/applications/@me"))
+            guilds = await rest.call(Route("GET", "/users/@me/guilds"), query={"limit": "200"})
+        except BadToken as bad:
+            return [Finding(False, bad.message)]
+        finally:
+            await rest.close()
+        found = [Finding(True, message("discord.check.token", name=str(me.get("username", ""))))]
+        found.append(self._content_finding(application))
+        if not guilds:
+            found.append(Finding(False, message("discord.check.no_guild", url=self._invitation(application))))
+        return [*found, *map(_guild_finding, guilds)]
+
+    def _content_finding(self, application: Mapping[str, Any]) -> Finding:
+        if not self._settings.message_content:
+            return Finding(True, message("discord.check.content_unwanted"))
+        switched_on = bool(int(application.get("flags") or 0) & _CONTENT_FLAGS)
+        return Finding(switched_on, message(f"discord.check.content_{'on' if switched_on else 'off'}"))
+
+    def _invitation(self, application: Mapping[str, Any]) -> str:
+        scope = "bot+applications.commands"
+        return (
+            f"{self._settings.web_url}/oauth2/authorize"
+            f"?client_id={application.get('id', '')}&scope={scope}&permissions={invite()}"
+        )
+
+
+def _guild_finding(guild: Mapping[str, Any]) -> Finding:
+    """By the guild's own roles; a channel may take away more."""
+    name, bits = str(guild.get("name", "")), int(guild.get("permissions") or 0)
+    lacking = missing(bits)
+    if lacking:
+        first, *others = [Message(f"discord.permission.{one}") for one in lacking]
+        listed = first
+        for other in others:
+            listed = message("discord.check.and", first=listed, second=other)
+        return Finding(False, message("discord.check.guild_lacks", guild=name, permissions=listed))
+    if bits & ADMINISTRATOR:
+        return Finding(True, message("discord.check.guild_administrator", guild=name))
+    return Finding(True, message("discord.check.guild", guild=name))
+
+
+@contextlib.asynccontextmanager
+async def _first_fault() -> AsyncIterator[None]:
+    """The supervisor wants the fault itself, not the group of one that a ``TaskGroup`` makes of it."""
+    try:
+        yield
+    except BaseExceptionGroup as group:
+        fault: BaseException = group
+        while isinstance(fault, BaseExceptionGroup):
+            fault = fault.exceptions[0]
+        raise fault from None

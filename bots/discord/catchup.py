@@ -1,0 +1,195 @@
+"""What happened while we were away: with no acknowledgements, it is read back after every new session."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any, Protocol
+
+import discord
+from discord.http import HTTPClient
+
+from bots.discord import convert
+from bots.discord.intake import Intake
+from core.events import CommandInvoked, Inbound, PlaceChanged, Rights
+from core.ports import Clock, Gate, WatchedMessage
+from core.types import ChatRef, MessageRef
+
+log = logging.getLogger(__name__)
+
+_PAGE = 100
+_UNKNOWN_MESSAGE = 10008
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How much is read back: messages of a chat, things of the instance and how old, reactors of an emoji.
+
+    ``pace``: seconds between two reads, so that reading back leaves room for sending.
+    """
+
+    messages: int = 500
+    things: int = 300
+    since: timedelta = timedelta(days=2)
+    reactors: int = 1000
+    pace: float = 0.1
+
+
+class Surroundings(Protocol):
+    """What the reader must know of the place of a message, from the cache of the gateway."""
+
+    def room(self, channel: str, guild: str | None) -> convert.Room: ...
+
+    def rights(self, channel: str, guild: str, user: str, roles: Sequence[str]) -> Rights: ...
+
+    def lost(self, channel: str) -> bool:
+        """Whether no guild we are in has this channel (also true of private chats)."""
+        ...
+
+
+class CatchUp:
+    """One reading back; a new session cancels it and begins another."""
+
+    def __init__(
+        self,
+        *,
+        http: HTTPClient,
+        gate: Gate,
+        intake: Intake,
+        around: Surroundings,
+        clock: Clock,
+        limits: Limits,
+        me: str,
+        vote_emoji: frozenset[str],
+    ) -> None:
+        self._http = http
+        self._gate = gate
+        self._intake = intake
+        self._around = around
+        self._clock = clock
+        self._limits = limits
+        self._me = me
+        self._vote_emoji = vote_emoji
+
+    async def run(self) -> None:
+        """Messages first, chat by chat, each chat's live events going on after it; then copies, newest first.
+
+        Raises ``discord.HTTPException`` when Discord stays unable to answer: the session then begins anew.
+        """
+        chats = await self._gate.watched_chats(convert.PLATFORM)
+        self._intake.hold_only({chat.key for chat in chats})
+        for chat in chats:
+            self._intake.release(chat.key, read_to=await self._read_back(chat))
+        since = self._clock.now() - self._limits.since
+        things = await self._gate.recent_messages(convert.PLATFORM, since)
+        newest = sorted(things, key=lambda thing: int(thing.message.key), reverse=True)[: self._limits.things]
+        for thing in newest:
+            await self._read_again(thing)
+
+    async def _read_back(self, chat: ChatRef) -> str:
+        """Hand over what was written after the bookmark, oldest first; the id of the newest message read."""
+        bookmark = await self._gate.bookmark(convert.bookmark_scope(chat.key))
+        if bookmark is None:
+            # A chat that was never read begins now: what stood there before is none of our business.
+            return ""
+        try:
+            missed = await self._missed(chat.key, bookmark)
+        except (discord.NotFound, discord.Forbidden) as error:
+            await self._unreadable(chat, error)
+            return ""
+        for payload in missed:
+            event = await self._event(chat.key, payload)
+            if event is not None:
+                await self._intake.submit_read(event)
+        return convert.snowflake(missed[-1]["id"]) if missed else bookmark
+
+    async def _missed(self, channel: str, bookmark: str) -> list[Mapping[str, Any]]:
+        """Messages after ``bookmark`` in their order; where there are too many, the newest."""
+        found: list[Mapping[str, Any]] = []
+        before: int | None = None
+        while len(found) < self._limits.messages:
+            page = await self._http.logs_from(int(channel), _PAGE, before=before)
+            await asyncio.sleep(self._limits.pace)
+            newer = [payload for payload in page if int(payload["id"]) > int(bookmark)]
+            found += newer
+            if len(newer) < _PAGE:
+                break
+            before = int(newer[-1]["id"])
+        else:
+            log.warning("discord: channel %s missed more than %d messages", channel, self._limits.messages)
+        return found[::-1]
+
+    async def _event(self, channel: str, payload: Mapping[str, Any]) -> Inbound | None:
+        room = self._around.room(channel, None)
+        event = convert.message_created(payload, me=self._me, room=room)
+        if isinstance(event, CommandInvoked) and room.guild:
+            # History does not say what an author may do.
+            user = event.actor.account.key
+            rights = await self._member_rights(channel, room.guild, user)
+            return replace(event, actor=replace(event.actor, rights=rights))
+        return event
+
+    async def _member_rights(self, channel: str, guild: str, user: str) -> Rights:
+        try:
+            member = await self._http.get_member(int(guild), int(user))
+        except discord.NotFound:
+            return Rights()
+        return self._around.rights(channel, guild, user, [str(role) for role in member["roles"]])
+
+    async def _unreadable(self, chat: ChatRef, error: discord.HTTPException) -> None:
+        reason = f"{error.status} (code {error.code})"
+        log.warning("discord: channel %s cannot be read back: %s", chat.key, reason)
+        if self._around.lost(chat.key):
+            await self._intake.submit_read(PlaceChanged(key=None, chat=chat, gone=True, reason=reason))
+
+    async def _read_again(self, thing: WatchedMessage) -> None:
+        channel, id_ = int(thing.message.chat.key), int(thing.message.key)
+        try:
+            payload = await self._http.get_message(channel, id_)
+        except discord.NotFound as error:
+            if error.code == _UNKNOWN_MESSAGE:
+                await self._intake.submit_read(convert.deleted(thing.message, self._me))
+            return
+        except discord.Forbidden:
+            return
+        await asyncio.sleep(self._limits.pace)
+        if not thing.ours:
+            room = self._around.room(thing.message.chat.key, None)
+            edited = convert.message_edited(payload, me=self._me, room=room)
+            if edited is not None:
+                await self._intake.submit_read(edited)
+        reactors = await self._reactors(thing.message, payload)
+        for found in convert.found_reactions(thing.message, reactors, me=self._me):
+            await self._intake.submit_read(found)
+
+    async def _reactors(
+        self, message: MessageRef, payload: Mapping[str, Any]
+    ) -> dict[str, list[Mapping[str, Any]]]:
+        """Who stands under each emoji that can be a vote, by Discord's own name for it."""
+        found: dict[str, list[Mapping[str, Any]]] = {}
+        for name, kinds in convert.reactions(payload):
+            if convert.bare_emoji(name) not in self._vote_emoji:
+                continue
+            for kind in kinds:
+                found.setdefault(name, []).extend(await self._users(message, name, kind))
+        return found
+
+    async def _users(self, message: MessageRef, emoji: str, kind: int) -> list[Mapping[str, Any]]:
+        users: list[Mapping[str, Any]] = []
+        after: int | None = None
+        while len(users) < self._limits.reactors:
+            try:
+                page = await self._http.get_reaction_users(
+                    int(message.chat.key), int(message.key), emoji, _PAGE, after, 1 if kind == 1 else 0
+                )
+            except (discord.NotFound, discord.Forbidden):
+                break
+            await asyncio.sleep(self._limits.pace)
+            users += page
+            if len(page) < _PAGE:
+                break
+            after = int(page[-1]["id"])
+        return users

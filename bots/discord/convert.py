@@ -1,0 +1,556 @@
+"""Discord's payloads put into core events. Pure: no I/O, clock or cache; malformed payloads give nothing.
+
+A channel, a thread and a direct-message channel are each a chat: ``ChatRef.key`` is the channel's id and
+``MessageRef.key`` the message's id.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
+
+from bots.discord.permissions import rights as rights_of
+from bots.discord.text import DIALECT, read
+from core.commands import COMMANDS
+from core.events import (
+    Actor,
+    Bookmark,
+    ButtonPressed,
+    CommandEdited,
+    CommandInvoked,
+    MessageDeleted,
+    MessageEdited,
+    MessageReceived,
+    Place,
+    ReactionChanged,
+    Rights,
+)
+from core.types import AccountRef, ChatRef, Language, MessageRef, Platform
+
+PLATFORM = Platform("discord")
+
+Payload = Mapping[str, Any]
+
+#: Ordinary messages and replies; all others (joins, pins, boosts, threads opened) are notices of Discord.
+_PLAIN, _REPLY = 0, 19
+_TALK = frozenset({_PLAIN, _REPLY})
+_DIGITS = 20
+_DM_CHANNELS = frozenset({1, 3})
+_SLASH, _COMPONENT = 2, 3
+_SUBCOMMAND, _GROUP = 1, 2
+_EPOCH = datetime(2015, 1, 1, tzinfo=UTC)
+
+#: Prefix of a custom id that stands for the deep link into the private chat, which Discord does not have.
+PRIVATE_PREFIX = "/start "
+
+_WORD = re.compile(r"(?P<mark>[/!]?)(?P<name>[A-Za-z][A-Za-z0-9_-]{0,31})(?=\s|$)\s*")
+_KNOWN = frozenset({"start"}).union(*({spec.name, *spec.aliases} for spec in COMMANDS))
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Room:
+    """What is known of a channel besides its id. ``guild`` is empty in a private chat."""
+
+    title: str = ""
+    private: bool = False
+    closed: bool = False
+    guild: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Person:
+    """How somebody is called now, for payloads that carry only an id."""
+
+    name: str = ""
+    username: str = ""
+    bot: bool = False
+
+
+class _Malformed(ValueError):
+    pass
+
+
+def _lenient(convert: Callable[_P, _R]) -> Callable[_P, _R | None]:
+    """A payload that is not what Discord documents gives nothing: one broken event must not end others."""
+
+    @wraps(convert)
+    def wrapped(*args: _P.args, **kwargs: _P.kwargs) -> _R | None:
+        try:
+            return convert(*args, **kwargs)
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
+            return None
+
+    return wrapped
+
+
+# Fields
+
+
+def _text(data: Payload, key: str) -> str:
+    value = data.get(key)
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise _Malformed(key)
+    return value
+
+
+def snowflake(value: object) -> str:
+    """An id as Discord writes it; raises ``ValueError`` on anything else."""
+    text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    if not isinstance(text, str) or not text.isascii() or not text.isdigit() or len(text) > _DIGITS:
+        raise _Malformed("snowflake")
+    return text
+
+
+def moment(id_: str) -> datetime:
+    """The time that Discord wrote into a snowflake."""
+    return _EPOCH + timedelta(milliseconds=int(id_) >> 22)
+
+
+def snowflake_at(when: datetime) -> str:
+    """The smallest snowflake of a time, to page through history from there."""
+    return str(max(0, (when - _EPOCH) // timedelta(milliseconds=1)) << 22)
+
+
+def _time(value: object) -> datetime:
+    if not isinstance(value, str):
+        raise _Malformed("timestamp")
+    at = datetime.fromisoformat(value)
+    if at.tzinfo is None:
+        raise _Malformed("timestamp")
+    return at.astimezone(UTC)
+
+
+def chat(channel: str) -> ChatRef:
+    """A channel, thread or private chat."""
+    return ChatRef(PLATFORM, channel)
+
+
+def message_ref(data: Payload) -> MessageRef:
+    """Of a message's payload."""
+    return MessageRef(chat(snowflake(data["channel_id"])), snowflake(data["id"]))
+
+
+def place(channel: str, room: Room) -> Place:
+    """The room as the core describes places."""
+    return Place(
+        chat=chat(channel), title=room.title, private=room.private, closed=room.closed, group=room.guild
+    )
+
+
+def person(user: Payload, member: object = None) -> Person:
+    """Names in the order in which people see them: of the guild, of the profile, the unique one."""
+    nick = _text(member, "nick") if isinstance(member, Mapping) else ""
+    username = _text(user, "username")
+    return Person(
+        name=nick or _text(user, "global_name") or username,
+        username=username,
+        bot=bool(user.get("bot") or user.get("system")),
+    )
+
+
+def actor(id_: str, who: Person, *, rights: Rights | None = None, locale: str = "") -> Actor:
+    """``locale`` as Discord writes it (``en-US``)."""
+    return Actor(
+        account=AccountRef(PLATFORM, id_),
+        name=who.name,
+        username=who.username,
+        locale=Language(locale.split("-", maxsplit=1)[0].lower()) if locale else None,
+        rights=rights or Rights(),
+        bot=who.bot,
+    )
+
+
+def emoji_name(data: object) -> str:
+    """The emoji itself, or ``name:id`` of a custom one, as Discord's addresses write it."""
+    if not isinstance(data, Mapping):
+        raise _Malformed("emoji")
+    name = _text(data, "name")
+    id_ = data.get("id")
+    if id_ is None and not name:
+        raise _Malformed("emoji")
+    return name if id_ is None else f"{name}:{snowflake(id_)}"
+
+
+def event_key(me: str, kind: str, unique: str) -> str:
+    """Identifies an event of the bot ``me`` for ever."""
+    return f"{PLATFORM}:{me}:{kind}:{unique}"
+
+
+def bookmark_scope(channel: str) -> str:
+    """Each channel is read back on its own."""
+    return f"{PLATFORM}:{channel}"
+
+
+# Messages
+
+
+@dataclass(frozen=True, slots=True)
+class _Command:
+    name: str
+    rest: str
+
+
+@_lenient
+def message_created(
+    data: Payload, *, me: str, room: Room, rights: Rights | None = None
+) -> MessageReceived | CommandInvoked | None:
+    """MESSAGE_CREATE, or a message of history. Bots, webhooks and Discord's notices give nothing."""
+    if not _is_talk(data):
+        return None
+    message = message_ref(data)
+    text = _text(data, "content")
+    command = _command(text, me, room)
+    shared: dict[str, Any] = {
+        "key": event_key(me, "message", message.key),
+        "at": moment(message.key),
+        "bookmark": Bookmark(scope=bookmark_scope(message.chat.key), value=message.key),
+        "place": place(message.chat.key, room),
+        "actor": _author(data, rights),
+        "message": message,
+        "dialect": DIALECT,
+    }
+    target = _replied_to(data, message.chat)
+    if command is None:
+        return MessageReceived(
+            body=_tree(text, data),
+            source=text,
+            reply_to=target,
+            to_bot=room.private or _speaks_to(data, me),
+            **shared,
+        )
+    return CommandInvoked(
+        name=command.name,
+        text=command.rest,
+        body=_tree(command.rest, data),
+        source=command.rest,
+        target=target,
+        **shared,
+    )
+
+
+@_lenient
+def message_edited(
+    data: Payload, *, me: str, room: Room, rights: Rights | None = None
+) -> MessageEdited | CommandEdited | None:
+    """MESSAGE_UPDATE with new words.
+
+    Its key holds the time of the edit: pins and link previews, for which Discord sends the same event without
+    a new time, are never a second edit.
+    """
+    if not data.get("edited_timestamp") or not _is_talk(data):
+        return None
+    message = message_ref(data)
+    text = _text(data, "content")
+    at = _time(data["edited_timestamp"])
+    command = _command(text, me, room)
+    shared: dict[str, Any] = {
+        "key": event_key(me, "edit", f"{message.key}:{at.timestamp() * 1000:.0f}"),
+        "at": at,
+        "place": place(message.chat.key, room),
+        "actor": _author(data, rights),
+        "message": message,
+        "dialect": DIALECT,
+    }
+    if command is None:
+        return MessageEdited(body=_tree(text, data), source=text, **shared)
+    rest = command.rest
+    return CommandEdited(name=command.name, text=rest, body=_tree(rest, data), source=rest, **shared)
+
+
+def _is_talk(data: Payload) -> bool:
+    """Words of a person. Without the message-content intent they are empty: there is nothing to hand over."""
+    author = data["author"]
+    if data.get("webhook_id") is not None or author.get("bot") or author.get("system"):
+        return False
+    return data.get("type", 0) in _TALK and bool(_text(data, "content"))
+
+
+def _author(data: Payload, rights: Rights | None) -> Actor:
+    user = data["author"]
+    return actor(snowflake(user["id"]), person(user, data.get("member")), rights=rights)
+
+
+def _replied_to(data: Payload, where: ChatRef) -> MessageRef | None:
+    reference = data.get("message_reference")
+    if (
+        data.get("type", 0) != _REPLY
+        or not isinstance(reference, Mapping)
+        or reference.get("message_id") is None
+    ):
+        return None
+    channel = reference.get("channel_id")
+    return MessageRef(
+        where if channel is None else chat(snowflake(channel)), snowflake(reference["message_id"])
+    )
+
+
+def _speaks_to(data: Payload, me: str) -> bool:
+    mentions = data.get("mentions") or []
+    replied = data.get("referenced_message")
+    author = replied.get("author") if isinstance(replied, Mapping) else None
+    return any(str(user["id"]) == me for user in mentions) or (
+        isinstance(author, Mapping) and str(author.get("id")) == me
+    )
+
+
+def _command(text: str, me: str, room: Room) -> _Command | None:
+    """A command is addressed to us: after a mention of the bot, or in its private chat.
+
+    A marked word (``/post``) always is one; a bare word is one when it is known or stands alone (a slip of
+    the pen, for which the core has a suggestion), so that talk to the bot stays talk.
+    """
+    stripped = text.lstrip()
+    for mention in (f"<@{me}>", f"<@!{me}>"):
+        if stripped.startswith(mention):
+            stripped = stripped.removeprefix(mention).lstrip()
+            break
+    else:
+        if not room.private:
+            return None
+    match = _WORD.match(stripped)
+    if match is None:
+        return None
+    name, rest = match["name"].lower(), stripped[match.end() :].rstrip()
+    if match["mark"] or name in _KNOWN or not rest:
+        return _Command(name, rest)
+    return None
+
+
+def _tree(text: str, data: Payload) -> Any:
+    mentions = data.get("mentions") or []
+    return read(text, {snowflake(user["id"]): person(user, user.get("member")).name for user in mentions})
+
+
+def deletions(data: Payload, *, me: str) -> tuple[MessageDeleted, ...]:
+    """MESSAGE_DELETE and MESSAGE_DELETE_BULK. Discord does not say who did it, nor when."""
+    return _deletions(data, me) or ()
+
+
+@_lenient
+def _deletions(data: Payload, me: str) -> tuple[MessageDeleted, ...]:
+    where = chat(snowflake(data["channel_id"]))
+    ids = data["ids"] if "ids" in data else [data["id"]]
+    if not isinstance(ids, list):
+        raise _Malformed("ids")
+    return tuple(deleted(MessageRef(where, snowflake(id_)), me) for id_ in ids)
+
+
+def deleted(message: MessageRef, me: str) -> MessageDeleted:
+    """A message that is no longer there, seen live or found at reconciliation."""
+    return MessageDeleted(key=event_key(me, "delete", message.key), message=message)
+
+
+# Reactions
+
+
+@_lenient
+def reaction_changed(
+    data: Payload, *, me: str, added: bool, known: Mapping[str, Person]
+) -> ReactionChanged | None:
+    """MESSAGE_REACTION_ADD or _REMOVE. Our own give nothing. They carry neither id nor time: set-state.
+
+    A removal names its owner only by id; ``known`` has names seen before.
+    """
+    user = snowflake(data["user_id"])
+    if user == me:
+        return None
+    member = data.get("member")
+    named = isinstance(member, Mapping) and isinstance(member.get("user"), Mapping)
+    who = person(member["user"], member) if named and member is not None else known.get(user, Person())
+    emoji = (emoji_name(data["emoji"]),)
+    return ReactionChanged(
+        key=None,
+        message=MessageRef(chat(snowflake(data["channel_id"])), snowflake(data["message_id"])),
+        actor=actor(user, who),
+        added=emoji if added else (),
+        removed=() if added else emoji,
+    )
+
+
+def found_reactions(
+    message: MessageRef, reactors: Mapping[str, Iterable[Payload]], *, me: str
+) -> tuple[ReactionChanged, ...]:
+    """What stands on a message at reconciliation: each person's whole set, from the users of each emoji."""
+    people: dict[str, Person] = {}
+    emoji: dict[str, list[str]] = {}
+    for name, users in reactors.items():
+        for user in users:
+            id_ = _user_id(user)
+            if id_ is None or id_ == me:
+                continue
+            people[id_] = _named(user) or Person()
+            if name not in emoji.setdefault(id_, []):
+                emoji[id_].append(name)
+    return tuple(
+        ReactionChanged(
+            key=None,
+            message=message,
+            actor=actor(id_, people[id_]),
+            added=tuple(names),
+            whole=True,
+            found=True,
+        )
+        for id_, names in emoji.items()
+    )
+
+
+_VARIATIONS = re.compile("[\ufe0e\ufe0f\U0001f3fb-\U0001f3ff]")
+_NORMAL, _BURST = 0, 1
+
+
+def bare_emoji(name: str) -> str:
+    """Without variation selector and skin tone, by which no vote differs from another."""
+    return _VARIATIONS.sub("", name)
+
+
+def reactions(data: Payload) -> tuple[tuple[str, tuple[int, ...]], ...]:
+    """The emoji under a message and the kinds (normal, burst) of reaction that Discord lists apart."""
+    return _reactions(data) or ()
+
+
+@_lenient
+def _reactions(data: Payload) -> tuple[tuple[str, tuple[int, ...]], ...]:
+    return tuple((emoji_name(one["emoji"]), _kinds(one)) for one in data.get("reactions") or [])
+
+
+def _kinds(one: Payload) -> tuple[int, ...]:
+    details = one.get("count_details")
+    burst = isinstance(details, Mapping) and details.get("burst")
+    return (_NORMAL, _BURST) if burst else (_NORMAL,)
+
+
+@_lenient
+def _user_id(user: Payload) -> str | None:
+    return snowflake(user["id"])
+
+
+@_lenient
+def _named(user: Payload) -> Person | None:
+    return person(user)
+
+
+# Interactions
+
+
+@_lenient
+def interaction(data: Payload, *, me: str, room: Room) -> CommandInvoked | ButtonPressed | None:
+    """INTERACTION_CREATE: a slash command or a pressed button. ``room`` fills what the payload lacks."""
+    kind = data["type"]
+    if kind not in (_SLASH, _COMPONENT):
+        return None
+    id_ = snowflake(data["id"])
+    channel = snowflake(data["channel_id"])
+    shared: dict[str, Any] = {
+        "key": event_key(me, "interaction", id_),
+        "at": moment(id_),
+        "place": place(channel, _room_of(data, room)),
+        "actor": _presser(data),
+        "handle": handle_of(data),
+    }
+    body = data["data"]
+    if kind == _SLASH:
+        name, options = _options(body)
+        return CommandInvoked(name=name, options=options, dialect=DIALECT, **shared)
+    custom = _text(body, "custom_id")
+    message = MessageRef(chat(channel), snowflake(data["message"]["id"]))
+    if custom.startswith(PRIVATE_PREFIX):
+        return CommandInvoked(name="start", text=custom.removeprefix(PRIVATE_PREFIX), **shared)
+    return ButtonPressed(data=custom, message=message, **shared)
+
+
+def _room_of(data: Payload, known: Room) -> Room:
+    channel = data.get("channel")
+    if not isinstance(channel, Mapping):
+        channel = {}
+    guild = data.get("guild_id")
+    private = guild is None
+    user = data.get("user")
+    title = _text(channel, "name") or known.title
+    if private and not title and isinstance(user, Mapping):
+        title = person(user).name
+    return Room(
+        title=title,
+        private=private and channel.get("type", 1) in _DM_CHANNELS,
+        closed=known.closed or bool(channel.get("nsfw")),
+        guild="" if private else snowflake(guild),
+    )
+
+
+def _presser(data: Payload) -> Actor:
+    member = data.get("member")
+    locale = _text(data, "locale")
+    if isinstance(member, Mapping):
+        user = member["user"]
+        bits = int(_text(member, "permissions") or "0")
+        return actor(snowflake(user["id"]), person(user, member), rights=rights_of(bits), locale=locale)
+    user = data["user"]
+    return actor(snowflake(user["id"]), person(user), locale=locale)
+
+
+def _options(body: Payload) -> tuple[str, dict[str, str]]:
+    name = _text(body, "name")
+    options = body.get("options") or []
+    while options and options[0].get("type") in (_SUBCOMMAND, _GROUP):
+        name = f"{name} {_text(options[0], 'name')}"
+        options = options[0].get("options") or []
+    if not name:
+        raise _Malformed("name")
+    return name, {_text(option, "name"): _value(option["value"]) for option in options}
+
+
+def _value(value: object) -> str:
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise _Malformed("value")
+    return str(value)
+
+
+# Handles
+
+
+@dataclass(frozen=True, slots=True)
+class Handle:
+    """How one interaction is answered. ``token`` is a secret that lives for 15 minutes.
+
+    ``pressed``: acknowledged without a "thinking" line, so that each answer is a message of its own.
+    """
+
+    application: str
+    token: str
+    created: datetime
+    pressed: bool
+
+    def __repr__(self) -> str:
+        return f"Handle({self.application}, created={self.created.isoformat()})"
+
+
+_KINDS = {False: "interaction", True: "button"}
+
+
+def handle_of(data: Payload) -> str:
+    """``interaction:<application>:<token>:<created, unix ms>``: all that another process needs to answer."""
+    token = _text(data, "token")
+    if not token:
+        raise _Malformed("token")
+    created = moment(snowflake(data["id"])).timestamp() * 1000
+    kind = _KINDS[data["type"] == _COMPONENT]
+    return f"{kind}:{snowflake(data['application_id'])}:{token}:{created:.0f}"
+
+
+def read_handle(text: str) -> Handle | None:
+    """The parts of a handle made by ``handle_of``, or nothing."""
+    kind, _, rest = text.partition(":")
+    application, _, rest = rest.partition(":")
+    token, _, created = rest.rpartition(":")
+    if kind not in _KINDS.values() or not token or not application.isdigit() or not created.isdigit():
+        return None
+    at = datetime.fromtimestamp(int(created) / 1000, UTC)
+    return Handle(application, token, at, kind == _KINDS[True])

@@ -1,0 +1,274 @@
+"""Listening: discord.py's gateway client, its cache of guilds, and the way of each payload to the core."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import sys
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
+
+import discord
+
+from bots.discord import convert
+from bots.discord.intake import Intake
+from bots.discord.permissions import Overwrite, permissions
+from bots.discord.permissions import rights as rights_of
+from core.events import Inbound, PlaceChanged, Rights
+
+log = logging.getLogger(__name__)
+
+#: Events that concern the core. The message's own words may hold such a name too: then it is parsed in vain.
+_WANTED = (
+    "READY",
+    "MESSAGE_CREATE",
+    "MESSAGE_UPDATE",
+    "MESSAGE_DELETE",
+    "MESSAGE_DELETE_BULK",
+    "MESSAGE_REACTION_ADD",
+    "MESSAGE_REACTION_REMOVE",
+    "INTERACTION_CREATE",
+)
+_MARKS = tuple(f'"{name}"' for name in _WANTED)
+_NAMES_KEPT = 4096
+
+#: Acknowledges an interaction; whether it still may be answered.
+Acknowledge = Callable[[Mapping[str, Any]], Awaitable[bool]]
+
+
+def intents(*, message_content: bool) -> discord.Intents:
+    """The least: no member lists, no presences; message content is the only privileged one."""
+    return discord.Intents(
+        guilds=True,
+        guild_messages=True,
+        dm_messages=True,
+        guild_reactions=True,
+        dm_reactions=True,
+        message_content=message_content,
+    )
+
+
+class Client(discord.Client):
+    """The SDK's client without message and member caches; all that it hears goes to ``Ears``."""
+
+    def __init__(self, *, message_content: bool, guild_ready_timeout: float) -> None:
+        super().__init__(
+            intents=intents(message_content=message_content),
+            allowed_mentions=discord.AllowedMentions.none(),
+            max_messages=None,
+            member_cache_flags=discord.MemberCacheFlags.none(),
+            chunk_guilds_at_startup=False,
+            guild_ready_timeout=guild_ready_timeout,
+            # The documented way to the payloads themselves; converters work on those and need no cache.
+            enable_debug_events=True,
+        )
+        self.ears: Ears | None = None
+        self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def on_socket_raw_receive(self, text: str) -> None:
+        if self.ears is not None:
+            self.ears.hear(text)
+
+    async def on_ready(self) -> None:
+        if self.ears is not None:
+            self.ears.session_began()
+
+    async def on_guild_join(self, guild: discord.Guild) -> None:
+        self._places(guild, gone=False)
+
+    async def on_guild_remove(self, guild: discord.Guild) -> None:
+        self._places(guild, gone=True)
+
+    async def on_guild_channel_delete(self, channel: discord.abc.GuildChannel) -> None:
+        self._place(channel.id, gone=True, reason="channel deleted")
+
+    async def on_raw_thread_delete(self, payload: discord.RawThreadDeleteEvent) -> None:
+        self._place(payload.thread_id, gone=True, reason="thread deleted")
+
+    async def on_error(self, _event: str, /, *_args: Any, **_kwargs: Any) -> None:
+        """A fault of ours in a handler ends this run; the SDK would only log it."""
+        error = sys.exception()
+        if error is not None and not self.failed.done():
+            self.failed.set_exception(error)
+
+    def _places(self, guild: discord.Guild, *, gone: bool) -> None:
+        for channel in (*guild.channels, *guild.threads):
+            self._place(channel.id, gone=gone, reason="removed from the guild" if gone else "")
+
+    def _place(self, channel: int, *, gone: bool, reason: str) -> None:
+        if self.ears is not None:
+            self.ears.place_changed(str(channel), gone=gone, reason=reason)
+
+
+class Cache:
+    """What discord.py knows of guilds, as the converters want it."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    def room(self, channel: str, guild: str | None) -> convert.Room:
+        """``guild`` as the payload has it; where the channel is not known either, it is a private chat."""
+        found = self._client.get_channel(int(channel))
+        if isinstance(found, discord.Thread | discord.abc.GuildChannel):
+            closed = getattr(found, "is_nsfw", bool)()
+            return convert.Room(title=found.name, closed=closed, guild=str(found.guild.id))
+        if guild is not None:
+            return convert.Room(guild=guild)
+        return convert.Room(private=True)
+
+    def lost(self, channel: str) -> bool:
+        return self._client.get_channel(int(channel)) is None
+
+    def rights(self, channel: str, guild: str, user: str, roles: Sequence[str]) -> Rights:
+        home = self._client.get_guild(int(guild))
+        if home is None:
+            return Rights()
+        where = home.get_channel_or_thread(int(channel))
+        parent = where.parent if isinstance(where, discord.Thread) else where
+        known = {role.id: role.permissions.value for role in home.roles}
+        return rights_of(
+            permissions(
+                owner=str(home.owner_id) == user,
+                everyone=(home.id, known.get(home.id, 0)),
+                roles={int(role): known[int(role)] for role in roles if int(role) in known},
+                member=int(user),
+                overwrites=_overwrites(parent),
+            )
+        )
+
+
+def _overwrites(channel: discord.abc.GuildChannel | None) -> dict[int, Overwrite]:
+    if channel is None:
+        return {}
+    pairs = {target.id: overwrite.pair() for target, overwrite in channel.overwrites.items()}
+    return {target: Overwrite(deny.value, allow.value) for target, (allow, deny) in pairs.items()}
+
+
+class Ears:
+    """From the socket's text to core events, in the socket's order."""
+
+    def __init__(
+        self,
+        *,
+        cache: Cache,
+        intake: Intake,
+        tasks: asyncio.TaskGroup,
+        acknowledge: Acknowledge,
+        on_session: Callable[[], None],
+    ) -> None:
+        self._cache = cache
+        self._intake = intake
+        self._tasks = tasks
+        self._acknowledge = acknowledge
+        self._on_session = on_session
+        self._names: OrderedDict[str, convert.Person] = OrderedDict()
+        self._last_act: dict[str, asyncio.Task[None]] = {}
+        self.me = ""
+
+    def session_began(self) -> None:
+        self._on_session()
+
+    def place_changed(self, channel: str, *, gone: bool, reason: str) -> None:
+        event = PlaceChanged(key=None, chat=convert.chat(channel), gone=gone, reason=reason)
+        self._intake.submit(channel, event)
+
+    def hear(self, text: str) -> None:
+        """One payload of the gateway as text; what is malformed or of no concern is dropped."""
+        if not any(mark in text for mark in _MARKS):
+            return
+        try:
+            payload = json.loads(text)
+            name, data = payload.get("t"), payload.get("d")
+        except (ValueError, AttributeError, RecursionError):
+            return
+        if not isinstance(data, dict):
+            return
+        if name == "READY":
+            self._ready(data)
+        elif name == "INTERACTION_CREATE":
+            self._interaction(data)
+        else:
+            for event in self._events(name, data):
+                self._intake.submit(_chat_of(event), event)
+
+    def _ready(self, data: Mapping[str, Any]) -> None:
+        user = data.get("user")
+        self.me = str(user.get("id")) if isinstance(user, Mapping) else self.me
+        self._intake.hold()
+
+    def _events(self, name: object, data: Mapping[str, Any]) -> Sequence[Inbound]:
+        me = self.me
+        event: Inbound | None = None
+        if name == "MESSAGE_CREATE":
+            event = convert.message_created(data, me=me, room=self._room(data), rights=self._rights(data))
+        elif name == "MESSAGE_UPDATE":
+            event = convert.message_edited(data, me=me, room=self._room(data), rights=self._rights(data))
+        elif name in ("MESSAGE_DELETE", "MESSAGE_DELETE_BULK"):
+            return convert.deletions(data, me=me)
+        elif name in ("MESSAGE_REACTION_ADD", "MESSAGE_REACTION_REMOVE"):
+            added = name == "MESSAGE_REACTION_ADD"
+            event = convert.reaction_changed(data, me=me, added=added, known=self._names)
+        if event is None:
+            return ()
+        self._remember(event)
+        return (event,)
+
+    def _interaction(self, data: Mapping[str, Any]) -> None:
+        """Acknowledge at once, for Discord waits three seconds; then hand over, in each channel's order."""
+        event = convert.interaction(data, me=self.me, room=self._room(data))
+        if event is None:
+            return
+        self._remember(event)
+        channel = event.place.chat.key
+        before = self._last_act.get(channel)
+        task = self._tasks.create_task(self._answered(data, channel, event, before))
+        self._last_act[channel] = task
+        task.add_done_callback(lambda done: self._forget(channel, done))
+
+    async def _answered(
+        self, data: Mapping[str, Any], channel: str, event: Inbound, before: asyncio.Task[None] | None
+    ) -> None:
+        answerable = await self._acknowledge(data)
+        if before is not None:
+            await asyncio.wait({before})
+        if answerable:
+            self._intake.submit(channel, event)
+
+    def _forget(self, channel: str, done: asyncio.Task[None]) -> None:
+        if self._last_act.get(channel) is done:
+            del self._last_act[channel]
+
+    def _room(self, data: Mapping[str, Any]) -> convert.Room:
+        try:
+            guild = data.get("guild_id")
+            channel = convert.snowflake(data.get("channel_id"))
+            return self._cache.room(channel, None if guild is None else convert.snowflake(guild))
+        except ValueError:
+            return convert.Room()
+
+    def _rights(self, data: Mapping[str, Any]) -> Rights:
+        try:
+            guild = convert.snowflake(data.get("guild_id"))
+            channel = convert.snowflake(data.get("channel_id"))
+            user = convert.snowflake(data["author"]["id"])
+            roles = [convert.snowflake(role) for role in data["member"]["roles"]]
+        except (KeyError, TypeError, ValueError):
+            return Rights()
+        return self._cache.rights(channel, guild, user, roles)
+
+    def _remember(self, event: Inbound) -> None:
+        """Names for removals of reactions, which carry only an id. They live in memory, and not for long."""
+        who = getattr(event, "actor", None)
+        if who is None or not who.name:
+            return
+        self._names[who.account.key] = convert.Person(name=who.name, username=who.username, bot=who.bot)
+        self._names.move_to_end(who.account.key)
+        if len(self._names) > _NAMES_KEPT:
+            self._names.popitem(last=False)
+
+
+def _chat_of(event: Inbound) -> str:
+    message = getattr(event, "message", None)
+    return str(message.chat.key) if message is not None else ""

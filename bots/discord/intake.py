@@ -1,0 +1,61 @@
+"""The order in which events reach the core while what was missed is read back."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection
+
+from core.events import Inbound
+from core.ports import Gate
+
+
+class Intake:
+    """Hands events over in order, without waiting for one before the next.
+
+    Between a new session and the end of a chat's reading back, that chat's live events are held: a bookmark
+    that passed the gap before the gap was read would lose it at a crash.
+    """
+
+    def __init__(self, gate: Gate, tasks: asyncio.TaskGroup) -> None:
+        self._gate = gate
+        self._tasks = tasks
+        self._hold_new = False
+        self._held: dict[str, list[Inbound]] = {}
+
+    def submit(self, chat: str, event: Inbound) -> None:
+        """Call in the events' order; returns at once. A fault of the core ends the task group."""
+        if self._hold_new:
+            self._held.setdefault(chat, [])
+        if chat in self._held:
+            self._held[chat].append(event)
+        else:
+            self._hand_over(event)
+
+    async def submit_read(self, event: Inbound) -> None:
+        """An event read back: returns when it is committed, past everything that is held."""
+        await self._gate.handle(event)
+
+    def hold(self) -> None:
+        """From now on hold every chat's events."""
+        self._hold_new = True
+
+    def hold_only(self, chats: Collection[str]) -> None:
+        """Let go of all chats but these."""
+        self._hold_new = False
+        for chat in [chat for chat in self._held if chat not in chats]:
+            self.release(chat)
+        for chat in chats:
+            self._held.setdefault(chat, [])
+
+    def release(self, chat: str, *, read_to: str = "") -> None:
+        """Let a chat's events go, without those that were read back already (up to message ``read_to``)."""
+        for event in self._held.pop(chat, ()):
+            mark = event.bookmark
+            if not (read_to and mark is not None and int(mark.value) <= int(read_to)):
+                self._hand_over(event)
+
+    def _hand_over(self, event: Inbound) -> None:
+        self._tasks.create_task(self._handle(event))
+
+    async def _handle(self, event: Inbound) -> None:
+        await self._gate.handle(event)

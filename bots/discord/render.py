@@ -1,0 +1,180 @@
+"""What a view looks like on Discord: the payload of a message. Pure.
+
+People's posts are embeds (author line, text, footer); the bot's own words are ordinary content, and an embed
+only where they are longer than content may be. Nothing ever pings: allowed mentions are always empty.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from typing import Any
+from urllib.parse import urlsplit
+
+import regex
+from discord.utils import escape_markdown
+
+from bots.discord.convert import PRIVATE_PREFIX
+from bots.discord.text import write
+from core.errors import Rejected, RejectedWhy
+from core.intents import Button, Form, View, Voice
+from core.text import first_words
+from core.types import MessageRef
+
+CONTENT = 2000
+DESCRIPTION = 4096
+EMBED_TOTAL = 6000
+_AUTHOR, _FOOTER = 256, 2048
+_LABEL, _CUSTOM_ID, _URL = 80, 100, 512
+_ROW, _ROWS = 5, 5
+_LINK_WORDS = 200
+#: Stormo's green, the stripe at the left of a copy.
+_COLOR = 0x2F7D5B
+
+SUPPRESS_EMBEDS = 1 << 2
+EPHEMERAL = 1 << 6
+LOADING = 1 << 7
+SUPPRESS_NOTIFICATIONS = 1 << 12
+
+_ACTION_ROW, _BUTTON = 1, 2
+_SECONDARY, _URL_STYLE = 2, 5
+#: Emoji that Unicode shows as text unless told otherwise, among those that people react with.
+_TEXT_BY_DEFAULT = frozenset("❤✔✖☑☀☁☂☃☎☕☝☠☢☣☮☯☹☺♀♂♠♣♥♦♻♾⚒⚔⚖⚙⚛⚜⚠⚰⚱✂✈✉✌✍✏✒✝✡✳✴❄❇❣➡⤴⤵⬅⬆⬇🕊🗳🖐")
+_GRAPHEME = regex.compile(r"\X")
+
+Payload = dict[str, Any]
+
+
+def message(view: View, form: Form) -> Payload:
+    """Every visible field of a message, so that an edit leaves nothing of an earlier form behind.
+
+    Raises ``Rejected(FORM)`` when the text is longer than the form takes.
+    """
+    content, embeds = _shown(view, form)
+    return {
+        "content": content,
+        "embeds": embeds,
+        "components": _rows(view.buttons),
+        "allowed_mentions": {"parse": [], "replied_user": False},
+        # Previews of links in our own lines would be noise; the flag would hide our embed as well.
+        "flags": 0 if embeds else SUPPRESS_EMBEDS,
+    }
+
+
+def created(view: View, form: Form, *, key: str, reply_to: MessageRef | None) -> Payload:
+    """A new message, with the nonce by which Discord knows a repeated send."""
+    payload = message(view, form)
+    payload["nonce"] = nonce(key)
+    payload["enforce_nonce"] = True
+    if view.silent:
+        payload["flags"] |= SUPPRESS_NOTIFICATIONS
+    if reply_to is not None:
+        payload["message_reference"] = {
+            "message_id": reply_to.key,
+            "channel_id": reply_to.chat.key,
+            "fail_if_not_exists": False,
+        }
+    return payload
+
+
+def followup(view: View) -> Payload:
+    """An answer that only the person who asked can see."""
+    payload = message(view, Form.FULL)
+    payload["flags"] |= EPHEMERAL
+    return payload
+
+
+def answer(view: View) -> Payload:
+    """The same in the place of the "thinking" line, which is private already."""
+    return message(view, Form.FULL)
+
+
+def reaction(emoji: str) -> str:
+    """The emoji as Discord knows it: those that are text by default need their variation selector."""
+    return emoji + "\ufe0f" if len(emoji) == 1 and emoji in _TEXT_BY_DEFAULT else emoji
+
+
+def nonce(key: str) -> str:
+    """25 characters, all that Discord takes, of the key's hash: 150 bits."""
+    return base64.urlsafe_b64encode(hashlib.sha256(key.encode()).digest()).decode()[:25]
+
+
+def cut(text: str, limit: int) -> str:
+    """At most ``limit`` code points, ending at a grapheme's border, with ``…`` where something is missing."""
+    if len(text) <= limit:
+        return text
+    kept = 0
+    for match in _GRAPHEME.finditer(text):
+        if match.end() > limit - 1:
+            break
+        kept = match.end()
+    return text[:kept].rstrip() + "…"
+
+
+def _shown(view: View, form: Form) -> tuple[str, list[Payload]]:
+    if form is Form.LINK:
+        return _linked(view), []
+    text = write(view.body)
+    if form is Form.FULL and view.voice is Voice.PERSON:
+        return "", [_embed(view, text)]
+    content = _lines(view, text)
+    if len(content) <= CONTENT:
+        return content, []
+    if form is Form.PLAIN:
+        raise Rejected(f"{len(content)} characters of content, {CONTENT} fit", why=RejectedWhy.FORM)
+    return "", [_embed(view, text)]
+
+
+def _embed(view: View, text: str) -> Payload:
+    embed: Payload = {"description": text, "color": _COLOR}
+    if view.author:
+        embed["author"] = {"name": cut(view.author, _AUTHOR)}
+        if _is_web(view.link):
+            embed["author"]["url"] = view.link
+    footer = " · ".join(filter(None, (view.footer, _typed(view))))
+    if footer:
+        embed["footer"] = {"text": cut(footer, _FOOTER)}
+    total = len(text) + len(view.author[:_AUTHOR]) + len(footer[:_FOOTER])
+    if not text or len(text) > DESCRIPTION or total > EMBED_TOTAL:
+        raise Rejected(f"{len(text)} characters of text, {DESCRIPTION} fit", why=RejectedWhy.FORM)
+    return embed
+
+
+def _lines(view: View, text: str) -> str:
+    """Author, text, the typed command where no button stands, footer."""
+    author = f"**{escape_markdown(cut(view.author, _AUTHOR))}**" if view.author else ""
+    footer = f"-# {escape_markdown(cut(view.footer, _FOOTER))}" if view.footer else ""
+    return "\n".join(filter(None, (author, text, escape_markdown(_typed(view)), footer)))
+
+
+def _linked(view: View) -> str:
+    author = f"**{escape_markdown(cut(view.author, _AUTHOR))}**" if view.author else ""
+    words = escape_markdown(first_words(view.body, _LINK_WORDS))
+    link = view.link if _is_web(view.link) else ""
+    content = "\n".join(filter(None, (author, words, link)))
+    return content if len(content) <= CONTENT else cut("\n".join(filter(None, (author, link))), CONTENT)
+
+
+def _typed(view: View) -> str:
+    return "" if view.buttons else view.text_command
+
+
+def _is_web(url: str) -> bool:
+    return urlsplit(url).scheme in ("http", "https")
+
+
+def _rows(buttons: tuple[Button, ...]) -> list[Payload]:
+    shown = [made for button in buttons if (made := _button(button)) is not None][: _ROW * _ROWS]
+    rows = [shown[i : i + _ROW] for i in range(0, len(shown), _ROW)]
+    return [{"type": _ACTION_ROW, "components": row} for row in rows]
+
+
+def _button(button: Button) -> Payload | None:
+    """Discord has no deep link: a private button is a command, whose answer only its presser sees."""
+    shape: Payload = {"type": _BUTTON, "label": cut(button.label, _LABEL)}
+    if button.url:
+        return {**shape, "style": _URL_STYLE, "url": button.url} if len(button.url) <= _URL else None
+    data = button.data or (PRIVATE_PREFIX + button.private if button.private else "")
+    if not data or len(data) > _CUSTOM_ID:
+        return None
+    return {**shape, "style": _SECONDARY, "custom_id": data}

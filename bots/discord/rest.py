@@ -1,0 +1,189 @@
+"""Calls to Discord's HTTP API that never wait and never repeat.
+
+Why not discord.py's own ``HTTPClient`` or webhook adapter: both sleep through a 429 (the floor of
+``max_ratelimit_timeout`` is 30 seconds), repeat a 5xx up to five times and wait in front of an exhausted bucket,
+while they keep no order among waiting sends. Here the courier's lanes own all waiting, so each failure must come
+out at once. discord.py keeps what it does best: the gateway, its cache, and the reading back of history, where
+waiting does no harm.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import quote
+
+import aiohttp
+from yarl import URL
+
+from core.errors import BadToken, RetryLater, StormoError
+
+LABEL = "Discord"
+_USER_AGENT = "DiscordBot (stormo, 0.1)"
+_TIMEOUT = aiohttp.ClientTimeout(total=20, connect=10)
+_PARKED_AT_MOST = 1024
+
+
+class Refused(StormoError):
+    """Discord said no: HTTP status and Discord's own error code (0 where it gave none)."""
+
+    def __init__(self, status: int, code: int, reason: str) -> None:
+        self.status = status
+        self.code = code
+        super().__init__(f"{status} (code {code}): {reason}")
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One call. ``parts`` fill the ``{}`` of ``path``; limits are shared by path and first part.
+
+    ``secret``: the path holds a token of its own; no authorisation is sent and no limit remembered.
+    """
+
+    method: str
+    path: str
+    parts: tuple[str, ...] = ()
+    secret: bool = False
+
+    @property
+    def major(self) -> str:
+        return self.parts[0] if self.parts else ""
+
+    def url(self, root: str) -> URL:
+        path = self.path
+        for part in self.parts:
+            path = path.replace("{}", quote(part, safe=""), 1)
+        return URL(root.rstrip("/") + path, encoded=True)
+
+    def __repr__(self) -> str:
+        return f"Route({self.method} {self.path})"
+
+
+class Rest:
+    """A thin client for one bot token; belongs to one event loop."""
+
+    def __init__(self, api_url: str, token: str) -> None:
+        self._root = api_url
+        self._token = token
+        self._session: aiohttp.ClientSession | None = None
+        self._parked: dict[tuple[str, str], float] = {}
+        self._buckets: dict[tuple[str, str], str] = {}
+
+    async def close(self) -> None:
+        """Give the connections back; a later call opens new ones."""
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
+
+    async def call(
+        self,
+        route: Route,
+        body: Mapping[str, Any] | list[Any] | None = None,
+        query: Mapping[str, str] | None = None,
+    ) -> Any:
+        """The JSON of the answer, ``None`` where it is empty.
+
+        Raises ``RetryLater`` (limits, faults of the server, lost connections), ``Refused`` (other 4xx),
+        ``BadToken`` (401).
+        """
+        if not route.secret:
+            self._check_parked(route)
+        try:
+            async with self._opened().request(
+                route.method,
+                route.url(self._root),
+                json=body,
+                params=query,
+                headers=self._headers(route),
+            ) as response:
+                answer = await _json(response)
+                return self._read(route, response, answer)
+        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
+            raise RetryLater(f"no connection: {type(error).__name__}", whole_token=True) from None
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            # Only the kind: the text of some of these repeats the address, which may hold a token.
+            raise RetryLater(f"lost answer: {type(error).__name__}", unknown=True) from None
+
+    def _headers(self, route: Route) -> dict[str, str]:
+        headers = {"User-Agent": _USER_AGENT}
+        if not route.secret:
+            headers["Authorization"] = f"Bot {self._token}"
+        return headers
+
+    def _opened(self) -> aiohttp.ClientSession:
+        if self._session is None or self._session.closed:
+            self._session = aiohttp.ClientSession(timeout=_TIMEOUT, cookie_jar=aiohttp.DummyCookieJar())
+        return self._session
+
+    def _read(self, route: Route, response: aiohttp.ClientResponse, answer: Any) -> Any:
+        status = response.status
+        if status == HTTPStatus.TOO_MANY_REQUESTS:
+            raise self._limited(route, response, answer)
+        if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status == HTTPStatus.REQUEST_TIMEOUT:
+            raise RetryLater(f"Discord answers {status}", unknown=True)
+        self._note_bucket(route, response)
+        if status < HTTPStatus.MULTIPLE_CHOICES:
+            return answer
+        if status == HTTPStatus.UNAUTHORIZED and not route.secret:
+            raise BadToken(LABEL)
+        facts = answer if isinstance(answer, dict) else {}
+        code = facts.get("code")
+        raise Refused(status, code if isinstance(code, int) else 0, str(facts.get("message", ""))[:200])
+
+    def _limited(self, route: Route, response: aiohttp.ClientResponse, answer: Any) -> RetryLater:
+        facts = answer if isinstance(answer, dict) else {}
+        seconds = _seconds(facts.get("retry_after", response.headers.get("Retry-After")))
+        # Without Discord's own JSON it is the proxy before it that shut the door, for the whole address.
+        everywhere = bool(facts.get("global")) or not facts
+        if not route.secret:
+            key = ("", "") if everywhere else self._bucket(route)
+            self._park(key, seconds)
+        whole_token = everywhere and not route.secret
+        return RetryLater(f"limit of {route!r}", after=timedelta(seconds=seconds), whole_token=whole_token)
+
+    def _note_bucket(self, route: Route, response: aiohttp.ClientResponse) -> None:
+        """Discord names the bucket and what is left of it with each answer: stop before it has to say no."""
+        if route.secret:
+            return
+        name = response.headers.get("X-RateLimit-Bucket")
+        if name:
+            self._buckets[route.method, route.path] = name
+        if response.headers.get("X-RateLimit-Remaining") == "0":
+            self._park(self._bucket(route), _seconds(response.headers.get("X-RateLimit-Reset-After")))
+
+    def _bucket(self, route: Route) -> tuple[str, str]:
+        own = f"{route.method} {route.path}"
+        return self._buckets.get((route.method, route.path), own), route.major
+
+    def _park(self, key: tuple[str, str], seconds: float) -> None:
+        now = time.monotonic()
+        if len(self._parked) >= _PARKED_AT_MOST:
+            self._parked = {one: until for one, until in self._parked.items() if until > now}
+        self._parked[key] = now + seconds
+
+    def _check_parked(self, route: Route) -> None:
+        now = time.monotonic()
+        for key in (("", ""), self._bucket(route)):
+            left = self._parked.get(key, 0.0) - now
+            if left > 0:
+                raise RetryLater(f"limit of {route!r}", after=timedelta(seconds=left), whole_token=not key[0])
+
+
+async def _json(response: aiohttp.ClientResponse) -> Any:
+    if response.content_type != "application/json":
+        return None
+    try:
+        return await response.json()
+    except ValueError:
+        return None
+
+
+def _seconds(value: object) -> float:
+    try:
+        return min(max(float(str(value)), 0.0), 3600.0)
+    except ValueError:
+        return 1.0
