@@ -4,8 +4,9 @@ VENV := .venv
 PEERS := .peers
 BIN := $(VENV)/bin
 INSTALL := $(PYTHON) requirements/install.py
-# Workers of pytest-xdist.
+# Workers of pytest-xdist; tests that share a homeserver stay on one of them.
 WORKERS ?= 2
+PYTEST = $(BIN)/pytest -n $(WORKERS) --dist loadgroup
 ARGS ?=
 
 .DEFAULT_GOAL := help
@@ -35,17 +36,19 @@ run: venv ## start Stormo; ARGS= are passed on
 	@exec $(BIN)/stormo run $(ARGS)
 
 test: dev peers ## run the whole suite
-	$(BIN)/pytest -n $(WORKERS) $(ARGS)
+	$(PYTEST) $(ARGS)
 
 check: dev ## format, lint, types, layers and the quick tests: under a minute
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest -n $(WORKERS) -m "not slow and not peer and not browser and not faults" $(ARGS)
+	$(PYTEST) -m "not slow and not peer and not browser and not faults" $(ARGS)
 
-faults: dev ## crash, cut and fill the disk at every place there is
-	STORMO_FAULTS=all $(BIN)/pytest tests/faults -m faults $(ARGS)
+# STORMO_FAULTS=sample takes some of them, chosen by STORMO_FAULTS_SEED; `make test` takes a few fixed ones.
+faults: export STORMO_FAULTS := $(or $(STORMO_FAULTS),all)
+faults: dev peers ## kill, cut and fill at every place there is
+	$(PYTEST) tests/faults -m faults $(ARGS)
 
 bench: dev ## run the benchmarks
 	$(BIN)/python -m bench $(ARGS)

