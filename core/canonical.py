@@ -7,12 +7,12 @@ that read the same become one here. ``normalise`` twice is ``normalise`` once.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC
 from functools import cache
 from itertools import groupby
-from typing import Literal
+from typing import Any, Literal
 from urllib.parse import quote, urlsplit
 
 from linkify_it import LinkifyIt
@@ -227,11 +227,14 @@ def _space(space: str, before: _Run, after: _Run, blanks: Sequence[_Run]) -> _Ru
     return _Run(Text("\n" if "\n" in space else space.replace("\t", " ")), frozenset(dress))
 
 
+_new_linkifier: Callable[..., Any] = LinkifyIt
+
+
 @cache
-def linkifier() -> LinkifyIt:
+def linkifier() -> Any:  # noqa: ANN401 - linkify-it carries no annotations
     """Finds ``http``, ``https`` and ``mailto`` addresses in text."""
     # A bare `ciao.it` is more often a missing space than an address.
-    linkify = LinkifyIt(options={"fuzzy_link": False, "fuzzy_email": False, "fuzzy_ip": False})
+    linkify = _new_linkifier(options={"fuzzy_link": False, "fuzzy_email": False, "fuzzy_ip": False})
     return linkify.add("ftp:", None).add("//", None)
 
 

@@ -56,8 +56,8 @@ _STYLES: dict[str, type[Styled]] = {
 def read_markdown(source: str, *, dialect: Dialect = "commonmark") -> Body:
     """The body, in its normal form, that this Markdown means. Never fails: what is no markup is text.
 
-    HTML is text, headings are strong paragraphs, images are links, line breaks stay. In ``discord``, ``<@1>`` is
-    a ``Mention`` of that account whose ``text`` is ``@1`` until somebody puts the name there, ``<t:1>`` a
+    HTML is text, headings are strong paragraphs, images are links, line breaks stay. In ``discord``, ``<@1>``
+    is a ``Mention`` of that account whose ``text`` is ``@1`` until somebody puts the name there, ``<t:1>`` a
     ``Time``, ``<:name:1>`` an ``Emoji``.
     """
     if dialect == "discord":

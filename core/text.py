@@ -33,7 +33,7 @@ _HIDDEN = "▒"
 
 
 def plain(body: Body, *, hide_spoilers: bool = False) -> str:
-    """The body without markup: blank lines between blocks, ``> `` before quotes, ``- `` or ``1. `` before items.
+    """The body without markup: blank lines between blocks, ``> `` before quotes, ``- `` before items.
 
     ``hide_spoilers`` writes a shade character for every visible one of a spoiler.
     """

@@ -57,13 +57,20 @@ _MARKUP = [
     "#tag",
     "@anna",
 ]
-texts = st.lists(st.one_of(st.text(_SHARP, max_size=6), st.sampled_from(_MARKUP), st.text(max_size=4)), max_size=4).map(
-    "".join
-)
+texts = st.lists(
+    st.one_of(st.text(_SHARP, max_size=6), st.sampled_from(_MARKUP), st.text(max_size=4)), max_size=4
+).map("".join)
 urls = st.sampled_from(
-    ["http://a.it", "https://b.it/x_(y)?a=1&copy=2", "mailto:a@b.it", "matrix:u/a:b.it", "javascript:x", "http://x y|`<>"]
+    [
+        "http://a.it",
+        "https://b.it/x_(y)?a=1&copy=2",
+        "mailto:a@b.it",
+        "matrix:u/a:b.it",
+        "javascript:x",
+        "http://x y|`<>",
+    ]
 )
-moments = st.datetimes(min_value=datetime(1971, 1, 1), max_value=datetime(2100, 1, 1), timezones=st.just(UTC))
+moments = st.integers(0, 4_000_000_000_000).map(lambda ms: datetime.fromtimestamp(ms / 1000, UTC))
 leaves: st.SearchStrategy[Inline] = st.one_of(
     texts.map(Text),
     texts.map(Text),
@@ -93,7 +100,9 @@ paragraphs = st.builds(Paragraph, inlines)
 def _framed(inner: st.SearchStrategy[Block]) -> st.SearchStrategy[Block]:
     blocks = st.lists(inner, max_size=3).map(tuple)
     items = st.lists(blocks, max_size=3).map(tuple)
-    return st.one_of(st.builds(Quote, blocks), st.builds(List, items, st.booleans(), st.integers(-3, 2_000_000_000)))
+    return st.one_of(
+        st.builds(Quote, blocks), st.builds(List, items, st.booleans(), st.integers(-3, 2_000_000_000))
+    )
 
 
 _codes = st.builds(CodeBlock, texts, st.sampled_from(["", "py", "c++", "no name"]))

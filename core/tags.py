@@ -1,0 +1,68 @@
+"""Hashtags and handles in people's words, by the rules of twitter-text with handles as ours are."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterator
+
+import regex
+
+from core.body import Body, CodeBlock, Inline, Leaf, Mention, Tag, Text, leaves, map_leaves, map_paragraphs
+
+# Letters, marks and digits, and the few joiners that stand inside words of some scripts.
+_JOINERS = r"\u200c\u200d\ua67e\u05be\u05f3\u05f4\uff5e\u301c\u309b\u309c\u30a0\u30fb\u3003\u0f0b\u0f0c\u00b7"
+_WORD = rf"\p{{L}}\p{{M}}\p{{Nd}}_{_JOINERS}"
+_FOUND = regex.compile(
+    rf"""
+    (?<url>(?:(?<![a-z0-9+.\-])[a-z][a-z0-9+.\-]*://|(?<![\w@.\-])(?:[\w\-]+\.)+[a-z]{{2,}}/)\S*)
+    | (?:(?<![{_WORD}&])|(?<=[\ufe0e\ufe0f]))
+      [#\uff03](?![\ufe0f\u20e3])(?<tag>[{_WORD}]*+(?<=[\p{{L}}\p{{M}}][{_WORD}]*))(?![#\uff03]|://)
+    | (?:(?<![A-Za-z0-9_!#$%&*@\uff20/])|(?<=(?<![A-Za-z0-9_+~.\-])rt:?))
+      [@\uff20](?<handle>[A-Za-z0-9_]{{3,20}}+)(?![A-Za-z0-9_@\uff20\p{{Latin}}]|://|:[A-Za-z0-9\[]|\.[A-Za-z0-9])
+    """,
+    regex.VERBOSE | regex.IGNORECASE,
+)
+
+
+def resolve(body: Body) -> Body:
+    """The body with ``#tags`` and ``@handles`` of its text as ``Tag`` and ``Mention`` nodes.
+
+    Code, links and addresses stay as they are. A ``Mention`` made here carries no member yet: who it is, if
+    anybody, the caller looks up by ``mentions``.
+    """
+    return map_paragraphs(body, lambda inlines: map_leaves(inlines, _resolved, links=False))
+
+
+def _resolved(leaf: Leaf) -> list[Inline]:
+    return list(_split(leaf.text)) if isinstance(leaf, Text) else [leaf]
+
+
+def _split(text: str) -> Iterator[Inline]:
+    done = 0
+    for found in _FOUND.finditer(text):
+        if found["url"]:
+            continue
+        if done < found.start():
+            yield Text(text[done : found.start()])
+        yield Tag(found["tag"]) if found["tag"] else Mention(f"@{found['handle']}")
+        done = found.end()
+    if done < len(text):
+        yield Text(text[done:])
+
+
+def fold_tag(text: str) -> str:
+    """The key under which a tag is found: without ``#``, NFKC, case-folded."""
+    folded = unicodedata.normalize("NFKC", text.strip().lstrip("#\uff03")).casefold()
+    return unicodedata.normalize("NFKC", folded)
+
+
+def tags(body: Body) -> tuple[str, ...]:
+    """The keys of the body's ``Tag`` nodes, each once, in their order."""
+    return tuple(dict.fromkeys(fold_tag(leaf.text) for leaf in leaves(body.blocks) if isinstance(leaf, Tag)))
+
+
+def mentions(body: Body) -> tuple[str, ...]:
+    """The lower-case handles of ``Mention`` nodes that name no platform account, each once, in order."""
+    found = (leaf for leaf in leaves(body.blocks) if not isinstance(leaf, CodeBlock))
+    named = (leaf.text for leaf in found if isinstance(leaf, Mention) and leaf.account is None)
+    return tuple(dict.fromkeys(text.lstrip("@\uff20").lower() for text in named))
