@@ -9,7 +9,7 @@ import pytest
 
 from tests.postgres import PostgresServer
 
-pytest_plugins = ["tests.peers.fixtures"]
+pytest_plugins = ["tests.peers.fixtures", "tests.doubles.telegram.fixtures"]
 
 ROOT = Path(__file__).resolve().parent.parent
 #: Specifications, recordings and elections, beside the checkout; absent in an ordinary clone.

@@ -21,10 +21,10 @@ from .args import Args
 from .errors import ApiError, too_many_requests
 from .faults import FAULTS_AFTER, Fault, FaultKind
 from .limits import Limits, RateLimiter
-from .methods import METHODS, Method
+from .methods import METHODS, Method, named_chat
 from .model import Chat, ChatType, Json, Member, Status, User, rights_of
 from .people import Person, Shown, shown
-from .spec import SpecValidator, default_spec_path
+from .spec import compiled, default_spec_path
 from .world import World
 
 Hook = Callable[[str, int], object | Awaitable[object]]
@@ -63,7 +63,7 @@ class TelegramDouble:
         self.token = token
         self.bot = User(int(token.partition(":")[0]), bot_name, True, username=bot_username)
         self.limits = limits or Limits()
-        self.world = World(self.bot, clock, self.limits, SpecValidator(path) if path else None)
+        self.world = World(self.bot, clock, self.limits, compiled(path) if path else None)
         self.calls: list[Call] = []
         self.refused: Counter[int] = Counter()
         self.requested = 0
@@ -258,18 +258,27 @@ class TelegramDouble:
         self.requested += 1
         self.world.changes.tell()
         await _call(self._on_request, found.name, self.requested)
-        chat_id = args.integer("chat_id") or None
-        fault = next((each for each in self._faults if each.strikes(found.name, chat_id)), None)
         try:
-            if fault and fault.kind not in FAULTS_AFTER:
-                return await self._suffer(request, fault, web.Response())
-            answer = await self._perform(found, args)
+            return await self._answer(request, found, args)
         except ApiError as refusal:
             return self._refusal(found.name, dict(args.values), refusal)
+        except (LookupError, TypeError, ValueError, AttributeError, NotImplementedError) as error:
+            # A double that fails silently would look like a platform that fails: say whose fault it is.
+            self.violations.append(f"our double failed on {found.name}: {error!r}")
+            return self._refusal(found.name, dict(args.values), ApiError(500, "Internal Server Error"))
+
+    async def _answer(self, request: web.Request, found: Method, args: Args) -> web.StreamResponse:
+        chat = named_chat(self.world, args.text("chat_id"))
+        chat_id = chat.id if chat else None
+        fault = next((each for each in self._faults if each.strikes(found.name, chat_id)), None)
+        if fault and fault.kind not in FAULTS_AFTER:
+            return await self._suffer(request, fault, web.Response())
+        if chat_id is not None:
+            self._limit(found, chat_id)
+        answer = await self._perform(found, args)
         return await self._suffer(request, fault, answer) if fault else answer
 
     async def _perform(self, found: Method, args: Args) -> web.Response:
-        self._limit(found, args)
         result = found.handler(self.world, args)
         if inspect.isawaitable(result):
             result = await result
@@ -283,9 +292,9 @@ class TelegramDouble:
             self._record(Call(found.name, dict(args.values), 200, answer))
         return web.json_response(answer)
 
-    def _limit(self, found: Method, args: Args) -> None:
+    def _limit(self, found: Method, chat_id: int) -> None:
         if found.sends or (found.edits and self.limits.edits_count):
-            wait = self._limiter.admit(args.integer("chat_id"))
+            wait = self._limiter.admit(chat_id)
             if wait:
                 raise too_many_requests(wait)
 

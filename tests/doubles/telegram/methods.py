@@ -45,7 +45,7 @@ def chat_of(world: World, args: Args, name: str = "chat_id") -> Chat:
     given = args.text(name)
     if not given:
         raise bad_request(f"{name} is empty")
-    chat = _by_username(world, given[1:]) if given.startswith("@") else world.chats.get(args.integer(name))
+    chat = named_chat(world, given)
     if chat is None:
         raise bad_request("chat not found")
     me = chat.member(world.bot)
@@ -87,9 +87,12 @@ def message_of(world: World, args: Args, wanted: str) -> Message:
     return found
 
 
-def _by_username(world: World, username: str) -> Chat | None:
+def named_chat(world: World, name: str) -> Chat | None:
+    """The chat with this id or public @username, None if there is none."""
+    if not name.startswith("@"):
+        return world.chats.get(int(name)) if name.lstrip("-").isdecimal() else None
     public = (chat for chat in world.chats.values() if chat.username and chat.type != "private")
-    return next((chat for chat in public if chat.username.lower() == username.lower()), None)
+    return next((chat for chat in public if chat.username.lower() == name[1:].lower()), None)
 
 
 def _gone(chat: Chat, status: str) -> str:

@@ -205,7 +205,11 @@ class Person:
 
     async def press(self, message: Place, button: str, *, deadline: float = 10.0) -> CallbackAnswer:
         """Presses the button with this label or data; returns its answer, TimeoutError where none comes."""
-        query = self._world.press(self._found(message), self.user, self._button(message, button).data)
+        self._must_be_in(message.chat)
+        data = self._button(message, button).data
+        if not data:
+            raise PermissionError(f"{button!r} is a link: follow it")
+        query = self._world.press(self._found(message), self.user, data)
         async with asyncio.timeout(deadline):
             while not query.answered:
                 await self._world.changes.next()

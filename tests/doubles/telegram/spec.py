@@ -6,6 +6,7 @@ import json
 import os
 import re
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -170,3 +171,9 @@ class SpecValidator:
         if constant and field["name"] in _DISCRIMINATORS:
             return _constant(constant[1] or constant[2])
         return _any_of([self._check(name) for name in field["types"]])
+
+
+@lru_cache
+def compiled(path: Path) -> SpecValidator:
+    """One validator a file, since reading the specification takes longer than most tests."""
+    return SpecValidator(path)
