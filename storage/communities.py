@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, delete, func, literal, select, update
+from sqlalchemy import BigInteger, bindparam, delete, func, literal, select, update
 
 from core.records import Chat, ChatState, Community, Doubt, Mirror
 from core.types import AccountId, ChatId, ChatRef, CommunityId, Feed, FeedKind, MemberId, Platform
@@ -166,6 +166,16 @@ MIRRORS_OF = Statement(
 BLOCKS_OF = Statement(
     lambda _: select(_B.feed_kind, _B.feed_key).where(_B.chat_id == bindparam("chat")).order_by(_B.feed_key)
 )
+COPY_BANS = Statement(
+    lambda d: d.insert(t.bans)
+    .from_select(
+        ["community_id", "member_id", "by_account_id", "created_at"],
+        select(_N.community_id, bindparam("winner", type_=BigInteger), _N.by_account_id, _N.created_at).where(
+            _N.member_id == bindparam("loser")
+        ),
+    )
+    .on_conflict_do_nothing()
+)
 BANNED = Statement(
     lambda _: select(literal(1)).where(
         _N.community_id == bindparam("community"), _N.member_id == bindparam("member")
@@ -192,7 +202,7 @@ COPY_MEMBERSHIPS = Statement(
         d.insert(t.memberships)
         .from_select(
             ["community_id", "member_id", "since"],
-            select(_S.community_id, bindparam("winner"), _S.since).where(_S.member_id == bindparam("loser")),
+            select(_S.community_id, bindparam("winner", type_=BigInteger), _S.since).where(_S.member_id == bindparam("loser")),
         )
         .on_conflict_do_nothing()
     )
@@ -407,6 +417,10 @@ class CommunityStore:
 
     def unban(self, community: CommunityId, member: MemberId) -> bool:
         return self._run.one(DROP_BAN, community=community, member=member) is not None
+
+    def move_bans(self, loser: MemberId, winner: MemberId) -> None:
+        """A ban holds for the person, whichever member it was said of."""
+        self._run.run(COPY_BANS, loser=loser, winner=winner)
 
     def banned(self, community: CommunityId, member: MemberId) -> bool:
         return self._run.one(BANNED, community=community, member=member) is not None

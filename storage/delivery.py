@@ -168,6 +168,13 @@ WITHDRAW_IN = Statement(
         .values(due=0, state=CopyState.WITHDRAWN.value, reason=bindparam("why"))
     )
 )
+WITHDRAW_SHOWN = Statement(
+    lambda _: update(t.outbox)
+    .where(_O.chat_id == bindparam("chat"), _O.kind != ThingKind.NOTICE.value, _O.state == _LIVE, _O.shown > 0)
+    .values(
+        due=1, rank=0, wanted=_O.wanted + 1, ready_at=bindparam("at", type_=Instant), reason=bindparam("why")
+    )
+)  # fmt: skip
 STATES = Statement(
     lambda _: select(_O.state, func.count()).where(_O.kind != ThingKind.NOTICE.value).group_by(_O.state)
 )
@@ -447,6 +454,11 @@ class DeliveryStore:
 
     def withdraw_waiting(self, chat: ChatId, reason: str) -> None:
         self._run.run(WITHDRAW_IN, chat=chat, why=reason)
+
+    def withdraw_all(self, chat: ChatId, now: datetime) -> None:
+        """Every copy shown in this chat is to go: the courier finds that the chat may not see it any more."""
+        self._run.run(WITHDRAW_SHOWN, chat=chat, at=now, why="the room left its community")
+        self._woken.add(chat)
 
     def states(self) -> dict[str, int]:
         return {state: count for state, count in self._run.all(STATES)}

@@ -1,0 +1,284 @@
+"""Joining, names, and the accounts through which one member speaks."""
+
+from __future__ import annotations
+
+from core.errors import Refusal, Secret, WrongCode, message
+from core.names import HANDLE, confusable, skeleton, suggest_handle
+from core.notices import Choice, Said, answer, brief, say, tell_account
+from core.records import Account, Code, Member, Vote
+from core.scene import Scene, hash_code, new_nonce
+from core.social.votes import count_standing
+from core.stores import Unit
+from core.types import MemberId
+
+#: Handles that could be taken for the co-op's own voice.
+RESERVED = (
+    "stormo",
+    "admin",
+    "administrator",
+    "moderator",
+    "operator",
+    "steward",
+    "official",
+    "everyone",
+    "here",
+)
+LINK = "link"
+
+
+def join(scene: Scene, wish: str) -> None:
+    """One tap makes a network member. Raises ``Refusal`` for a handle that cannot be had."""
+    if scene.member is not None:
+        return _rename(scene, scene.member, wish)
+    member = _add_member(scene, _free_handle(scene, wish))
+    joined = scene.as_member(member)
+    _enter_community(joined)
+    count_standing(scene.unit, joined.account, member.id)
+    said = Said(
+        (
+            message("join.done", handle=member.handle),
+            message("join.shown_as", handle=member.handle, name=scene.actor.name),
+        ),
+        (Choice(message("join.show_name", name=scene.actor.name), data="name:show"),),
+        text_command="name show",
+        brief=True,
+    )
+    answer(joined, said)
+    return None
+
+
+def _add_member(scene: Scene, handle: str) -> Member:
+    unit = scene.unit
+    id_ = MemberId(unit.new_id())
+    unit.people.add_member(id_, handle, skeleton(handle), "", "", unit.now)
+    unit.people.bind(scene.account.id, id_)
+    if scene.account.opted_out:
+        unit.people.set_opted_out(scene.account.id, False)
+    return unit.people.member(id_)
+
+
+def _enter_community(scene: Scene) -> None:
+    if scene.member and scene.chat.community_id:
+        scene.unit.communities.add_membership(scene.chat.community_id, scene.member.id, scene.unit.now)
+
+
+def _rename(scene: Scene, member: Member, wish: str) -> None:
+    if not wish or wish.lstrip("@").lower() == member.handle:
+        return answer(scene, brief("join.already", handle=member.handle))
+    handle = _checked_handle(scene, wish, own=member.handle)
+    scene.unit.people.rename_member(member.id, handle, skeleton(handle))
+    return answer(scene, brief("join.renamed", handle=handle))
+
+
+def _free_handle(scene: Scene, wish: str) -> str:
+    if wish:
+        return _checked_handle(scene, wish)
+    stem = suggest_handle(scene.actor.username or scene.actor.name)
+    if any(confusable(stem, reserved) for reserved in RESERVED):
+        stem = suggest_handle(f"member {stem}")
+    for number in range(1, 10_000):
+        handle = stem if number == 1 else f"{stem[:16]}{number}"
+        if scene.unit.people.handle_like(handle, skeleton(handle)) is None:
+            return handle
+    raise Refusal("handle.none_free")
+
+
+def _checked_handle(scene: Scene, wish: str, *, own: str = "") -> str:
+    handle = wish.lstrip("@").lower()
+    if not HANDLE.fullmatch(handle):
+        raise Refusal("handle.form", handle=handle[:40])
+    if any(confusable(handle, reserved) for reserved in RESERVED):
+        raise Refusal("handle.reserved", handle=handle)
+    other = scene.unit.people.handle_like(handle, skeleton(handle))
+    if other is not None and other != own:
+        raise Refusal("handle.taken" if other == handle else "handle.confusable", handle=handle, other=other)
+    return handle
+
+
+def set_name(scene: Scene, wish: str) -> None:
+    """Whether the platform's display name may cross to other platforms. Raises ``Refusal``."""
+    member = require_member(scene)
+    shown = wish == "show"
+    if shown and any(confusable(scene.actor.name, reserved) for reserved in RESERVED):
+        raise Refusal("name.confusable", name=scene.actor.name)
+    scene.unit.people.show_name(member.id, shown, scene.actor.name if shown else "")
+    answer(scene, say("name.shown" if shown else "name.hidden", name=scene.actor.name, handle=member.handle))
+
+
+def require_member(scene: Scene) -> Member:
+    """Raises ``Refusal`` with the way to join."""
+    if scene.member is None:
+        raise Refusal("member.needed")
+    return scene.member
+
+
+def whoami(scene: Scene) -> None:
+    if scene.member is None:
+        return answer(scene, brief("whoami.guest"))
+    lines = [message("whoami.member", handle=scene.member.handle)]
+    for account in scene.unit.people.accounts_of(scene.member.id):
+        lines.append(
+            message("whoami.account", name=account.name, platform=scene.rules.label(account.ref.platform))
+        )
+    return answer(scene, Said(tuple(lines)))
+
+
+def opt_out(scene: Scene, wish: str) -> None:
+    """Nothing of this account is kept, counted or passed on until it is undone."""
+    unit = scene.unit
+    if wish == "undo":
+        unit.people.set_opted_out(scene.account.id, False)
+        return answer(scene, brief("optout.undone"))
+    if scene.member is not None:
+        raise Refusal("optout.member")
+    for signal in unit.votes.signals_by(scene.account.id):
+        unit.touched.add(signal.post_id)
+    unit.votes.drop_signals_by(scene.account.id)
+    unit.people.set_opted_out(scene.account.id, True)
+    return answer(scene, brief("optout.done"))
+
+
+# -- one person, several accounts --------------------------------------------------------------------------------
+
+
+def link(scene: Scene, typed: str) -> None:
+    """Without a word: a code. With a code: the second side. ``yes`` or ``no``: the first side's word on it."""
+    if not typed:
+        return _offer_code(scene)
+    if typed.lower() in ("yes", "no"):
+        return _confirm(scene, typed.lower() == "yes")
+    return _claim(scene, typed)
+
+
+def _offer_code(scene: Scene) -> None:
+    require_member(scene)
+    nonce = new_nonce()
+    add_code(scene, LINK, nonce)
+    minutes = int(scene.rules.code_life.total_seconds() // 60)
+    code = Secret(nonce)
+    answer(scene, Said((message("link.code", code=code, minutes=minutes), message("link.warning"))))
+
+
+def add_code(scene: Scene, purpose: str, nonce: str) -> None:
+    """A fresh code of this account; its older ones of the same purpose end."""
+    unit = scene.unit
+    unit.people.drop_codes(scene.account.id, purpose)
+    unit.people.add_code(
+        Code(
+            hash=hash_code(scene.rules.code(nonce)),
+            purpose=purpose,
+            account_id=scene.account.id,
+            community_id=scene.chat.community_id if purpose != LINK else None,
+            chat_id=scene.chat.id,
+            handle=scene.handle,
+            claimed_by=None,
+            claim_chat_id=None,
+            claim_handle="",
+            expires_at=unit.now + scene.rules.code_life,
+            used=False,
+        )
+    )
+
+
+def open_code(scene: Scene, typed: str, purpose: str) -> Code:
+    """The code that was typed. Raises ``WrongCode``, and ``Refusal`` after too many tries."""
+    unit = scene.unit
+    if unit.people.failures(scene.account.id, unit.now - scene.rules.code_life) >= scene.rules.code_tries:
+        raise Refusal("code.too_many", minutes=int(scene.rules.code_life.total_seconds() // 60))
+    code = unit.people.code(hash_code(typed))
+    if code is None or code.purpose != purpose:
+        raise WrongCode("code.wrong")
+    if code.used:
+        raise WrongCode("code.used")
+    if code.expires_at < unit.now:
+        raise WrongCode("code.old")
+    return code
+
+
+def _claim(scene: Scene, typed: str) -> None:
+    unit = scene.unit
+    code = open_code(scene, typed, LINK)
+    first = unit.people.account_by_id(code.account_id)
+    if first.id == scene.account.id:
+        raise Refusal("link.same_account")
+    if first.member_id is None or (scene.member and scene.member.id == first.member_id):
+        raise Refusal("link.already")
+    if code.claimed_by not in (None, scene.account.id):
+        raise WrongCode("code.used")
+    unit.people.claim_code(code.hash, scene.account.id, scene.chat.id, scene.handle)
+    platform = scene.rules.label(scene.account.ref.platform)
+    ask = Said(
+        (message("link.confirm", name=scene.actor.name, platform=platform), message("link.confirm_warning")),
+        (Choice(message("link.yes"), data="link:yes"), Choice(message("link.no"), data="link:no")),
+        text_command="link yes",
+    )
+    tell_account(unit, first, ask, chat=code.chat_id, handle=code.handle)
+    answer(scene, brief("link.wait", platform=scene.rules.label(first.ref.platform)))
+
+
+def _confirm(scene: Scene, agreed: bool) -> None:
+    unit = scene.unit
+    code = unit.people.claimed_code(scene.account.id)
+    if code is None or code.claimed_by is None or code.expires_at < unit.now:
+        raise Refusal("link.nothing")
+    second = unit.people.account_by_id(code.claimed_by)
+    unit.people.use_code(code.hash)
+    if not agreed:
+        tell_account(unit, second, say("link.refused"), chat=code.claim_chat_id, handle=code.claim_handle)
+        return answer(scene, say("link.refused_by_you", name=second.name))
+    member = require_member(scene)
+    _unite(unit, member, second)
+    platform = scene.rules.label(second.ref.platform)
+    tell_account(
+        unit,
+        second,
+        say("link.done", handle=member.handle),
+        chat=code.claim_chat_id,
+        handle=code.claim_handle,
+    )
+    return answer(scene, say("link.done_first", name=second.name, platform=platform))
+
+
+def _unite(unit: Unit, member: Member, second: Account) -> None:
+    if second.member_id is not None and second.member_id != member.id:
+        _merge(unit, second.member_id, member.id)
+    else:
+        unit.people.bind(second.id, member.id)
+        count_standing(unit, second, member.id)
+
+
+def _merge(unit: Unit, loser: MemberId, winner: MemberId) -> None:
+    """Two members were one person: the winner gets everything, and of two votes on one post the latest act."""
+    for vote in unit.votes.votes_by(loser):
+        held = unit.votes.vote(vote.post_id, winner)
+        if held is None or (held.acted_at, held.account_id) < (vote.acted_at, vote.account_id):
+            unit.votes.put_vote(_moved(vote, winner))
+        unit.votes.drop_vote(vote.post_id, loser)
+        unit.touched.add(vote.post_id)
+    for feed in unit.people.follows(loser):
+        unit.people.follow(winner, feed, unit.now)
+    unit.people.unfollow_all(loser)
+    unit.votes.move_speakers(loser, winner)
+    unit.posts.move(loser, winner)
+    unit.communities.merge_memberships(loser, winner)
+    unit.communities.move_bans(loser, winner)
+    unit.people.merge(loser, winner)
+
+
+def _moved(vote: Vote, winner: MemberId) -> Vote:
+    return Vote(
+        post_id=vote.post_id,
+        member_id=winner,
+        account_id=vote.account_id,
+        value=vote.value,
+        emoji=vote.emoji,
+        acted_at=vote.acted_at,
+    )
+
+
+def unlink(scene: Scene) -> None:
+    member = require_member(scene)
+    if len(scene.unit.people.accounts_of(member.id)) == 1:
+        raise Refusal("unlink.last")
+    scene.unit.people.bind(scene.account.id, None)
+    answer(scene, say("unlink.done", handle=member.handle))

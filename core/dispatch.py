@@ -1,0 +1,244 @@
+"""From a typed command or a pressed button to its use case, with the rights checked in one place."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from core.body import Body
+from core.civic import members
+from core.commands import COMMANDS, Arg, CommandSpec, Kind, Who
+from core.errors import Refusal, message
+from core.notices import Said, answer, brief, private_opened, say
+from core.scene import Scene
+from core.social import communities, feeds, posts
+from core.text import without_prefix
+
+#: Commands that a platform sends by itself.
+HIDDEN = ("start",)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """A command with its arguments. ``rest``: the tree of a ``TEXT`` argument where it had formatting."""
+
+    spec: CommandSpec
+    values: Mapping[str, str]
+    rest: Body | None = None
+    dialect: str = "plain"
+
+    def __getitem__(self, name: str) -> str:
+        return self.values.get(name, "")
+
+
+def find_spec(name: str, text: str) -> tuple[CommandSpec, str, int]:
+    """The spec, what is left of the text behind its verb, and how many characters that took.
+
+    Raises ``Refusal`` for an unknown command, with the nearest one."""
+    words = name.lower().split()
+    spec = next((c for c in COMMANDS if words and (c.name == words[0] or words[0] in c.aliases)), None)
+    if spec is None:
+        names = [c.name for c in COMMANDS]
+        near = difflib.get_close_matches(words[0] if words else "", names, n=1, cutoff=0.5)
+        if near:
+            raise Refusal("command.unknown_near", name=name[:32], near=near[0])
+        raise Refusal("command.unknown", name=name[:32])
+    if not spec.verbs:
+        return spec, text, 0
+    verb, used = (words[1], 0) if len(words) > 1 else _first_word(text)
+    found = next((v for v in spec.verbs if v.name == verb.lower()), None)
+    if found is None:
+        raise Refusal("command.verb", name=spec.name, verbs=", ".join(v.name for v in spec.verbs))
+    return found, text[used:].strip() if used else text, used
+
+
+def _first_word(text: str) -> tuple[str, int]:
+    match = re.match(r"\s*(\S+)\s*", text)
+    return (match.group(1), match.end()) if match else ("", 0)
+
+
+def parse(spec: CommandSpec, text: str) -> tuple[dict[str, str], int]:
+    """Argument values of a text command, and how many characters stand before its ``TEXT``.
+
+    Raises ``Refusal`` naming what is missing."""
+    values: dict[str, str] = {}
+    used = 0
+    for index, arg in enumerate(spec.args):
+        if arg.kind is Kind.TEXT:
+            values[arg.name] = text[used:].strip()
+        elif not arg.required and any(later.kind is Kind.TEXT for later in spec.args[index + 1 :]):
+            used += _named(arg, text[used:], values)
+        else:
+            word, length = _first_word(text[used:])
+            values[arg.name] = word
+            used += length
+    return values, used
+
+
+def _named(arg: Arg, text: str, values: dict[str, str]) -> int:
+    match = re.match(rf"\s*{arg.name}:(\S+)\s*", text, re.IGNORECASE)
+    if match is None:
+        return 0
+    values[arg.name] = match.group(1)
+    return match.end()
+
+
+def check(spec: CommandSpec, values: Mapping[str, str]) -> None:
+    """Raises ``Refusal`` for a missing argument or one outside its choices."""
+    for arg in spec.args:
+        value = values.get(arg.name, "")
+        if arg.required and not value:
+            if arg.kind is Kind.TEXT:
+                raise Refusal("post.empty")
+            raise Refusal(
+                "command.missing", name=spec.name, example=spec.examples[0] if spec.examples else spec.name
+            )
+        if value and arg.choices and value.lower() not in arg.choices:
+            raise Refusal("command.choice", value=value[:40], choices=", ".join(arg.choices))
+
+
+def may(scene: Scene, who: Who) -> None:
+    """The one place where rights are checked. Raises ``Refusal`` with who may."""
+    rights = scene.actor.rights
+    if scene.operator:
+        return
+    if who is Who.MEMBER and scene.member is None:
+        raise Refusal("member.needed")
+    if who is Who.OPERATOR:
+        raise Refusal("right.operator")
+    if scene.chat.private and who in (Who.ADMIN, Who.MODERATOR):
+        raise Refusal("room.needed")
+    if who is Who.ADMIN and not rights.admin:
+        raise Refusal("right.admin")
+    if who is Who.MODERATOR and not (rights.admin or rights.moderator):
+        raise Refusal("right.moderator")
+
+
+def run(
+    scene: Scene, name: str, text: str, options: Mapping[str, str] | None, body: Body | None, dialect: str
+) -> None:
+    """One command. Raises ``Refusal``."""
+    if name.lower() in HIDDEN:
+        return start(scene, text)
+    spec, rest, verb_length = find_spec(name, text)
+    values, used = (dict(options), 0) if options is not None else parse(spec, rest)
+    check(spec, values)
+    may(scene, spec.who)
+    tree = without_prefix(body, verb_length + used) if body is not None and options is None else None
+    key = spec.name if spec in COMMANDS else f"mirror {spec.name}"
+    ACTIONS[key](scene, Call(spec=spec, values=values, rest=tree, dialect=dialect))
+    return None
+
+
+def press(scene: Scene, data: str) -> None:
+    """A button does what its typed command does, under the same rights. Raises ``Refusal`` for forged data."""
+    verb, _, value = data.partition(":")
+    match verb:
+        case "undo":
+            posts_delete(scene, value)
+        case "link" if value in ("yes", "no"):
+            run(scene, "link", value, None, None, "plain")
+        case "name" if value in ("show", "hide"):
+            run(scene, "name", value, None, None, "plain")
+        case "join":
+            run(scene, "join", "", None, None, "plain")
+        case _:
+            raise Refusal("button.unknown")
+
+
+def start(scene: Scene, payload: str) -> None:
+    """The private chat was opened: what waited is said, else the way to begin."""
+    if payload == "join" and scene.member is None:
+        return members.join(scene, "")
+    if private_opened(scene) == 0:
+        answer(scene, say("start.member" if scene.member else "start.guest", name=scene.actor.name))
+    return None
+
+
+def posts_delete(scene: Scene, typed: str) -> None:
+    members.require_member(scene)
+    post = posts.post_of(scene, typed)
+    posts.require_own(scene, post)
+    posts.delete(scene.unit, post)
+    answer(scene, brief("post.deleted"))
+
+
+def _post(scene: Scene, call: Call) -> None:
+    parent = None
+    if scene.target is not None:
+        copy = scene.unit.delivery.copy_of(scene.chat.id, scene.target.key)
+        parent = scene.unit.posts.post(copy.thing_id) if copy else None
+    posts.publish(
+        scene,
+        call.rest,
+        source=call["text"],
+        dialect=call.dialect,
+        visibility=call["visibility"].lower(),
+        reply_to=parent if parent and parent.deleted_at is None else None,
+    )
+
+
+def _edit(scene: Scene, call: Call) -> None:
+    members.require_member(scene)
+    post = posts.post_of(scene, call["post"])
+    changed = posts.edit(scene, post, call.rest, call["text"], call.dialect)
+    answer(scene, brief("post.edited" if changed else "post.same"))
+
+
+def _help(scene: Scene, call: Call) -> None:
+    if call["command"]:
+        spec, _, _ = find_spec(call["command"].lstrip("/!"), "list" if "mirror" in call["command"] else "")
+        return answer(scene, _explain(scene, spec))
+    lines = [message("help.title")]
+    lines += [
+        message("help.line", name=_prefixed(scene, c.name), text=message(f"command.{c.name}"))
+        for c in COMMANDS
+        if c.short_help
+    ]
+    return answer(scene, Said(tuple(lines)))
+
+
+def _explain(scene: Scene, spec: CommandSpec) -> Said:
+    name = spec.name if spec in COMMANDS else f"mirror {spec.name}"
+    lines = [
+        message("help.line", name=_prefixed(scene, name), text=message(f"command.{name.replace(' ', '.')}"))
+    ]
+    lines += [message("help.example", example=_prefixed(scene, example)) for example in spec.examples]
+    return Said(tuple(lines))
+
+
+def _prefixed(scene: Scene, text: str) -> str:
+    capabilities = scene.rules.capabilities(scene.chat.ref.platform)
+    return f"{capabilities.command_prefix if capabilities else '/'}{text}"
+
+
+ACTIONS: Mapping[str, Callable[[Scene, Call], None]] = {
+    "join": lambda scene, call: members.join(scene, call["handle"]),
+    "post": _post,
+    "follow": lambda scene, call: feeds.follow(scene, call["feed"]),
+    "unfollow": lambda scene, call: feeds.unfollow(scene, call["feed"]),
+    "feed": lambda scene, _: feeds.home(scene),
+    "edit": _edit,
+    "delete": lambda scene, call: posts_delete(scene, call["post"]),
+    "link": lambda scene, call: members.link(scene, call["code"]),
+    "unlink": lambda scene, _: members.unlink(scene),
+    "whoami": lambda scene, _: members.whoami(scene),
+    "optout": lambda scene, call: members.opt_out(scene, call["answer"].lower()),
+    "name": lambda scene, call: members.set_name(scene, call["answer"].lower()),
+    "help": _help,
+    "setup": lambda scene, call: communities.setup(scene, call["code"]),
+    "leave": lambda scene, call: communities.leave(scene, call["copies"].lower()),
+    "mirror add": lambda scene, call: communities.mirror_add(scene, call["feed"]),
+    "mirror list": lambda scene, _: communities.mirror_list(scene),
+    "mirror remove": lambda scene, call: communities.mirror_remove(scene, call["feed"]),
+    "mirror block": lambda scene, call: communities.mirror_block(scene, call["what"], on=True),
+    "mirror unblock": lambda scene, call: communities.mirror_block(scene, call["what"], on=False),
+    "relay": lambda scene, call: communities.relay(scene, call["state"].lower()),
+    "pause": lambda scene, _: communities.pause(scene, on=True),
+    "resume": lambda scene, _: communities.pause(scene, on=False),
+    "ban": lambda scene, call: communities.ban(scene, call["member"], on=True),
+    "unban": lambda scene, call: communities.ban(scene, call["member"], on=False),
+    "remove": lambda scene, _: communities.remove(scene),
+}

@@ -1,0 +1,291 @@
+"""A batch of inbound events = one transaction.
+
+The writer calls ``handle`` for each event of a batch, then ``settle`` once, and commits. Seen before means stop, and
+is a success. A refusal keeps the inbox row and its answer to the person and undoes all else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from core import codec
+from core.body import Body
+from core.dispatch import find_spec, parse, press, run
+from core.errors import Ignored, Message, Refusal, WrongCode
+from core.events import (
+    ButtonPressed,
+    CommandEdited,
+    CommandInvoked,
+    Inbound,
+    MessageDeleted,
+    MessageEdited,
+    MessageReceived,
+    PlaceChanged,
+    PositionAdvanced,
+    ReactionChanged,
+)
+from core.notices import Said, answer
+from core.records import Chat, ChatState, Copy, Parked, Post
+from core.scene import Rules, Scene, account_of, enter
+from core.social import posts, relays
+from core.social.votes import VOTES, normal_emoji, react, settle, take_back
+from core.stores import Unit
+from core.text import without_prefix
+from core.types import MessageRef, PostId, ThingKind
+
+
+class Engine:
+    """The rules, applied to events. Has no state of its own."""
+
+    def __init__(self, rules: Rules) -> None:
+        self.rules = rules
+        self._handlers: dict[type[Any], Callable[[Unit, Any], None]] = {
+            CommandInvoked: self._command,
+            CommandEdited: self._edited,
+            MessageEdited: self._edited,
+            MessageReceived: self._message,
+            MessageDeleted: self._deleted,
+            ReactionChanged: self._reaction,
+            ButtonPressed: self._button,
+            PlaceChanged: self._place,
+            PositionAdvanced: lambda _unit, _event: None,
+        }
+
+    def handle(self, unit: Unit, event: Inbound) -> None:
+        """One event. What does not concern us leaves nothing behind, not even that it came."""
+        unit.savepoint("event")
+        try:
+            if event.key is None or unit.intake.claim(event.key, unit.now):
+                self._handlers[type(event)](unit, event)
+        except Ignored:
+            unit.undo("event")
+        else:
+            unit.release("event")
+        if event.bookmark is not None:
+            unit.intake.set_bookmark(event.bookmark.scope, event.bookmark.value)
+
+    def settle(self, unit: Unit) -> None:
+        """What is derived, once for the whole batch."""
+        settle(unit)
+
+    def bury(self, unit: Unit, event: Inbound, error: BaseException) -> None:
+        """An event that keeps failing becomes a dead letter that an operator can read, and counts as handled."""
+        if event.key is not None:
+            unit.intake.claim(event.key, unit.now)
+        unit.intake.bury(
+            unit.new_id(),
+            type(event).__name__,
+            codec.dump(event),
+            f"{type(error).__name__}: {error}"[:500],
+            unit.now,
+        )
+
+    def known(self, unit: Unit, ref: MessageRef) -> None:
+        """A message of ours is known now: what came before it is applied."""
+        chat = unit.communities.chat(ref.chat)
+        if chat is None:
+            return
+        for parked in unit.intake.unpark(chat.id, ref.key):
+            self.handle(unit, codec.load(parked.event))
+
+    def housekeep(self, unit: Unit) -> None:
+        """What expires: old inbox keys, codes, parked events (visibly), guests' reactions."""
+        unit.intake.clean(unit.now - self.rules.inbox_life)
+        unit.people.clean_codes(unit.now - self.rules.code_life)
+        unit.delivery.clean_notices(unit.now)
+        unit.touched |= unit.votes.forget_guests(unit.now - self.rules.guest_life)
+        for parked in unit.intake.expire(unit.now):
+            unit.intake.bury(unit.new_id(), "Parked", parked.event, "its message never came", unit.now)
+
+    # -- commands and buttons ------------------------------------------------------------------------------------
+
+    def _command(self, unit: Unit, event: CommandInvoked) -> None:
+        if event.actor.bot:
+            raise Ignored
+        scene = enter(
+            unit,
+            self.rules,
+            event.actor,
+            event.place,
+            message=event.message,
+            target=event.target,
+            handle=event.handle,
+        )
+        self._attempt(
+            scene, lambda: run(scene, event.name, event.text, event.options, event.body, event.dialect)
+        )
+
+    def _button(self, unit: Unit, event: ButtonPressed) -> None:
+        scene = enter(unit, self.rules, event.actor, event.place, handle=event.handle)
+        self._attempt(scene, lambda: press(scene, event.data))
+
+    def _attempt(self, scene: Scene, act: Callable[[], None]) -> None:
+        """Runs a use case; a refusal undoes it and is told to the person."""
+        try:
+            with scene.unit.attempt():
+                if scene.actor.anonymous:
+                    raise Refusal("actor.anonymous")
+                act()
+        except WrongCode as refusal:
+            unit = scene.unit
+            unit.people.add_failure(scene.account.id, unit.now, unit.now - self.rules.code_life)
+            self._refuse(scene, refusal.message)
+        except Refusal as refusal:
+            self._refuse(scene, refusal.message)
+
+    @staticmethod
+    def _refuse(scene: Scene, why: Message) -> None:
+        answer(scene, Said((why,), brief=True))
+
+    # -- messages ------------------------------------------------------------------------------------------------
+
+    def _message(self, unit: Unit, event: MessageReceived) -> None:
+        """Ordinary talk concerns us as an answer to a copy, or where the room's relay is on."""
+        if event.actor.bot or event.actor.anonymous:
+            raise Ignored
+        chat = unit.communities.chat(event.place.chat)
+        if chat is None:
+            raise Ignored
+        copy = unit.delivery.copy_of(chat.id, event.reply_to.key) if event.reply_to else None
+        if copy is not None and copy.kind is ThingKind.POST:
+            return self._reply(unit, event, copy)
+        if copy is None and event.to_bot and event.reply_to and unit.delivery.any_try(chat.id):
+            return self._park(unit, chat, event.reply_to, event)
+        if chat.relay and chat.community_id is not None and chat.state is ChatState.ACTIVE:
+            return relays.pass_on(unit, self.rules, chat, account_of(unit, event.actor), event)
+        raise Ignored
+
+    def _reply(self, unit: Unit, event: MessageReceived, copy: Copy) -> None:
+        parent = unit.posts.post(copy.thing_id)
+        if parent is None or parent.deleted_at is not None:
+            raise Ignored
+        account = unit.people.account(event.actor.account)
+        if account is None or account.member_id is None:
+            # Somebody who never joined talks in their room, as people do: nothing travels by surprise.
+            raise Ignored
+        scene = enter(
+            unit, self.rules, event.actor, event.place, message=event.message, target=event.reply_to
+        )
+        self._attempt(
+            scene,
+            lambda: _publish_reply(scene, event, parent),
+        )
+
+    def _edited(self, unit: Unit, event: CommandEdited | MessageEdited) -> None:
+        chat = unit.communities.chat(event.place.chat)
+        copy = unit.delivery.copy_of(chat.id, event.message.key) if chat else None
+        if copy is None or copy.ours:
+            raise Ignored
+        account = unit.people.account(event.actor.account)
+        if account is None:
+            raise Ignored
+        if copy.kind is ThingKind.RELAY:
+            return self._relay_edited(unit, copy, event)
+        post = unit.posts.post(copy.thing_id)
+        if post is None or post.deleted_at is not None or post.account_id != account.id:
+            # The server of a platform may let others edit; we do not.
+            raise Ignored
+        scene = enter(unit, self.rules, event.actor, event.place, message=event.message)
+        return self._attempt(scene, lambda: _apply_edit(scene, event, post.id))
+
+    def _relay_edited(self, unit: Unit, copy: Copy, event: CommandEdited | MessageEdited) -> None:
+        relay = unit.posts.relay(copy.thing_id)
+        account = unit.people.account(event.actor.account)
+        if relay is None or account is None or event.body is None:
+            raise Ignored
+        relays.edited(unit, relay, account, event.body)
+
+    def _deleted(self, unit: Unit, event: MessageDeleted) -> None:
+        chat = unit.communities.chat(event.message.chat)
+        if chat is None:
+            raise Ignored
+        signal = unit.votes.signal_by_ref(chat.id, event.message.key)
+        if signal is not None:
+            account = unit.people.account_by_id(signal.account_id)
+            return take_back(unit, account, signal, event.at or unit.now)
+        copy = unit.delivery.copy_of(chat.id, event.message.key)
+        if copy is None:
+            if unit.delivery.any_try(chat.id):
+                return self._park(unit, chat, event.message, event)
+            raise Ignored
+        if copy.kind is ThingKind.RELAY and not copy.ours:
+            relay = unit.posts.relay(copy.thing_id)
+            return relays.deleted(unit, relay) if relay else None
+        return posts.message_deleted(unit, copy)
+
+    # -- reactions -----------------------------------------------------------------------------------------------
+
+    def _reaction(self, unit: Unit, event: ReactionChanged) -> None:
+        if event.actor.bot or event.actor.anonymous:
+            raise Ignored
+        votes = [e for e in (*event.added, *event.removed) if normal_emoji(e) in VOTES]
+        chat = unit.communities.chat(event.message.chat)
+        if chat is None or not (votes or event.whole):
+            raise Ignored
+        copy = unit.delivery.copy_of(chat.id, event.message.key)
+        if copy is None:
+            if unit.delivery.any_try(chat.id) and votes:
+                return self._park(unit, chat, event.message, event)
+            raise Ignored
+        post = unit.posts.post(copy.thing_id) if copy.kind is ThingKind.POST else None
+        if post is None or post.deleted_at is not None:
+            raise Ignored
+        account = unit.people.account(event.actor.account)
+        if (account is None and not event.added) or (account and account.opted_out):
+            raise Ignored
+        return react(unit, post, copy, account_of(unit, event.actor), event)
+
+    # -- what must wait, and places ------------------------------------------------------------------------------
+
+    def _park(self, unit: Unit, chat: Chat, waits_for: MessageRef, event: Inbound) -> None:
+        """A send of ours is under way in this chat, so this may speak of what is about to be known."""
+        unit.intake.park(
+            Parked(
+                id=unit.new_id(),
+                chat_id=chat.id,
+                message_key=waits_for.key,
+                event=codec.dump(_without_key(event)),
+                expires_at=unit.now + self.rules.park_life,
+            )
+        )
+
+    def _place(self, unit: Unit, event: PlaceChanged) -> None:
+        chat = unit.communities.chat(event.chat)
+        if chat is None:
+            raise Ignored
+        if event.moved_to is not None:
+            if unit.communities.chat(event.moved_to) is None:
+                unit.communities.move_chat(chat.id, event.moved_to)
+        elif event.gone:
+            unit.communities.set_state(chat.id, ChatState.GONE, event.reason)
+        else:
+            unit.communities.set_state(chat.id, ChatState.ACTIVE, "")
+        unit.woken.add(chat.id)
+
+
+def _publish_reply(scene: Scene, event: MessageReceived, parent: Post) -> None:
+    posts.publish(scene, event.body, source=event.source, dialect=event.dialect, reply_to=parent)
+
+
+def _apply_edit(scene: Scene, event: CommandEdited | MessageEdited, post_id: PostId) -> None:
+    post = scene.unit.posts.post(post_id)
+    assert post is not None
+    body, source = event.body, event.source
+    if isinstance(event, CommandEdited):
+        body, source = _text_of(event)
+    posts.edit(scene, post, body, source, event.dialect)
+
+
+def _text_of(event: CommandEdited) -> tuple[Body | None, str]:
+    """The text of a ``/post`` or ``/edit`` that was edited, without its flags."""
+    spec, rest, _ = find_spec(event.name, event.text)
+    values, used = parse(spec, rest)
+    body = without_prefix(event.body, used) if event.body is not None else None
+    return body, values.get("text", "")
+
+
+def _without_key(event: Inbound) -> Inbound:
+    """A parked event was claimed in the inbox when it came; applied later, it must not be taken for a repeat."""
+    return replace(event, key=None, bookmark=None)

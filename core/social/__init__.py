@@ -1,0 +1,1 @@
+"""Communities, posts, follows, mirrors, votes on posts."""

@@ -1,0 +1,248 @@
+"""A community is made of rooms: setting it up, joining rooms to it, what they mirror, and who is kept out."""
+
+from __future__ import annotations
+
+from core.body import from_json
+from core.civic.members import add_code, open_code
+from core.errors import Message, Refusal, Secret, message
+from core.names import suggest_handle
+from core.notices import Said, announce, answer, brief, openly, say, take_away
+from core.records import Chat, Community, CopyState, Doubt
+from core.scene import Scene, new_nonce
+from core.social.feeds import feed_name, find_feed, member_feed, tag_feed
+from core.stores import Unit
+from core.text import first_words
+from core.types import CommunityId, Feed, FeedKind, MemberId, ThingId
+
+SETUP = "setup"
+#: Mirrors a room can have.
+MAX_MIRRORS = 50
+
+
+def require_room(scene: Scene) -> Chat:
+    """Raises ``Refusal`` in a private chat."""
+    if scene.chat.private:
+        raise Refusal("room.needed")
+    return scene.chat
+
+
+def require_community(scene: Scene) -> Community:
+    """The room's community. Raises ``Refusal`` with the way to start one."""
+    chat = require_room(scene)
+    if chat.community_id is None:
+        raise Refusal("room.no_community")
+    return scene.unit.communities.community(chat.community_id)
+
+
+# -- set-up --------------------------------------------------------------------------------------------------------
+
+
+def setup(scene: Scene, typed: str) -> None:
+    """Starts a community here, or joins this room to the one whose code was typed."""
+    chat = require_room(scene)
+    if typed:
+        return _join_room(scene, chat, typed)
+    fresh = chat.community_id is None
+    community = _start(scene, chat) if chat.community_id is None else require_community(scene)
+    nonce = new_nonce()
+    add_code(_inside(scene, community.id), SETUP, nonce)
+    if fresh:
+        announce(scene.unit, chat, openly("setup.started", community=community.slug))
+    minutes = int(scene.rules.code_life.total_seconds() // 60)
+    lines = (message("setup.code", code=Secret(nonce), minutes=minutes), message("setup.next"))
+    return answer(scene, Said(lines))
+
+
+def _inside(scene: Scene, community: CommunityId) -> Scene:
+    chat = scene.unit.communities.chat_by_id(scene.chat.id)
+    assert chat.community_id == community
+    return Scene(
+        unit=scene.unit,
+        rules=scene.rules,
+        actor=scene.actor,
+        chat=chat,
+        account=scene.account,
+        member=scene.member,
+        message=scene.message,
+        handle=scene.handle,
+    )
+
+
+def _start(scene: Scene, chat: Chat) -> Community:
+    unit = scene.unit
+    id_ = CommunityId(unit.new_id())
+    title = chat.title or "community"
+    hold = int(scene.rules.hold.total_seconds())
+    unit.communities.add(id_, _free_slug(unit, title), title, hold, Doubt.DOUBLE, unit.now)
+    unit.communities.set_community(chat.id, id_)
+    if scene.member:
+        unit.communities.add_membership(id_, scene.member.id, unit.now)
+    return unit.communities.community(id_)
+
+
+def _free_slug(unit: Unit, title: str) -> str:
+    stem = suggest_handle(title).replace("_", "-").strip("-") or "community"
+    taken = "everything"
+    number = 1
+    slug = stem
+    while slug == taken or unit.communities.by_slug(slug) is not None:
+        number += 1
+        slug = f"{stem}-{number}"
+    return slug
+
+
+def _join_room(scene: Scene, chat: Chat, typed: str) -> None:
+    if chat.community_id is not None:
+        raise Refusal("setup.already", community=require_community(scene).slug)
+    code = open_code(scene, typed, SETUP)
+    if code.community_id is None:
+        raise Refusal("code.wrong")
+    unit = scene.unit
+    unit.people.use_code(code.hash)
+    unit.communities.set_community(chat.id, code.community_id)
+    if scene.member:
+        unit.communities.add_membership(code.community_id, scene.member.id, unit.now)
+    community = unit.communities.community(code.community_id)
+    answer(
+        scene, openly("setup.joined", community=community.slug, n=unit.communities.count_chats(community.id))
+    )
+
+
+def leave(scene: Scene, wish: str) -> None:
+    """Takes this room out of its community; its copies stay or go, as its admin says."""
+    chat = require_room(scene)
+    community = require_community(scene)
+    unit = scene.unit
+    unit.communities.drop_mirrors(chat.id)
+    unit.communities.set_relay(chat.id, False)
+    unit.communities.set_community(chat.id, None)
+    unit.delivery.withdraw_waiting(chat.id, "the room left its community")
+    if wish == "remove":
+        unit.delivery.withdraw_all(chat.id, unit.now)
+    answer(scene, openly("leave.removed" if wish == "remove" else "leave.kept", community=community.slug))
+
+
+# -- mirrors -------------------------------------------------------------------------------------------------------
+
+
+def mirror_add(scene: Scene, typed: str) -> None:
+    """A new mirror starts from now; the answer previews the feed's newest post."""
+    community = require_community(scene)
+    feed = find_feed(scene, typed)
+    unit = scene.unit
+    if len(unit.communities.mirrors_of(scene.chat.id)) >= MAX_MIRRORS:
+        raise Refusal("mirror.too_many", n=MAX_MIRRORS)
+    if feed.kind is FeedKind.MEMBER and unit.communities.banned(community.id, MemberId(int(feed.key))):
+        raise Refusal("mirror.banned", feed=feed_name(unit, feed))
+    fresh = unit.communities.add_mirror(scene.chat.id, feed, scene.account.id, unit.now)
+    if not fresh:
+        return answer(scene, openly("mirror.already", feed=feed_name(unit, feed)))
+    lines = (message("mirror.added", feed=feed_name(unit, feed)), *_preview(unit, feed, community.id))
+    return answer(scene, Said(lines, personal=False))
+
+
+def _preview(unit: Unit, feed: Feed, inside: CommunityId) -> tuple[Message, ...]:
+    post = unit.posts.latest_in(
+        authors=[int(feed.key)] if feed.kind is FeedKind.MEMBER else [],
+        tags=[feed.key] if feed.kind is FeedKind.TAG else [],
+        followed=[int(feed.key)] if feed.kind is FeedKind.COMMUNITY else [],
+        everything=feed.kind is FeedKind.EVERYTHING,
+        inside=inside,
+    )
+    if post is None:
+        return (message("mirror.no_preview"),)
+    author = unit.people.member(post.author_id)
+    words = first_words(from_json(unit.posts.revision(post.id).body), 200)
+    return (message("mirror.preview", handle=author.handle, text=words),)
+
+
+def mirror_list(scene: Scene) -> None:
+    unit = scene.unit
+    require_community(scene)
+    mirrors = unit.communities.mirrors_of(scene.chat.id)
+    blocks = unit.communities.blocks_of(scene.chat.id)
+    if not mirrors and not blocks:
+        return answer(scene, openly("mirror.none"))
+    lines = [message("mirror.title", n=len(mirrors))]
+    lines += [message("mirror.line", feed=feed_name(unit, m.feed)) for m in mirrors]
+    lines += [message("mirror.block_line", what=feed_name(unit, b)) for b in blocks]
+    return answer(scene, Said(tuple(lines), personal=False))
+
+
+def mirror_remove(scene: Scene, typed: str) -> None:
+    require_community(scene)
+    feed = find_feed(scene, typed)
+    if not scene.unit.communities.drop_mirror(scene.chat.id, feed):
+        raise Refusal("mirror.not_there", feed=feed_name(scene.unit, feed))
+    answer(scene, openly("mirror.removed", feed=feed_name(scene.unit, feed)))
+
+
+def mirror_block(scene: Scene, typed: str, *, on: bool) -> None:
+    require_community(scene)
+    what = tag_feed(typed) if typed.startswith("#") else member_feed(scene.unit, typed)
+    store = scene.unit.communities
+    changed = store.block(scene.chat.id, what) if on else store.unblock(scene.chat.id, what)
+    outcome = ("mirror.blocked" if on else "mirror.unblocked") if changed else "mirror.block_same"
+    answer(scene, openly(outcome, what=feed_name(scene.unit, what)))
+
+
+def relay(scene: Scene, state: str) -> None:
+    """Passes ordinary talk between rooms of the same community, with a pinned notice."""
+    community = require_community(scene)
+    on = state == "on"
+    if on == scene.chat.relay:
+        return answer(scene, openly("relay.same_on" if on else "relay.same_off"))
+    scene.unit.communities.set_relay(scene.chat.id, on)
+    said = openly("relay.on" if on else "relay.off", community=community.slug)
+    return answer(scene, Said(said.lines, personal=False, pin=on))
+
+
+# -- moderators win ------------------------------------------------------------------------------------------------
+
+
+def pause(scene: Scene, *, on: bool) -> None:
+    """Stops (or starts again) all output in the community, except answers."""
+    community = require_community(scene)
+    if community.paused == on:
+        return answer(scene, brief("pause.same_on" if on else "pause.same_off", community=community.slug))
+    unit = scene.unit
+    unit.communities.set_paused(community.id, on)
+    unit.woken.update(chat.id for chat in unit.communities.chats_of(community.id))
+    return answer(scene, brief("pause.on" if on else "pause.off", community=community.slug))
+
+
+def ban(scene: Scene, typed: str, *, on: bool) -> None:
+    """A ban in one room holds in all rooms of its community."""
+    community = require_community(scene)
+    feed = member_feed(scene.unit, typed)
+    member = MemberId(int(feed.key))
+    if scene.member and member == scene.member.id:
+        raise Refusal("ban.self")
+    store = scene.unit.communities
+    changed = (
+        store.ban(community.id, member, scene.account.id, scene.unit.now)
+        if on
+        else store.unban(community.id, member)
+    )
+    outcome = ("ban.done" if on else "unban.done") if changed else ("ban.already" if on else "unban.none")
+    answer(scene, say(outcome, member=feed_name(scene.unit, feed), community=community.slug))
+
+
+def remove(scene: Scene) -> None:
+    """Takes one copy out of this room, for good."""
+    require_room(scene)
+    if scene.target is None:
+        raise Refusal("remove.no_target")
+    unit = scene.unit
+    copy = unit.delivery.copy_of(scene.chat.id, scene.target.key)
+    if copy is None or not copy.ours:
+        raise Refusal("remove.not_ours")
+    withdraw_here(unit, scene.chat, copy.thing_id, copy.message.key)
+    answer(scene, brief("remove.done"))
+
+
+def withdraw_here(unit: Unit, chat: Chat, thing: ThingId, message_key: str) -> None:
+    """Removed locally: the message goes, and no retry, edit or tally revives it."""
+    unit.delivery.settle(chat.id, thing, CopyState.REMOVED, "removed by a moderator")
+    unit.delivery.drop_copy(chat.id, thing)
+    take_away(unit, chat.id, message_key, unit.now)

@@ -1,0 +1,79 @@
+"""Ordinary talk passed between the rooms of one community. Never a post: no feed, no search, no vote."""
+
+from __future__ import annotations
+
+import hashlib
+
+from core.body import Body, to_json
+from core.events import MessageReceived
+from core.records import Account, Chat, Copy, Member, Relay
+from core.scene import Rules
+from core.stores import Unit
+from core.types import MessageRef, ThingId, ThingKind
+
+
+def pass_on(unit: Unit, rules: Rules, chat: Chat, account: Account, event: MessageReceived) -> None:
+    """One message of a room with its relay on goes to the other rooms of its community that have it on."""
+    assert chat.community_id is not None
+    others = unit.communities.relayed_with(chat.community_id, chat.id)
+    if not others or account.opted_out:
+        return
+    if account.member_id and unit.communities.banned(chat.community_id, account.member_id):
+        return
+    id_ = ThingId(unit.new_id())
+    parent = unit.delivery.copy_of(chat.id, event.reply_to.key) if event.reply_to else None
+    unit.posts.add_relay(
+        id_,
+        chat.id,
+        account.id,
+        account.name,
+        to_json(event.body),
+        parent.thing_id if parent else None,
+        unit.now,
+    )
+    unit.delivery.add_copy(
+        Copy(
+            chat_id=chat.id,
+            thing_id=id_,
+            kind=ThingKind.RELAY,
+            part=0,
+            message=event.message,
+            ours=False,
+            shown=0,
+            sent_at=unit.now,
+        )
+    )
+    ids = [other.id for other in others]
+    unit.posts.add_places(id_, ids)
+    unit.delivery.want(id_, ThingKind.RELAY, 1, ids, rank=1, now=unit.now, ready_at=unit.now)
+
+
+def edited(unit: Unit, relay: Relay, account: Account, body: Body) -> None:
+    if relay.account_id == account.id and relay.deleted_at is None:
+        unit.posts.revise_relay(relay.id, to_json(body))
+        unit.delivery.bump(relay.id, relay.version + 1, rank=2, now=unit.now)
+
+
+def deleted(unit: Unit, relay: Relay) -> None:
+    if relay.deleted_at is None:
+        unit.posts.delete_relay(relay.id, unit.now)
+        unit.delivery.bump(relay.id, relay.version + 1, rank=0, now=unit.now)
+
+
+def speaker(rules: Rules, relay: Relay, account: Account, member: Member | None, chat: Chat) -> str:
+    """The name that a room sees. A platform's name crosses to another platform only with its person's yes."""
+    label = rules.label(account.ref.platform)
+    if chat.ref.platform == account.ref.platform:
+        return relay.author
+    if member is None:
+        digest = hashlib.sha256(rules.key + b"guest" + str(account.id).encode()).hexdigest()
+        return f"guest-{digest[:4]} · {label}"
+    name = member.name if member.show_name and member.name else ""
+    return f"{name} (@{member.handle} · {label})" if name else f"@{member.handle} · {label}"
+
+
+def origin(unit: Unit, chat: Chat, ref: MessageRef) -> Relay | None:
+    copy = unit.delivery.copy_of(chat.id, ref.key)
+    return (
+        unit.posts.relay(copy.thing_id) if copy and copy.kind is ThingKind.RELAY and not copy.ours else None
+    )

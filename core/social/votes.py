@@ -1,0 +1,134 @@
+"""A reaction on any copy is a signal; the vote is one row per post and member, set by the latest act.
+
+Acts are ordered by (act time, arrival). Taking back the signal that counts means no vote; earlier signals of the
+same member stay superseded for good. A find of reconciliation has no time and never displaces a timed act.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from core.events import ReactionChanged
+from core.records import Account, Copy, Post, Signal, Vote
+from core.stores import Unit
+from core.types import AccountId, MemberId, PostId, ThingId
+
+#: Everything else is decoration.
+VOTES = ("👍", "❤")
+_VARIATION = "\ufe0f"
+_SKIN_TONES = tuple(chr(code) for code in range(0x1F3FB, 0x1F400))
+
+
+def normal_emoji(emoji: str) -> str:
+    """Without variation selectors and skin tones."""
+    return "".join(c for c in emoji if c != _VARIATION and c not in _SKIN_TONES)
+
+
+def react(unit: Unit, post: Post, copy: Copy, account: Account, event: ReactionChanged) -> None:
+    """Applies what changed in one account's reactions on one copy."""
+    added = [e for e in map(normal_emoji, event.added) if e in VOTES]
+    standing = unit.votes.signals_on(post.id, account.id, copy.chat_id, copy.message.key)
+    removed = {normal_emoji(e) for e in event.removed}
+    if event.whole:
+        removed = {s.emoji for s in standing} - set(added)
+    at = event.at or unit.now
+    for signal in standing:
+        if signal.emoji in removed:
+            take_back(unit, account, signal, at)
+    known = {s.emoji for s in standing} - removed
+    for emoji in dict.fromkeys(added):
+        if emoji not in known:
+            _give(unit, post, account, _signal(post, copy, account, emoji, event, at), found=event.found)
+
+
+def _signal(
+    post: Post, copy: Copy, account: Account, emoji: str, event: ReactionChanged, at: datetime
+) -> Signal:
+    return Signal(
+        post_id=post.id,
+        account_id=account.id,
+        emoji=emoji,
+        chat_id=copy.chat_id,
+        message_key=copy.message.key,
+        ref_key=event.ref.key if event.ref else "",
+        at=at,
+        superseded=False,
+    )
+
+
+def _give(unit: Unit, post: Post, account: Account, signal: Signal, *, found: bool) -> None:
+    unit.touched.add(post.id)
+    member = account.member_id
+    if member is None:
+        return unit.votes.put_signal(signal)
+    counts = _may_count(unit, post, account.id, member)
+    held = unit.votes.vote(post.id, member)
+    wins = counts and (held is None or (not found and held.acted_at <= signal.at))
+    if wins:
+        unit.votes.supersede(post.id, [a.id for a in unit.people.accounts_of(member)])
+        unit.votes.put_vote(_vote(signal, member, 1, signal.at))
+    return unit.votes.put_signal(signal if wins else _superseded(signal))
+
+
+def _may_count(unit: Unit, post: Post, account: AccountId, member: MemberId) -> bool:
+    """Never one's own post, and never an account that spoke here for somebody else before."""
+    return post.author_id != member and unit.votes.speaks_for(post.id, account, member) == member
+
+
+def _vote(signal: Signal, member: MemberId, value: int, at: datetime) -> Vote:
+    return Vote(
+        post_id=signal.post_id,
+        member_id=member,
+        account_id=signal.account_id,
+        value=value,
+        emoji=signal.emoji,
+        acted_at=at,
+    )
+
+
+def _superseded(signal: Signal) -> Signal:
+    return Signal(
+        post_id=signal.post_id,
+        account_id=signal.account_id,
+        emoji=signal.emoji,
+        chat_id=signal.chat_id,
+        message_key=signal.message_key,
+        ref_key=signal.ref_key,
+        at=signal.at,
+        superseded=True,
+    )
+
+
+def take_back(unit: Unit, account: Account, signal: Signal, at: datetime) -> None:
+    """The signal is gone; where it was the one that counts, so is the vote."""
+    unit.votes.drop_signal(signal)
+    unit.touched.add(signal.post_id)
+    if account.member_id is None or signal.superseded:
+        return
+    held = unit.votes.vote(signal.post_id, account.member_id)
+    if held is not None and held.value == 1 and held.account_id == account.id:
+        unit.votes.put_vote(_vote(signal, account.member_id, 0, max(at, held.acted_at)))
+
+
+def count_standing(unit: Unit, account: Account, member: MemberId) -> None:
+    """A guest joined or linked: the reactions that stand count now, each at its own time."""
+    joined = unit.people.account_by_id(account.id)
+    for signal in unit.votes.signals_by(account.id):
+        post = unit.posts.post(signal.post_id)
+        if post is not None and joined.member_id == member:
+            _give(unit, post, joined, signal, found=False)
+
+
+def settle(unit: Unit) -> None:
+    """Once a batch: recounts every touched post, and wants the new tally shown wherever the post stands."""
+    for post in sorted(unit.touched):
+        version = unit.votes.recount(post)
+        if version is not None:
+            show_again(unit, post, version, rank=3)
+    unit.touched.clear()
+
+
+def show_again(unit: Unit, post: PostId, version: int, *, rank: int) -> None:
+    """Every copy of the post, and every fold with a line of it, is to show this version."""
+    for fold in unit.delivery.bump(ThingId(post), version, rank=rank, now=unit.now):
+        unit.delivery.bump_fold(fold, unit.now, rank=rank)
