@@ -1,6 +1,7 @@
 """Our Bot API double, driven by the real python-telegram-bot: what a bot and its people get from it."""
 
 import asyncio
+import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -32,7 +33,7 @@ from telegram.error import (
 )
 from telegram.request import HTTPXRequest
 
-from tests.conftest import needs_shared
+from tests.conftest import ROOT, needs_shared
 from tests.doubles.telegram import Chat, Limits, Person, TelegramDouble
 
 # The library warns that `retry_after` will be a timedelta one day.
@@ -567,6 +568,15 @@ class TestWhoSpeaks:
         assert forwarded.message.from_user is not None
         assert forwarded.message.from_user.id == 777000
 
+    async def test_the_bots_own_channel_post_comes_back_from_the_discussion_only(
+        self, double: TelegramDouble, bot: Bot, anna: Person, birds: Chat
+    ) -> None:
+        news = double.channel("News", admins=[anna], discussion=birds)
+        await bot.send_message(news.id, "today")
+        [update] = await received(bot)
+        assert update.message is not None
+        assert (update.message.chat.id, update.message.is_automatic_forward) == (birds.id, True)
+
     async def test_the_bot_can_ask_who_is_who(
         self, double: TelegramDouble, bot: Bot, anna: Person, birds: Chat
     ) -> None:
@@ -705,6 +715,14 @@ async def main(token, base_url, chat):
         await bot.send_message(int(chat), "copy")
 asyncio.run(main(*sys.argv[1:]))
 """
+
+
+def test_our_double_knows_nothing_of_the_program() -> None:
+    listing = "import sys, tests.doubles.telegram; print(*{name.partition('.')[0] for name in sys.modules})"
+    loaded = subprocess.run(
+        [sys.executable, "-c", listing], cwd=ROOT, capture_output=True, check=True, text=True
+    )
+    assert {"core", "bots", "storage", "web", "stormo", "telegram"}.isdisjoint(loaded.stdout.split())
 
 
 class TestAKilledBot:

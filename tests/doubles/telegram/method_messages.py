@@ -42,6 +42,7 @@ def send_message(world: World, args: Args) -> Json:
         protected=args.flag("protect_content"),
     )
     message.from_bot = True
+    world.forward_to_discussion(message)
     return message.as_json()
 
 

@@ -14,7 +14,6 @@ from .model import (
     CHANNEL_BOT,
     GROUP_ANONYMOUS_BOT,
     REACTIONS,
-    SERVICE_USER,
     Chat,
     Json,
     Message,
@@ -173,8 +172,7 @@ class Person:
             thread=thread or thread_of_reply(chat, replied),
             in_topic=bool(thread) or self._topic_of(chat, replied),
         )
-        if chat.type == "channel" and chat.linked:
-            self._forward(message, chat.linked)
+        self._world.forward_to_discussion(message)
         return shown(self._world, message)
 
     async def edit(self, message: Place, text: str, *, entities: Sequence[Json] = ()) -> Shown:
@@ -308,22 +306,6 @@ class Person:
         if chat.member(self.user).anonymous:
             return {"sender": GROUP_ANONYMOUS_BOT, "sender_chat": chat}
         return {"sender": self.user}
-
-    def _forward(self, post: Message, group: Chat) -> None:
-        origin = {
-            "type": "channel",
-            "date": post.date,
-            "chat": post.chat.as_json(),
-            "message_id": post.id,
-        }
-        self._world.post(
-            group,
-            text=post.text,
-            entities=post.entities,
-            sender=SERVICE_USER,
-            sender_chat=post.chat,
-            content={"forward_origin": origin, "is_automatic_forward": True},
-        )
 
     def _found(self, place: Place) -> Message:
         found = place.chat.messages.get(place.id)

@@ -10,6 +10,7 @@ from typing import Any
 
 from .limits import Limits
 from .model import (
+    SERVICE_USER,
     CallbackQuery,
     Chat,
     ChatType,
@@ -106,6 +107,21 @@ class World:
         message = self.store(chat, **fields)
         self.announce(message)
         return message
+
+    def forward_to_discussion(self, post: Message) -> None:
+        """Forwards a post to its channel's discussion group, as the platform does, the bot's own too."""
+        if post.chat.type != "channel" or not post.chat.linked:
+            return
+        chat = post.chat.as_json()
+        origin = {"type": "channel", "date": post.date, "chat": chat, "message_id": post.id}
+        self.post(
+            post.chat.linked,
+            text=post.text,
+            entities=post.entities,
+            sender=SERVICE_USER,
+            sender_chat=post.chat,
+            content={"forward_origin": origin, "is_automatic_forward": True},
+        )
 
     def announce(self, message: Message, *, edited: bool = False) -> None:
         if self.sees(message):
