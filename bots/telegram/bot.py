@@ -1,7 +1,8 @@
 """The Telegram adapter: connect, listen, perform.
 
-Neither the library's ``Updater`` nor its ``Application`` is used: both confirm updates before they are handled.
-Here the offset moves after the commit. A call fails at once and is never repeated; the courier owns waiting.
+Neither the library's ``Updater`` nor its ``Application`` is used: both confirm updates before they are
+handled. Here the offset moves after the commit. A call fails at once and is never repeated; the courier owns
+waiting.
 
 Telegram has no idempotency keys, so an intent's ``key`` goes unused: a send without an answer is in doubt.
 """
@@ -9,6 +10,7 @@ Telegram has no idempotency keys, so an intent's ``key`` goes unused: a send wit
 from __future__ import annotations
 
 import logging
+import os
 import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -62,8 +64,8 @@ LABEL: Final = "Telegram"
 class Settings:
     """What the config says. ``base_url`` and ``base_file_url`` name a Bot API server without the token.
 
-    The windows are first guesses that an answer of the server overrides. ``per_chat_minute`` is Telegram's limit
-    for groups; private chats know only ``per_chat_second``, so there we send more slowly than we might.
+    The windows are first guesses that an answer of the server overrides. ``per_chat_minute`` is Telegram's
+    limit for groups; private chats know only ``per_chat_second``, so there we send more slowly than we might.
     """
 
     token: str = field(repr=False)
@@ -102,7 +104,7 @@ class TelegramAdapter:
     platform = TELEGRAM
 
     def __init__(self, settings: Settings, words: Words, clock: Clock) -> None:
-        _silence()
+        _tame()
         self.capabilities = capabilities(settings)
         self._settings = settings
         self._words = words
@@ -323,8 +325,12 @@ def _request(settings: Settings, connections: int) -> HTTPXRequest:
     )
 
 
-def _silence() -> None:
-    """Keep the libraries' logs out: httpx writes addresses with the token in them, the SDK whole updates."""
+def _tame() -> None:
+    """Keep the libraries' logs out: httpx writes addresses with the token in them, the SDK whole updates.
+
+    The switch is the SDK's own for waits as ``timedelta``; without it each 429 raises a deprecation warning.
+    """
+    os.environ.setdefault("PTB_TIMEDELTA", "true")
     for name in ("httpx", "httpcore"):
         logging.getLogger(name).setLevel(logging.WARNING)
     logging.getLogger("telegram").setLevel(logging.CRITICAL + 1)

@@ -30,6 +30,7 @@ from telegram import (
 from bots.telegram.reading import read, well_formed
 from bots.telegram.refs import account_ref, chat_ref, message_ref
 from core.commands import COMMANDS
+from core.errors import StormoError
 from core.events import (
     Actor,
     ButtonPressed,
@@ -73,8 +74,20 @@ class _Command:
 TopicOf = Callable[[int, int], int | None]
 
 
+class Unreadable(StormoError):
+    """An update does not have the shape that the Bot API promises. Nothing of its content is in here."""
+
+
 def inbound(update: Update, me: Me, topic_of: TopicOf) -> Inbound | None:
-    """What an update means for the core, or ``None``."""
+    """What an update means for the core, or ``None``. Raises ``Unreadable``."""
+    try:
+        return _event(update, me, topic_of)
+    except (TypeError, AttributeError, ValueError, KeyError, OverflowError, OSError):
+        # The library hands on whatever type a field has.
+        raise Unreadable(f"update {update.update_id} cannot be read") from None
+
+
+def _event(update: Update, me: Me, topic_of: TopicOf) -> Inbound | None:
     key = f"telegram:{me.id}:update:{update.update_id}"
     if message := update.message or update.channel_post:
         return _moved(message, me) or _received(message, key, me)

@@ -12,7 +12,7 @@ from typing import Final
 from telegram import Bot, Message, Update
 from telegram.error import Conflict, InvalidToken, RetryAfter, TelegramError
 
-from bots.telegram.convert import Me, inbound, thread_of
+from bots.telegram.convert import Me, Unreadable, inbound, thread_of
 from bots.telegram.refs import TELEGRAM, chat_ids, chat_ref, message_ids
 from bots.telegram.refusals import wait_of
 from bots.telegram.roster import Roster, Topics
@@ -182,9 +182,8 @@ class Listener:
     async def _events(self, update: Update) -> Sequence[Inbound]:
         try:
             event = inbound(update, self.me, self.topics.of)
-        except Exception:  # noqa: BLE001 - one odd update must not stop all others for ever
-            # Without its payload: texts do not belong into logs.
-            _LOG.error("Telegram: update %s cannot be converted and is left out", update.update_id)
+        except Unreadable as fault:
+            _LOG.error("Telegram: %s and is left out", fault)
             return ()
         if event is None:
             return ()

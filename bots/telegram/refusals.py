@@ -7,7 +7,6 @@ fault of the form, so that the ladder is tried before a row is given up.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Final
@@ -106,11 +105,8 @@ def reply_is_gone(error: BadRequest) -> bool:
 
 
 def wait_of(error: RetryAfter) -> timedelta:
-    """How long the server asks to wait."""
-    with warnings.catch_warnings():
-        # The library announces that this number will become a timedelta; both are read here.
-        warnings.simplefilter("ignore")
-        wait = error.retry_after
+    """How long the server asks to wait, in either form that the library knows."""
+    wait = error.retry_after
     return wait if isinstance(wait, timedelta) else timedelta(seconds=wait)
 
 

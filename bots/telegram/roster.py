@@ -1,4 +1,4 @@
-"""What the adapter remembers between two updates, since Telegram does not say it each time. Lost at a restart."""
+"""What the adapter remembers between updates, since Telegram does not say it again. Lost at a restart."""
 
 from __future__ import annotations
 

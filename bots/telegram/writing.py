@@ -1,7 +1,7 @@
 """The neutral tree -> Telegram's text with entities. Never a markup string: nothing has to be escaped.
 
-Telegram turns every ``@name`` of a bot's text into a mention that pings its owner, whatever entities come with
-it. So a word joiner, which nobody sees, stands between ``@`` and name (as Telegram's own parser confirms).
+Telegram turns every ``@name`` of a bot's text into a mention that pings its owner, whatever entities come
+with it. So a word joiner, which nobody sees, stands between ``@`` and name (as its own parser confirms).
 """
 
 from __future__ import annotations

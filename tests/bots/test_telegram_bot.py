@@ -1,0 +1,686 @@
+"""The Telegram adapter against our Bot API double, through the real library over real sockets."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from time import monotonic
+from typing import Any
+
+import pytest
+from telegram import Bot
+from telegram.request import HTTPXRequest
+
+from bots.telegram.bot import Settings, TelegramAdapter
+from bots.telegram.listening import ALLOWED_UPDATES, AnotherReader
+from bots.telegram.writing import PING_BREAK
+from core.body import Body, Inline, Paragraph, Strong, Text
+from core.commands import COMMANDS
+from core.errors import BadToken, Message, Rejected, RejectedWhy, RetryLater
+from core.events import (
+    ButtonPressed,
+    CommandEdited,
+    CommandInvoked,
+    Inbound,
+    MessageEdited,
+    MessageReceived,
+    PlaceChanged,
+    ReactionChanged,
+    Rights,
+)
+from core.intents import Button, Create, Edit, Form, Intent, Mark, Receipt, Tell, View, Voice, Withdraw
+from core.ports import WatchedMessage
+from core.types import AccountRef, ChatRef, MessageRef, Platform
+from tests.doubles.telegram import Chat, Limits, TelegramDouble
+
+pytestmark = [pytest.mark.peer, pytest.mark.asyncio]
+
+TELEGRAM = Platform("telegram")
+KEY = "k" * 43
+
+
+class SystemClock:
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+    def monotonic(self) -> float:
+        return monotonic()
+
+
+@dataclass
+class Collector:
+    """A gate that keeps what it is given; ``failing`` counts how many events still fail to commit."""
+
+    events: list[Inbound] = field(default_factory=list)
+    chats: Sequence[ChatRef] = ()
+    recent: Sequence[WatchedMessage] = ()
+    failing: int = 0
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def handle(self, event: Inbound) -> None:
+        if self.failing:
+            self.failing -= 1
+            raise ConnectionError("the database is away")
+        self.events.append(event)
+        self.changed.set()
+
+    async def bookmark(self, scope: str) -> str | None:
+        return None
+
+    async def watched_chats(self, platform: Platform) -> Sequence[ChatRef]:
+        return self.chats
+
+    async def recent_messages(self, platform: Platform, since: datetime) -> Sequence[WatchedMessage]:
+        return self.recent
+
+    async def until(self, count: int) -> list[Inbound]:
+        """All events, once there are so many."""
+        async with asyncio.timeout(10):
+            while len(self.events) < count:
+                self.changed.clear()
+                await self.changed.wait()
+        return self.events
+
+
+def words(message: Message, language: str) -> str:
+    return f"{message.id} in {language}"
+
+
+def adapter_of(double: TelegramDouble, **more: Any) -> TelegramAdapter:
+    shape: dict[str, Any] = {
+        "token": double.token,
+        "base_url": double.base_url,
+        "base_file_url": double.base_file_url,
+        "poll_seconds": 5,
+        "request_seconds": 5,
+        "retry_seconds": 0.01,
+    }
+    return TelegramAdapter(Settings(**(shape | more)), words, SystemClock())
+
+
+@pytest.fixture
+async def double() -> AsyncIterator[TelegramDouble]:
+    async with TelegramDouble(limits=Limits(enabled=False)) as served:
+        yield served
+        assert served.violations == []
+
+
+@pytest.fixture
+async def adapter(double: TelegramDouble) -> AsyncIterator[TelegramAdapter]:
+    made = adapter_of(double)
+    yield made
+    await made.close()
+
+
+@asynccontextmanager
+async def listening(
+    adapter: TelegramAdapter, double: TelegramDouble, gate: Collector | None = None
+) -> AsyncIterator[Collector]:
+    """The adapter at work, from its first poll on."""
+    gate = gate or Collector()
+    task = asyncio.create_task(adapter.run(gate))
+    waiting = asyncio.create_task(double.wait_until(lambda: double.world.updates.polling or gate.events))
+    await asyncio.wait({task, waiting}, return_when=asyncio.FIRST_COMPLETED)
+    waiting.cancel()
+    try:
+        yield gate
+    finally:
+        task.cancel()
+        await asyncio.gather(task, waiting, return_exceptions=True)
+
+
+def ref(chat: Chat, message_id: int | None = None) -> Any:
+    here = ChatRef(TELEGRAM, str(chat.id))
+    return here if message_id is None else MessageRef(here, str(message_id))
+
+
+def view(*words: Inline | str, voice: Voice = Voice.PERSON, **more: Any) -> View:
+    nodes = tuple(Text(word) if isinstance(word, str) else word for word in words)
+    return View(voice=voice, body=Body((Paragraph(nodes),)), **more)
+
+
+async def refused(adapter: TelegramAdapter, intent: Intent) -> RejectedWhy:
+    with pytest.raises(Rejected) as error:
+        await adapter.perform(intent)
+    return error.value.why
+
+
+async def put_off(adapter: TelegramAdapter, intent: Intent) -> RetryLater:
+    with pytest.raises(RetryLater) as error:
+        await adapter.perform(intent)
+    return error.value
+
+
+# -- listening --
+
+
+async def test_everything_that_people_do_arrives_in_order(
+    double: TelegramDouble, adapter: TelegramAdapter
+) -> None:
+    anna, bob = double.person("Anna", language="it"), double.person("Bob")
+    group = double.group("Flock", admins=[anna], members=[bob], bot_admin=True)
+    async with listening(adapter, double) as gate:
+        said = await bob.send(group, "hello")
+        await bob.edit(said, "hello all")
+        asked = await anna.send(group, "/post Ciao", reply_to=said)
+        await anna.edit(asked, "/post Ciao a tutti")
+        await bob.react(asked, ["👍"])
+        events = await gate.until(5)
+    received, edited, invoked, changed, reacted = events
+    assert isinstance(received, MessageReceived)
+    assert (received.source, received.actor.rights) == ("hello", Rights())
+    assert isinstance(edited, MessageEdited)
+    assert edited.source == "hello all"
+    assert isinstance(invoked, CommandInvoked)
+    assert (invoked.name, invoked.text, invoked.target) == ("post", "Ciao", ref(group, said.id))
+    assert invoked.actor.rights == Rights(admin=True, moderator=True)
+    assert isinstance(changed, CommandEdited)
+    assert (changed.text, changed.message) == ("Ciao a tutti", ref(group, asked.id))
+    assert isinstance(reacted, ReactionChanged)
+    assert (reacted.added, reacted.whole, reacted.message) == (("👍",), True, ref(group, asked.id))
+    assert double.world.updates.allowed == ALLOWED_UPDATES
+
+
+async def test_what_waited_while_we_were_away_is_read_once(
+    double: TelegramDouble, adapter: TelegramAdapter
+) -> None:
+    anna = double.person("Anna")
+    await anna.start("join_abc")
+    async with listening(adapter, double) as gate:
+        await gate.until(1)
+        await double.wait_until(lambda: not double.world.updates.pending)
+    async with listening(adapter, double, gate):
+        await anna.say("/help")
+        events = await gate.until(2)
+    assert [event.name for event in events if isinstance(event, CommandInvoked)] == ["start", "help"]
+    assert min(double.world.updates.deliveries.items())[1] == 1
+
+
+async def test_an_update_that_was_not_committed_comes_again(
+    double: TelegramDouble, adapter: TelegramAdapter
+) -> None:
+    anna = double.person("Anna")
+    gate = Collector(failing=1)
+    await anna.say("/help")
+    with pytest.raises(ConnectionError):
+        await adapter.run(gate)
+    assert len(double.world.updates.pending) == 1
+    async with listening(adapter, double, gate):
+        assert len(await gate.until(1)) == 1
+        await double.wait_until(lambda: not double.world.updates.pending)
+
+
+async def test_a_webhook_left_behind_is_taken_away_and_keeps_its_updates(
+    double: TelegramDouble, adapter: TelegramAdapter
+) -> None:
+    anna = double.person("Anna")
+    double.world.settings["webhook"] = "https://old.example/hook"
+    await anna.say("/help")
+    assert [finding.message.id for finding in await adapter.check()] == [
+        "check.connected",
+        "check.telegram.privacy_mode",
+        "check.telegram.webhook",
+    ]
+    async with listening(adapter, double) as gate:
+        assert len(await gate.until(1)) == 1
+    assert double.world.settings["webhook"] == ""
+
+
+async def test_ids_that_start_anew_after_a_silent_week_are_heard(
+    double: TelegramDouble,
+) -> None:
+    adapter = adapter_of(double, poll_seconds=1)
+    anna = double.person("Anna")
+    async with listening(adapter, double) as gate:
+        await anna.say("/help")
+        await gate.until(1)
+        # One whole poll without news confirms what came before and lets the offset go.
+        polls = _polls(double)
+        await double.wait_until(lambda: polls[0] >= 2)
+        double.world.updates.next_id = 17
+        await anna.say("/whoami")
+        assert len(await gate.until(2)) == 2
+    await adapter.close()
+
+
+def _polls(double: TelegramDouble) -> list[int]:
+    """Counts the polls that begin from now on."""
+    count = [0]
+    updates = double.world.updates
+    told = updates.on_poll
+
+    def tell() -> None:
+        count[0] += 1
+        told()
+
+    updates.on_poll = tell
+    return count
+
+
+async def test_one_broken_update_does_not_stop_the_others(
+    double: TelegramDouble, adapter: TelegramAdapter, caplog: pytest.LogCaptureFixture
+) -> None:
+    anna = double.person("Anna")
+    double.world.updates.put("message", {"text": "half a secret"})
+    await anna.say("/help")
+    async with listening(adapter, double) as gate:
+        events = await gate.until(1)
+        await double.wait_until(lambda: not double.world.updates.pending)
+    assert [type(event) for event in events] == [CommandInvoked]
+    assert "cannot be read and is left out" in caplog.text
+    assert "secret" not in caplog.text
+    # The broken one was ours on purpose.
+    double.violations.clear()
+
+
+async def test_another_reader_is_borne_for_a_while_and_then_named(double: TelegramDouble) -> None:
+    patient = adapter_of(double, conflict_seconds=30)
+    anna = double.person("Anna")
+    async with listening(patient, double) as gate, _foreign(double):
+        await anna.say("/help")
+        await gate.until(1)
+    await patient.close()
+    strict = adapter_of(double, conflict_seconds=0)
+    task = asyncio.create_task(strict.run(Collector()))
+    await double.wait_until(lambda: double.world.updates.polling)
+    async with _foreign(double):
+        with pytest.raises(AnotherReader, match="stop one of the two"):
+            await asyncio.wait_for(task, 10)
+    await strict.close()
+
+
+@asynccontextmanager
+async def _foreign(double: TelegramDouble) -> AsyncIterator[None]:
+    """Another program that asks once for updates of the same token, and is gone again."""
+    bot = Bot(double.token, base_url=double.base_url, get_updates_request=HTTPXRequest(read_timeout=5))
+    async with bot:
+        await bot.get_updates(timeout=0)
+        yield
+
+
+async def test_a_wrong_token_is_said_and_never_shown(
+    double: TelegramDouble, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    adapter = adapter_of(double, token="12345:a-token-that-is-wrong")
+    with pytest.raises(BadToken) as error:
+        await adapter.run(Collector())
+    assert [(finding.ok, finding.message) for finding in await adapter.check()] == [
+        (False, Message("platform.bad_token", {"platform": "Telegram"}))
+    ]
+    await adapter.close()
+    shown = caplog.text + repr(error.value) + repr(Settings(token="12345:a-token-that-is-wrong"))
+    assert "a-token-that-is-wrong" not in shown
+
+
+async def test_logs_hold_neither_the_token_nor_anybodys_words(
+    double: TelegramDouble, adapter: TelegramAdapter, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    anna = double.person("Anna")
+    async with listening(adapter, double) as gate:
+        await anna.say("between you and me")
+        await gate.until(1)
+        await adapter.perform(Create(KEY, ref(anna.private), view("a very private answer")))
+    ours = [
+        record.getMessage() for record in caplog.records if not record.name.startswith(("tests", "aiohttp"))
+    ]
+    text = "\n".join(ours)
+    assert double.token not in text
+    assert "between you" not in text
+    assert "private answer" not in text
+
+
+async def test_a_server_that_is_away_raises_in_the_end(double: TelegramDouble) -> None:
+    adapter = adapter_of(double)
+    for _ in range(10):
+        double.fault("bad_gateway", "getUpdates")
+    with pytest.raises(Exception, match="502"):
+        await asyncio.wait_for(adapter.run(Collector()), 10)
+    double.clear_faults()
+    async with listening(adapter, double):
+        assert double.world.updates.polling
+    await adapter.close()
+
+
+async def test_rights_follow_a_promotion_at_once_and_stay_at_home_in_private_chats(
+    double: TelegramDouble, adapter: TelegramAdapter
+) -> None:
+    anna, bob = double.person("Anna"), double.person("Bob")
+    group = double.group("Flock", admins=[anna], members=[bob], bot_admin=True)
+    async with listening(adapter, double) as gate:
+        await bob.send(group, "/setup")
+        await gate.until(1)
+        await anna.promote(bob, group)
+        await bob.send(group, "/setup")
+        await gate.until(2)
+        await anna.say("/setup")
+        events = await gate.until(3)
+    seen = [
+        (event.actor.rights.admin, event.place.private)
+        for event in events
+        if isinstance(event, CommandInvoked)
+    ]
+    assert seen == [(False, False), (True, False), (False, True)]
+    asked = [call.method for call in double.calls].count("getChatAdministrators")
+    assert asked == 2
+
+
+async def test_an_anonymous_admin_is_marked(double: TelegramDouble, adapter: TelegramAdapter) -> None:
+    boss, masked = double.person("Boss"), double.person("Masked")
+    group = double.group("Flock", admins=[boss], anonymous=[masked])
+    async with listening(adapter, double) as gate:
+        await masked.send(group, "/setup")
+        (event,) = await gate.until(1)
+    assert isinstance(event, CommandInvoked)
+    assert event.actor.anonymous
+    assert event.actor.account == AccountRef(TELEGRAM, str(group.id))
+
+
+async def test_reactions_in_a_topic_find_it_even_after_a_restart(
+    double: TelegramDouble, adapter: TelegramAdapter
+) -> None:
+    anna = double.person("Anna")
+    forum = double.group("Flock", admins=[anna], bot_admin=True, forum=True)
+    thread = await anna.create_topic(forum, "Birds")
+    topic = ChatRef(TELEGRAM, f"{forum.id}/{thread}")
+    sent = await adapter.perform(Create(KEY, topic, view("a copy")))
+    assert sent.message is not None
+    (shown,) = double.visible(forum)
+    assert (shown.thread, sent.message) == (thread, MessageRef(topic, str(shown.id)))
+    again = adapter_of(double)
+    known = Collector(recent=[WatchedMessage(sent.message, ours=True)])
+    for listener, gate in ((adapter, Collector()), (again, known)):
+        async with listening(listener, double, gate):
+            await anna.react(shown, ["👍"] if listener is adapter else [])
+            await double.wait_until(
+                lambda gate=gate: (
+                    any(isinstance(event, ReactionChanged) for event in gate.events)
+                    or not double.world.updates.pending
+                )
+            )
+        found = [event for event in gate.events if isinstance(event, ReactionChanged)]
+        assert [event.message for event in found] == [sent.message]
+    await again.close()
+
+
+async def test_a_chat_lost_is_told_for_its_topics_too(
+    double: TelegramDouble, adapter: TelegramAdapter
+) -> None:
+    anna = double.person("Anna")
+    forum = double.group("Flock", admins=[anna], bot_admin=True, forum=True)
+    topic = ChatRef(TELEGRAM, f"{forum.id}/7")
+    other = ChatRef(TELEGRAM, "-5/7")
+    gate = Collector(chats=[ref(forum), topic, other])
+    async with listening(adapter, double, gate):
+        await anna.remove_bot(forum)
+        events = await gate.until(2)
+    lost = [(event.chat, event.gone, event.reason) for event in events if isinstance(event, PlaceChanged)]
+    assert lost == [(ref(forum), True, "banned"), (topic, True, "banned")]
+    assert len({event.key for event in events}) == 2
+
+
+# -- performing --
+
+
+async def test_a_post_its_edits_and_its_end(double: TelegramDouble, adapter: TelegramAdapter) -> None:
+    anna = double.person("Anna")
+    group = double.group("Flock", admins=[anna])
+    asked = await anna.send(group, "/post hi")
+    first = view("hi ", Strong((Text("all"),)), author="Anna (@anna · Matrix)", footer="1 vote")
+    made = await adapter.perform(Create(KEY, ref(group), first, reply_to=ref(group, asked.id)))
+    shown = double.visible(group)[-1]
+    assert made == Receipt(ref(group, shown.id))
+    assert shown.text == f"Anna (@{PING_BREAK}anna · Matrix)\nhi all\n\n1 vote"
+    assert [(each["type"], each["offset"], each["length"]) for each in shown.entities] == [
+        ("bold", 0, 22),
+        ("bold", 26, 3),
+        ("italic", 31, 6),
+    ]
+    assert (shown.silent, shown.reply_to, shown.link_preview) == (True, asked.id, True)
+    assert made.message is not None
+    changed = Edit(KEY, made.message, view("hi", footer="2 votes", silent=False))
+    assert await adapter.perform(changed) == made
+    assert double.visible(group)[-1].text == "hi\n\n2 votes"
+    assert await refused(adapter, changed) is RejectedWhy.UNCHANGED
+    assert await adapter.perform(Withdraw(KEY, made.message)) == Receipt()
+    assert await refused(adapter, Withdraw(KEY, made.message)) is RejectedWhy.GONE
+    assert await refused(adapter, changed) is RejectedWhy.GONE
+    assert await refused(adapter, Mark(KEY, made.message, "👍")) is RejectedWhy.GONE
+
+
+async def test_an_answer_to_a_vanished_message_is_sent_all_the_same(
+    double: TelegramDouble, adapter: TelegramAdapter
+) -> None:
+    anna = double.person("Anna")
+    await anna.start()
+    told = Tell(
+        KEY,
+        ref(anna.private),
+        AccountRef(TELEGRAM, str(anna.id)),
+        view("Here.", voice=Voice.BOT),
+        reply_to=ref(anna.private, 999),
+    )
+    receipt = await adapter.perform(told)
+    shown = double.visible(anna)[-1]
+    assert (shown.text, shown.reply_to, shown.link_preview) == ("Here.", None, False)
+    assert receipt.message == ref(anna.private, shown.id)
+
+
+async def test_a_button_is_answered_by_a_toast_once(double: TelegramDouble, adapter: TelegramAdapter) -> None:
+    anna = double.person("Anna")
+    await anna.start()
+    card = view("Card", buttons=(Button("Undo", data="undo:1"), Button("Join", private="join_abc")))
+    async with listening(adapter, double) as gate:
+        await adapter.perform(Create(KEY, ref(anna.private), card))
+        shown = double.visible(anna)[-1]
+        assert shown.labels == ["Undo", "Join"]
+        pressing = asyncio.create_task(anna.press(shown, "Undo"))
+        events = await gate.until(2)
+        pressed = events[-1]
+        assert isinstance(pressed, ButtonPressed)
+        assert (pressed.data, pressed.message) == ("undo:1", ref(anna.private, shown.id))
+        answer = Tell(KEY, pressed.place.chat, pressed.actor.account, view("Undone."), handle=pressed.handle)
+        assert await adapter.perform(answer) == Receipt()
+        assert ((await pressing).text, (await pressing).show_alert) == ("Undone.", False)
+        assert await refused(adapter, answer) is RejectedWhy.UNREACHABLE
+        await anna.follow(shown, "Join")
+        started = (await gate.until(3))[-1]
+    assert isinstance(started, CommandInvoked)
+    assert (started.name, started.text) == ("start", "join_abc")
+
+
+async def test_a_long_toast_is_cut_into_a_box(double: TelegramDouble, adapter: TelegramAdapter) -> None:
+    anna = double.person("Anna")
+    await anna.start()
+    await adapter.perform(Create(KEY, ref(anna.private), view("Card", buttons=(Button("Why", data="why"),))))
+    pressing = asyncio.create_task(anna.press(double.visible(anna)[-1], "Why"))
+    await double.wait_until(lambda: double.world.presses)
+    (query,) = double.world.presses
+    to = AccountRef(TELEGRAM, str(anna.id))
+    await adapter.perform(Tell(KEY, ref(anna.private), to, view("because " * 40), handle=f"cb:{query}"))
+    answer = await pressing
+    assert answer.show_alert
+    assert len(answer.text) <= 200
+    assert answer.text.endswith("…")
+    other = Tell(KEY, ref(anna.private), to, view("x"), handle="an interaction of somebody else")
+    assert await refused(adapter, other) is RejectedWhy.UNREACHABLE
+
+
+async def test_our_mark_is_put_and_taken_back(double: TelegramDouble, adapter: TelegramAdapter) -> None:
+    anna = double.person("Anna")
+    group = double.group("Flock", admins=[anna])
+    said = await anna.send(group, "/post hi")
+    for emoji, shown in (("👍", "👍"), ("🕊\ufe0f", "🕊"), ("✅", "👌")):
+        await adapter.perform(Mark(KEY, ref(group, said.id), emoji))
+        assert double.visible(group)[-1].reactions == {shown: ("Stormo",)}
+    await adapter.perform(Mark(KEY, ref(group, said.id), "👍", on=False))
+    assert double.visible(group)[-1].reactions == {}
+
+
+async def test_a_members_command_is_taken_away_only_where_we_may(
+    double: TelegramDouble, adapter: TelegramAdapter
+) -> None:
+    anna = double.person("Anna")
+    allowed = double.group("One", admins=[anna], bot_admin=True, bot_rights=("can_delete_messages",))
+    denied = double.group("Two", admins=[anna], bot_admin=True)
+    there, here = await anna.send(denied, "/whoami"), await anna.send(allowed, "/whoami")
+    await adapter.perform(Withdraw(KEY, ref(allowed, here.id)))
+    assert double.visible(allowed) == []
+    assert await refused(adapter, Withdraw(KEY, ref(denied, there.id))) is RejectedWhy.FORBIDDEN
+
+
+async def test_a_pin_follows_the_message_and_its_failure_costs_nothing(
+    double: TelegramDouble, adapter: TelegramAdapter
+) -> None:
+    anna = double.person("Anna")
+    may = double.group("One", admins=[anna], bot_admin=True, bot_rights=("can_pin_messages",))
+    may_not = double.group("Two", admins=[anna])
+    for group in (may, may_not):
+        receipt = await adapter.perform(Create(KEY, ref(group), view("Relay is on"), pin=True))
+        (shown,) = double.visible(group)
+        assert receipt.message == ref(group, shown.id)
+        assert shown.pinned is (group is may)
+
+
+async def test_doors_that_are_shut(double: TelegramDouble, adapter: TelegramAdapter) -> None:
+    stranger, blocker, anna = double.person("Stranger"), double.person("Blocker"), double.person("Anna")
+    await blocker.start()
+    await blocker.block()
+    kicked = double.group("Kicked", admins=[anna])
+    await anna.remove_bot(kicked)
+    muted = double.group("Muted", admins=[anna])
+    await anna.demote_bot(muted, mute=True)
+    nowhere = ChatRef(TELEGRAM, "424242")
+    forum = double.group("Forum", admins=[anna], forum=True)
+    found = {
+        "stranger": await refused(adapter, Create(KEY, ref(stranger.private), view("x"))),
+        "blocker": await refused(adapter, Create(KEY, ref(blocker.private), view("x"))),
+        "kicked": await refused(adapter, Create(KEY, ref(kicked), view("x"))),
+        "muted": await refused(adapter, Create(KEY, ref(muted), view("x"))),
+        "nowhere": await refused(adapter, Create(KEY, nowhere, view("x"))),
+        "no topic": await refused(adapter, Create(KEY, ChatRef(TELEGRAM, f"{forum.id}/99"), view("x"))),
+        "not ours": await refused(adapter, Create(KEY, ChatRef(TELEGRAM, "a room"), view("x"))),
+        "too long": await refused(adapter, Create(KEY, ref(anna.private), view("x" * 4097))),
+    }
+    assert found == {
+        "stranger": RejectedWhy.UNREACHABLE,
+        "blocker": RejectedWhy.UNREACHABLE,
+        "kicked": RejectedWhy.CHAT_GONE,
+        "muted": RejectedWhy.FORBIDDEN,
+        "nowhere": RejectedWhy.CHAT_GONE,
+        "no topic": RejectedWhy.CHAT_GONE,
+        "not ours": RejectedWhy.CHAT_GONE,
+        "too long": RejectedWhy.FORM,
+    }
+
+
+async def test_failures_that_pass_come_out_at_once(double: TelegramDouble) -> None:
+    adapter = adapter_of(double, request_seconds=0.5)
+    group = double.group("Flock", admins=[double.person("Anna")])
+    create = Create(KEY, ref(group), view("x"))
+    double.fault("flood", retry_after=7)
+    flood = await put_off(adapter, create)
+    assert (flood.after, flood.unknown, flood.whole_token) == (timedelta(seconds=7), False, False)
+    for kind in ("error_after", "error_before", "bad_gateway", "drop_after", "drop_before", "hang_after"):
+        double.fault(kind)  # type: ignore[arg-type]
+        later = await put_off(adapter, create)
+        assert (kind, later.after, later.unknown) == (kind, None, True)
+    # Nothing was repeated: only what the double stored before it failed stands there.
+    assert [shown.text for shown in double.visible(group)] == ["x"] * 3
+    await adapter.close()
+
+
+async def test_a_server_that_was_never_reached_has_done_nothing(double: TelegramDouble) -> None:
+    async with TelegramDouble() as other:
+        closed = other.base_url
+    adapter = adapter_of(double, base_url=closed)
+    later = await put_off(adapter, Create(KEY, ChatRef(TELEGRAM, "5"), view("x")))
+    assert not later.unknown
+    assert [(finding.ok, finding.message.id) for finding in await adapter.check()] == [
+        (False, "check.unreachable")
+    ]
+    await adapter.close()
+
+
+async def test_a_refused_token_stops_all_sends_for_a_while(double: TelegramDouble) -> None:
+    adapter = adapter_of(double, token="12345:wrong")
+    later = await put_off(adapter, Create(KEY, ChatRef(TELEGRAM, "5"), view("x")))
+    assert (later.whole_token, later.unknown) == (True, False)
+    await adapter.close()
+
+
+async def test_a_group_that_moved_is_told_and_the_send_comes_again(
+    double: TelegramDouble, adapter: TelegramAdapter
+) -> None:
+    anna = double.person("Anna")
+    group = double.group("Flock", admins=[anna], basic=True)
+    async with listening(adapter, double) as gate:
+        new = await anna.upgrade(group)
+        await gate.until(1)
+        later = await put_off(adapter, Create(KEY, ref(group), view("x")))
+        events = await gate.until(2)
+    assert not later.unknown
+    moves = [event for event in events if isinstance(event, PlaceChanged)]
+    assert [(event.chat, event.moved_to) for event in moves] == [(ref(group), ref(new))] * 2
+    assert len({event.key for event in moves}) == 1
+
+
+async def test_the_menu_is_set_per_scope_and_language_and_only_when_it_changed(
+    double: TelegramDouble, adapter: TelegramAdapter
+) -> None:
+    async with listening(adapter, double):
+        menus = double.commands
+    assert {(scope, language) for scope, language in menus} == {
+        (f'{{"type": "{scope}"}}', language)
+        for scope in ("all_private_chats", "all_group_chats", "all_chat_administrators")
+        for language in ("", "it")
+    }
+    private = {each["command"] for each in menus['{"type": "all_private_chats"}', ""]}
+    admins = {each["command"] for each in menus['{"type": "all_chat_administrators"}', "it"]}
+    assert {"post", "help"} <= private
+    assert private.isdisjoint({"setup", "ban"})
+    assert admins == {spec.name for spec in COMMANDS}
+    assert menus['{"type": "all_private_chats"}', "it"][0] == {
+        "command": "join",
+        "description": "command.join in it",
+    }
+    double.calls.clear()
+    async with listening(adapter, double):
+        assert "setMyCommands" not in [call.method for call in double.calls]
+
+
+async def test_links_use_a_public_name_once_it_was_seen(
+    double: TelegramDouble, adapter: TelegramAdapter
+) -> None:
+    anna = double.person("Anna")
+    group = double.group("Flock", admins=[anna], bot_admin=True, username="flock")
+    assert adapter.link(ref(group, 5)) == f"https://t.me/c/{-group.id - 10**12}/5"
+    async with listening(adapter, double) as gate:
+        await anna.send(group, "hello")
+        await gate.until(1)
+    assert adapter.link(ref(group, 5)) == "https://t.me/flock/5"
+    assert adapter.link(ref(anna.private, 5)) == ""
+    assert adapter.link(MessageRef(ChatRef(TELEGRAM, "odd"), "x")) == ""
+
+
+async def test_what_it_says_it_can_do(adapter: TelegramAdapter) -> None:
+    can = adapter.capabilities
+    assert (can.label, can.max_text, can.length_unit, can.key_life) == ("Telegram", 4096, "utf16", None)
+    assert can.tally_every == timedelta(seconds=30)
+    assert [(window.count, window.period.total_seconds()) for window in can.chat_windows] == [
+        (1, 1),
+        (20, 60),
+    ]
+    assert [(window.count, window.period.total_seconds()) for window in can.token_windows] == [(30, 1)]
+
+
+async def test_the_plain_form_is_sent_without_entities(
+    double: TelegramDouble, adapter: TelegramAdapter
+) -> None:
+    anna = double.person("Anna")
+    await anna.start()
+    await adapter.perform(Create(KEY, ref(anna.private), view(Strong((Text("hi"),))), form=Form.PLAIN))
+    assert double.visible(anna)[-1].entities == ()
