@@ -12,8 +12,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache, partial
+from types import SimpleNamespace
+from typing import Any
 
-from markdown_it import MarkdownIt
+from markdown_it import MarkdownIt, helpers
 from markdown_it.rules_inline import StateInline
 from markdown_it.token import Token
 
@@ -81,6 +83,7 @@ def _parser(dialect: Dialect) -> MarkdownIt:
     if dialect == "commonmark":
         return md.enable("strikethrough")
     md.inline.ruler.before("autolink", "discord_token", _discord_token)
+    md.helpers = _DISCORD_HELPERS
     return md.disable(["emphasis", "entity", "image", "lheading"])
 
 
@@ -110,6 +113,22 @@ def _pair(name: str, pattern: re.Pattern[str], state: StateInline, silent: bool)
     state.pos = found.end()
     return True
 
+
+def _literal_destination(source: str, start: int, end: int) -> Any:  # noqa: ANN401 - the parser's own type
+    """A link's address as it stands: Discord decodes no entities in it."""
+    result = helpers.parseLinkDestination(source, start, end)
+    if result.ok:
+        result.str = re.sub(
+            r"\\([!-/:-@\[-`{-~])", r"\1", source[start : result.pos].removeprefix("<").removesuffix(">")
+        )
+    return result
+
+
+_DISCORD_HELPERS: Any = SimpleNamespace(
+    parseLinkLabel=helpers.parseLinkLabel,
+    parseLinkTitle=helpers.parseLinkTitle,
+    parseLinkDestination=_literal_destination,
+)
 
 _TOKEN = re.compile(
     r"<(?:(?P<mention>@!?)(?P<user>\d+)|t:(?P<time>-?\d{1,12})(?::\w)?|a?:(?P<emoji>\w+):\d+)>"

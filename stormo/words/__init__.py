@@ -1,6 +1,6 @@
 """The words for people: catalogues that put message ids into a language.
 
-A catalogue's ``msgid`` is the id of a ``core.errors.Message``; English stands in where a translation is missing.
+A catalogue's ``msgid`` is the id of a ``core.errors.Message``; English stands in for a missing translation.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from gettext import c2py
 from pathlib import Path
 
 from babel import Locale
-from babel.dates import format_skeleton
+from babel.dates import format_date
 from babel.messages.catalog import Catalog
 from babel.messages.pofile import read_po
 from babel.numbers import format_decimal
@@ -82,9 +82,11 @@ class Catalogue:
         return self._languages[language].forms
 
     def _value(
-        self, value: str | int | datetime | Message, way: _Language, language: str, zone: tzinfo
+        self, value: str | int | datetime | Message | Secret, way: _Language, language: str, zone: tzinfo
     ) -> str:
         match value:
+            case Secret():
+                return self._missing("a secret that was not opened")
             case Message():
                 return self(value, language, zone)
             case datetime():
@@ -104,7 +106,8 @@ class Catalogue:
 
 
 def _moment(at: datetime, locale: Locale, zone: tzinfo) -> str:
-    text = format_skeleton("yMMMdHm", at, tzinfo=zone, locale=locale)
+    there = at.astimezone(zone)
+    text = f"{format_date(there, 'medium', locale=locale)}, {there:%H:%M}"
     return f"{text} UTC" if zone is UTC else text
 
 
