@@ -6,7 +6,7 @@ Events are written by anybody: what is malformed is dropped (``None``), nothing 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -349,10 +349,9 @@ def _before(event: Mapping[str, Any]) -> object:
     return previous.get("membership")
 
 
-def since_own_join(events: list[Mapping[str, Any]], me: str) -> Iterator[Mapping[str, Any]]:
-    """The events from the bot's last joining on: what was said before it came is none of its business."""
-    joined = [index for index, event in enumerate(events) if joined_now(event, me)]
-    yield from events[joined[-1] if joined else 0 :]
+def own_join(events: Sequence[Mapping[str, Any]], me: str) -> int:
+    """Where the bot's last joining stands, else 0: what was said before it came is none of its business."""
+    return max((index for index, event in enumerate(events) if joined_now(event, me)), default=0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ from bots.matrix.convert import (
     invitation,
     joined_now,
     membership,
-    since_own_join,
+    own_join,
 )
 from bots.matrix.homeserver import Homeserver, Refused, part
 from bots.matrix.room import STATE_TYPES, Room, mapping, one_line, server_of, words
@@ -234,7 +234,7 @@ class Listener:
             room.members = None
             if not any(joined_now(event, self._me) for event in events):
                 events = await self._gap(room.id, back, since) + events
-        return list(since_own_join(events, self._me))
+        return events
 
     async def _gap(self, room_id: str, back: str, since: str) -> list[Event]:
         """What the room said between the last token and this timeline, oldest first."""
@@ -257,12 +257,15 @@ class Listener:
         members = mapping(answer.get("joined"))
         room.members = {user: one_line(mapping(of).get("display_name")) for user, of in members.items()}
 
-    def _read(self, room: Room, timeline: Iterable[Event], now: datetime) -> Iterable[Heard]:
-        for event in timeline:
+    def _read(self, room: Room, timeline: Sequence[Event], now: datetime) -> Iterable[Heard]:
+        start = own_join(timeline, self._me)
+        for index, event in enumerate(timeline):
             if "state_key" in event:
                 room.apply(event)
                 if event.get("type") == "m.room.tombstone":
                     self._follow(room, words(event.get("sender")))
+            if index < start:
+                continue
             at = act_time(event, self._position.seen_at, now)
             heard = membership(event, room.chat, self._me, at) or self._reader.read(event, room, at)
             if heard is not None:
@@ -272,7 +275,7 @@ class Listener:
         room = self._rooms.pop(room_id, None) or Room(room_id)
         timeline = mapping(left.get("timeline"))
         events = [*_events(left, "state"), *_objects(timeline.get("events"))]
-        return list(self._read(room, since_own_join(events, self._me), now))
+        return list(self._read(room, events, now))
 
     def _moves(self, changed: Iterable[str]) -> list[PlaceChanged]:
         """Upgrades that both rooms agree on, in rooms of this sync; a claim of one alone is nothing."""

@@ -46,7 +46,8 @@ def words(value: object) -> str:
 
 def one_line(value: object) -> str:
     """A name as people may see it: one line, no direction marks, at most 100 characters."""
-    return " ".join(_UNSEEN.sub(" ", words(value)).split())[:_NAME_MAX]
+    name = _UNSEEN.sub(" ", value) if isinstance(value, str) else ""
+    return " ".join(words(name).split())[:_NAME_MAX]
 
 
 def localpart(user: str) -> str:
