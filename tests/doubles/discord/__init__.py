@@ -1,9 +1,9 @@
 """Our own double of a chat platform with gateway and REST, driven by the real discord.py."""
 
+from tests.doubles.discord.answers import Answer, BotDidNotAnswer, ClientRefuses
 from tests.doubles.discord.double import DiscordDouble, Shown
 from tests.doubles.discord.errors import ApiError
 from tests.doubles.discord.events import Intent
-from tests.doubles.discord.interactions import Answer, BotDidNotAnswer, ClientRefuses
 from tests.doubles.discord.limits import Limits, Rate
 from tests.doubles.discord.model import Channel, Guild, Message, Pinged, Role, User, Webhook
 from tests.doubles.discord.people import Person

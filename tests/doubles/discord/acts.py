@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from tests.doubles.discord import content
-from tests.doubles.discord.errors import Json, not_done_yet, refusal
+from tests.doubles.discord.errors import Json, invalid, not_done_yet, refusal
 from tests.doubles.discord.model import (
     CATEGORY,
     LOADING,
@@ -93,7 +93,7 @@ def _refer(message: Message, reference: Json | None) -> None:
     if target is None:
         if reference.get("fail_if_not_exists", True) is False:
             return
-        raise content.invalid(("message_reference",), "REPLIES_UNKNOWN_MESSAGE", "Unknown message")
+        raise invalid(("message_reference",), "REPLIES_UNKNOWN_MESSAGE", "Unknown message")
     message.type = REPLY
     message.reply_to = target
     message.reference = {"type": 0, "channel_id": str(message.channel.id), "message_id": str(target.id)}
@@ -153,9 +153,9 @@ def edit(world: World, message: Message, body: Json, files: list[Attachment]) ->
     """Changes the parts named in `body`; `attachments` lists the old ones that stay."""
     content.check_body(body)
     after = {
-        "content": body["content"] if "content" in body else message.content,
-        "embeds": body["embeds"] if "embeds" in body else message.embeds,
-        "components": body["components"] if "components" in body else message.components,
+        "content": body.get("content", message.content),
+        "embeds": body.get("embeds", message.embeds),
+        "components": body.get("components", message.components),
     }
     kept = message.attachments
     if body.get("attachments") is not None:
@@ -250,6 +250,7 @@ def clear_reactions(world: World, message: Message, emoji: str | None = None) ->
 
 
 # Pins
+
 
 def pin(world: World, message: Message, user: User) -> None:
     """Pins, and says so in the channel; MESSAGE_UPDATE comes without a change of words."""

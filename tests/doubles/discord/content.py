@@ -20,6 +20,8 @@ SELECTS = frozenset({3, 5, 6, 7, 8})
 LINK_STYLE, PREMIUM_STYLE = 5, 6
 COMPONENTS_V2 = 1 << 15
 
+Path = tuple[str | int, ...]
+
 _SCHEMES = ("http://", "https://", "attachment://")
 
 
@@ -49,7 +51,7 @@ def _check_embeds(errors: FormErrors, embeds: list[Json]) -> None:
         errors.add(("embeds",), "MAX_EMBED_SIZE_EXCEEDED", message)
 
 
-def _check_embed(errors: FormErrors, path: tuple[str | int, ...], embed: Json) -> None:
+def _check_embed(errors: FormErrors, path: Path, embed: Json) -> None:
     errors.longest((*path, "title"), embed.get("title"), 256)
     errors.longest((*path, "description"), embed.get("description"), 4096)
     errors.longest((*path, "footer", "text"), (embed.get("footer") or {}).get("text"), 2048)
@@ -65,9 +67,9 @@ def _check_embed(errors: FormErrors, path: tuple[str | int, ...], embed: Json) -
     _check_links(errors, path, embed)
 
 
-def _check_links(errors: FormErrors, path: tuple[str | int, ...], embed: Json) -> None:
-    places = (("url",), ("image", "url"), ("thumbnail", "url"), ("author", "icon_url"), ("footer", "icon_url"))
-    for place in places:
+def _check_links(errors: FormErrors, path: Path, embed: Json) -> None:
+    pictures = (("image", "url"), ("thumbnail", "url"), ("author", "icon_url"), ("footer", "icon_url"))
+    for place in (("url",), *pictures):
         value: Any = embed
         for key in place:
             value = (value or {}).get(key)
@@ -102,7 +104,7 @@ def _check_rows(errors: FormErrors, rows: list[Json]) -> None:
             _check_part(errors, (*path, "components", place), part, ids)
 
 
-def _check_part(errors: FormErrors, path: tuple[str | int, ...], part: Json, ids: list[str]) -> None:
+def _check_part(errors: FormErrors, path: Path, part: Json, ids: list[str]) -> None:
     custom_id = part.get("custom_id")
     errors.longest((*path, "custom_id"), custom_id, CUSTOM_ID_LIMIT, least=1)
     if custom_id in ids:
@@ -115,10 +117,11 @@ def _check_part(errors: FormErrors, path: tuple[str | int, ...], part: Json, ids
     elif part.get("type") in SELECTS:
         _check_select(errors, path, part)
     else:
-        errors.add((*path, "type"), "UNION_TYPE_CHOICES", "Value of field \"type\" must be one of (2, 3, 5, 6, 7, 8).")
+        message = 'Value of field "type" must be one of (2, 3, 5, 6, 7, 8).'
+        errors.add((*path, "type"), "UNION_TYPE_CHOICES", message)
 
 
-def _check_button(errors: FormErrors, path: tuple[str | int, ...], part: Json) -> None:
+def _check_button(errors: FormErrors, path: Path, part: Json) -> None:
     errors.longest((*path, "label"), part.get("label"), LABEL_LIMIT)
     style = part.get("style")
     if style == PREMIUM_STYLE:
@@ -134,7 +137,7 @@ def _check_button(errors: FormErrors, path: tuple[str | int, ...], part: Json) -
         errors.add(path, "BUTTON_COMPONENT_LABEL_OR_EMOJI_REQUIRED", message)
 
 
-def _check_select(errors: FormErrors, path: tuple[str | int, ...], part: Json) -> None:
+def _check_select(errors: FormErrors, path: Path, part: Json) -> None:
     if not part.get("custom_id"):
         errors.required((*path, "custom_id"))
     errors.longest((*path, "placeholder"), part.get("placeholder"), 150)
@@ -241,7 +244,9 @@ def read_mentions(
     roles = [
         each
         for each in dict.fromkeys(int(found) for found in _ROLE.findall(content))
-        if each in known and (allowed.all_roles or each in allowed.roles) and (loud or known[each].mentionable)
+        if each in known
+        and (allowed.all_roles or each in allowed.roles)
+        and (loud or known[each].mentionable)
     ]
     everyone = bool(channel.guild and loud and allowed.everyone and _EVERYONE.search(content))
     pinged = frozenset(each.id for each in users if each is not author)

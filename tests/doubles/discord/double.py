@@ -16,11 +16,11 @@ from typing import Any, Self
 from aiohttp import web
 
 from tests.doubles.discord import acts, payloads, validation
+from tests.doubles.discord.answers import words
 from tests.doubles.discord.errors import Json
 from tests.doubles.discord.events import Events
 from tests.doubles.discord.faults import Fault, Kind
 from tests.doubles.discord.gateway import Gateway
-from tests.doubles.discord.interactions import words
 from tests.doubles.discord.limits import Limits
 from tests.doubles.discord.model import Attachment, Channel, Guild, Message, User, World
 from tests.doubles.discord.people import Person, file
@@ -141,7 +141,13 @@ class DiscordDouble:
         return person
 
     def guild(
-        self, name: str, *, owner: User, members: tuple[User, ...] = (), locale: str = "en-US", bot: bool = True
+        self,
+        name: str,
+        *,
+        owner: User,
+        members: tuple[User, ...] = (),
+        locale: str = "en-US",
+        bot: bool = True,
     ) -> Guild:
         """A new guild; with the bot in it, unless `bot` is False (`guild.add_bot()` later)."""
         guild = self.world.guild(name, owner, locale=locale, bot=bot)

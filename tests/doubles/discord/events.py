@@ -9,7 +9,7 @@ from typing import Protocol
 
 from tests.doubles.discord import payloads
 from tests.doubles.discord.errors import Json
-from tests.doubles.discord.model import LOADING, Channel, Guild, Member, Message, Role, User, World
+from tests.doubles.discord.model import Channel, Guild, Member, Message, Role, User, World
 from tests.doubles.discord.permissions import Permission
 
 
@@ -89,8 +89,14 @@ class Events:
         members = list(guild.members.values()) if intents & both == both else [guild.members[bot.id]]
         return payloads.guild_create(guild, members, bot)
 
-    def guild_created(self, guild: Guild) -> None:
-        self._tell("GUILD_CREATE", lambda intents: self.guild_payload(guild, intents), Intent.GUILDS, guild=guild)
+    def guild_created(self, guild: Guild, *, joined: bool) -> None:
+        """After an outage the payload says `unavailable: false`; for a guild just joined the key is missing."""
+
+        def build(intents: int) -> Json:
+            payload = self.guild_payload(guild, intents)
+            return {key: payload[key] for key in payload if not (joined and key == "unavailable")}
+
+        self._tell("GUILD_CREATE", build, Intent.GUILDS, guild=guild)
 
     def guild_deleted(self, guild: Guild, *, unavailable: bool) -> None:
         data: Json = {"id": str(guild.id)} | ({"unavailable": True} if unavailable else {})
@@ -115,7 +121,7 @@ class Events:
         self._tell("GUILD_MEMBER_UPDATE", data, intent, guild=guild)
 
     def channel_changed(self, name: str, channel: Channel) -> None:
-        """CHANNEL_* and THREAD_*; channels are told even when the bot may not read them, as the platform does."""
+        """CHANNEL_* and THREAD_*; told even when the bot may not read the channel, as the platform does."""
         data = payloads.channel(channel)
         if name == "THREAD_CREATE":
             data["newly_created"] = True
@@ -211,7 +217,3 @@ class Events:
 def may_see(event: Event, bot: User) -> bool:
     """Whether the bot's permissions let this event through."""
     return event.channel is None or event.channel.allows(bot, Permission.VIEW_CHANNEL)
-
-
-def is_loading(message: Message) -> bool:
-    return bool(message.flags & LOADING)

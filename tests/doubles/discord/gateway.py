@@ -22,7 +22,8 @@ from tests.doubles.discord.model import Guild, World
 DISPATCH, HEARTBEAT, IDENTIFY, PRESENCE, VOICE_STATE, RESUME, RECONNECT = 0, 1, 2, 3, 4, 6, 7
 REQUEST_MEMBERS, INVALID_SESSION, HELLO, HEARTBEAT_ACK = 8, 9, 10, 11
 
-UNKNOWN_OPCODE, DECODE_ERROR, NOT_AUTHENTICATED, BAD_TOKEN, ALREADY_AUTHENTICATED = 4001, 4002, 4003, 4004, 4005
+UNKNOWN_OPCODE, DECODE_ERROR, NOT_AUTHENTICATED = 4001, 4002, 4003
+BAD_TOKEN, ALREADY_AUTHENTICATED = 4004, 4005
 INVALID_SEQUENCE, RATE_LIMITED, SESSION_TIMED_OUT, INVALID_SHARD = 4007, 4008, 4009, 4010
 SHARDING_REQUIRED, INVALID_VERSION, INVALID_INTENTS, DISALLOWED_INTENTS = 4011, 4012, 4013, 4014
 
@@ -110,9 +111,10 @@ class Connection:
                 return
             packed = self.pack(item)
             try:
-                await (
-                    self.socket.send_str(packed) if isinstance(packed, str) else self.socket.send_bytes(packed)
-                )
+                if isinstance(packed, str):
+                    await self.socket.send_str(packed)
+                else:
+                    await self.socket.send_bytes(packed)
             except ConnectionError:
                 return
 
@@ -357,8 +359,8 @@ class Gateway:
 
     def application_flags(self) -> int:
         """Which privileged intents the application shows as granted (limited form: under 100 guilds)."""
-        flags = {Intent.GUILD_PRESENCES: 1 << 13, Intent.GUILD_MEMBERS: 1 << 15, Intent.MESSAGE_CONTENT: 1 << 19}
-        return sum(flag for intent, flag in flags.items() if self.enabled_intents & intent)
+        flags = ((Intent.GUILD_PRESENCES, 13), (Intent.GUILD_MEMBERS, 15), (Intent.MESSAGE_CONTENT, 19))
+        return sum(1 << bit for intent, bit in flags if self.enabled_intents & intent)
 
     def _attach(self, connection: Connection, session: Session) -> None:
         if session.connection is not None:

@@ -1,4 +1,4 @@
-"""What exists: people, guilds, roles, channels, messages, webhooks. It outlives every connection of the bot."""
+"""What exists: people, guilds, channels, messages, webhooks. It outlives every connection of the bot."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ class Guild:
         """Invites the bot with a managed role; it gets GUILD_CREATE."""
         role = self.role(self.world.bot.username, allowed, bot_id=self.world.bot.id)
         self.members[self.world.bot.id] = Member(self.world.bot, self.world.now(), [role])
-        self.world.events.guild_created(self)
+        self.world.events.guild_created(self, joined=True)
         return role
 
     def remove_bot(self) -> None:
@@ -113,7 +113,7 @@ class Guild:
         """An outage of the guild, or its end."""
         self.available = available
         if available:
-            self.world.events.guild_created(self)
+            self.world.events.guild_created(self, joined=False)
         else:
             self.world.events.guild_deleted(self, unavailable=True)
 
@@ -204,8 +204,10 @@ class Channel:
 
     def remove(self) -> None:
         """Deletes the channel with its messages, threads and webhooks."""
-        for thread in [each for each in self.world.channels.values() if each.parent is self and each.is_thread]:
-            thread.remove()
+        inside = [each for each in self.world.channels.values() if each.parent is self]
+        for thread in inside:
+            if thread.is_thread:
+                thread.remove()
         del self.world.channels[self.id]
         if self.guild is not None:
             self.guild.channels.pop(self.id, None)

@@ -179,7 +179,7 @@ def guild(item: Guild) -> Json:
         " system_channel_id widget_channel_id vanity_url_code rules_channel_id safety_alerts_channel_id"
         " public_updates_channel_id incidents_data max_presences"
     )
-    return {key: None for key in nothing.split()} | {
+    return dict.fromkeys(nothing.split()) | {
         "id": str(item.id),
         "name": item.name,
         "features": [],

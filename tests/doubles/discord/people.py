@@ -6,8 +6,9 @@ import mimetypes
 from typing import TYPE_CHECKING
 
 from tests.doubles.discord import acts, interactions, payloads
+from tests.doubles.discord.answers import Answer, ClientRefuses, find_part, option_payload, wait_for_answer
 from tests.doubles.discord.errors import Json, refusal
-from tests.doubles.discord.interactions import Answer, ClientRefuses, Interaction
+from tests.doubles.discord.interactions import Interaction
 from tests.doubles.discord.model import Attachment, Channel, Guild, Message, Role, User
 from tests.doubles.discord.permissions import Permission
 
@@ -25,7 +26,7 @@ def file(double: DiscordDouble, filename: str, data: bytes) -> Attachment:
 
 
 class Person(User):
-    """A person. Acts raise `ApiError` where the platform refuses and `ClientRefuses` where their app would."""
+    """A person. Acts raise `ApiError` where the platform refuses, `ClientRefuses` where their app would."""
 
     def __init__(self, double: DiscordDouble, username: str, name: str, locale: str) -> None:
         super().__init__(double.world.ids.next(), username, name, locale=locale)
@@ -107,9 +108,10 @@ class Person(User):
 
         Raises `BotDidNotAnswer` after the 3 s, `ClientRefuses` for what the app would not send.
         """
-        command = self._command(channel, name.split()[0], 1)
+        words = name.split()
+        command = self._command(channel, words[0], 1)
         data = self._command_data(channel, command)
-        entries, found = self._options(command, name.split()[1:], options or {}, focused=None)
+        entries, found = self._options(command, words[1:], options or {}, focused=None)
         data["options"] = entries
         data["resolved"] = self._resolved(channel, found)
         return await self._act(interactions.COMMAND, channel, data, name, patience)
@@ -118,9 +120,10 @@ class Person(User):
         self, channel: Channel, name: str, options: dict[str, object], *, focused: str
     ) -> list[Json]:
         """Types into one option; the choices offered."""
-        command = self._command(channel, name.split()[0], 1)
+        words = name.split()
+        command = self._command(channel, words[0], 1)
         data = self._command_data(channel, command)
-        data["options"], _ = self._options(command, name.split()[1:], options, focused=focused)
+        data["options"], _ = self._options(command, words[1:], options, focused=focused)
         answer = await self._act(interactions.AUTOCOMPLETE, channel, data, name, 10)
         return answer.choices
 
@@ -142,7 +145,7 @@ class Person(User):
     ) -> Answer:
         """Presses the button with this label or custom_id; for a select `values` are what is picked."""
         message = target if isinstance(target, Message) else target.message
-        part = interactions.find_part(message, wanted)
+        part = find_part(message, wanted)
         data: Json = {"component_type": part["type"], "custom_id": part["custom_id"], "id": part["id"]}
         if values is not None:
             data["values"] = values
@@ -174,7 +177,7 @@ class Person(User):
         acts.need(channel, self, Permission.VIEW_CHANNEL)
         interaction = Interaction(world.ids.next(), kind, self, channel, world.now(), name, menu, source)
         interactions.begin(world, interaction, data)
-        return await interactions.wait_for_answer(world, limits, interaction, patience)
+        return await wait_for_answer(world, limits, interaction, patience)
 
     def _command(self, channel: Channel, name: str, kind: int) -> Json:
         commands = self.double.world.commands
@@ -190,7 +193,8 @@ class Person(User):
     def _check_offered(self, channel: Channel, command: Json) -> None:
         needed = command.get("default_member_permissions")
         if channel.guild is not None and needed is not None:
-            allowed = channel.allows(self, int(needed)) and (needed != "0" or channel.guild.owner_id == self.id)
+            wanted = int(needed) or Permission.ADMINISTRATOR
+            allowed = channel.allows(self, wanted)
             if not allowed:
                 raise ClientRefuses(f"{command['name']!r} is not offered to {self.shown_name}")
         contexts = command.get("contexts")
@@ -219,11 +223,10 @@ class Person(User):
             return [{"type": branch["type"], "name": path[0], "options": inner}], found
         unknown = given.keys() - known.keys()
         missing = [name for name, each in known.items() if each.get("required") and name not in given]
-        if unknown or (missing and focused is None) or any(each["type"] in SUBCOMMANDS for each in known.values()):
+        branches = any(each["type"] in SUBCOMMANDS for each in known.values())
+        if unknown or (missing and focused is None) or branches:
             raise ClientRefuses(f"unknown {sorted(unknown)}, missing {missing} among {sorted(known)}")
-        entries = [
-            interactions.option_payload(known[name], value, name == focused) for name, value in given.items()
-        ]
+        entries = [option_payload(known[name], value, name == focused) for name, value in given.items()]
         return entries, list(given.values())
 
     def _resolved(self, channel: Channel, values: list[object]) -> Json:
@@ -236,7 +239,7 @@ class Person(User):
             elif isinstance(value, Role):
                 resolved.setdefault("roles", {})[str(value.id)] = payloads.role(value)
             elif isinstance(value, Channel):
-                shown = payloads.channel(value) | {"permissions": interactions._allowed(value, self)}
+                shown = payloads.channel(value) | {"permissions": interactions.allowed(value, self)}
                 resolved.setdefault("channels", {})[str(value.id)] = shown
             elif isinstance(value, Attachment):
                 shown = payloads.attachment(value, channel) | {"ephemeral": True}

@@ -1,4 +1,4 @@
-"""Ids that carry their time, as the platform makes them: 42 bits of milliseconds since 2015, 22 bits of counter."""
+"""Ids that carry their time, as the platform makes them: milliseconds since 2015, then 22 bits of counter."""
 
 from __future__ import annotations
 

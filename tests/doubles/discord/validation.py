@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from jsonschema import Draft202012Validator
-from referencing import Registry, Resource
+from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 
 from tests.doubles.discord.errors import Json
@@ -62,7 +62,7 @@ class Validation:
         self._registry: Registry[Any] = Registry()
         for urn in (_REQUEST, _REPLY):
             document = _deviating(description, urn)
-            resource = Resource(contents=document, specification=DRAFT202012)
+            resource = DRAFT202012.create_resource(document)
             self._registry = self._registry.with_resource(urn, resource)
         self._validators: dict[tuple[str, ...], Draft202012Validator | None] = {}
         self.violations: list[Violation] = []
@@ -72,9 +72,9 @@ class Validation:
         parts = [unquote(each) for each in path.strip("/").split("/")]
         for template, operations in self._paths.items():
             wanted = template.strip("/").split("/")
-            if method.lower() in operations and len(wanted) == len(parts):
-                if all(want.startswith("{") or want == got for want, got in zip(wanted, parts, strict=True)):
-                    return True
+            same = method.lower() in operations and len(wanted) == len(parts)
+            if same and all(want[0] == "{" or want == got for want, got in zip(wanted, parts, strict=True)):
+                return True
         return False
 
     def request(self, method: str, template: str, body: object) -> None:
@@ -110,14 +110,20 @@ class Validation:
         return found
 
     def _check(
-        self, direction: str, method: str, template: str, steps: tuple[str, ...], body: object, label: str = ""
+        self,
+        direction: str,
+        method: str,
+        template: str,
+        steps: tuple[str, ...],
+        body: object,
+        label: str = "",
     ) -> None:
         validator = self._validator(direction, method, template, steps)
         if validator is None:
             return
         for error in validator.iter_errors(body):
             where = "/".join(map(str, error.absolute_path))
-            best = min(error.context, key=lambda each: -len(each.absolute_path)) if error.context else error
+            best = max(error.context or [error], key=lambda each: len(each.absolute_path))
             self._note(direction, method, template or label, where, best.message[:300])
 
     def _note(self, direction: str, method: str, template: str, where: str, message: str) -> None:

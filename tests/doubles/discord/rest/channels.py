@@ -93,7 +93,8 @@ def active_threads(call: Call) -> Reply:
         if each.guild is guild and each.is_thread and not each.archived
         if each.allows(call.bot, Permission.VIEW_CHANNEL)
     ]
-    return Reply(200, {"threads": [payloads.channel(each) for each in threads], "members": [], "has_more": False})
+    shown = [payloads.channel(each) for each in threads]
+    return Reply(200, {"threads": shown, "members": [], "has_more": False})
 
 
 def join_thread(call: Call) -> Reply:

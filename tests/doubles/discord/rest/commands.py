@@ -15,8 +15,42 @@ SLASH, USER_MENU, MESSAGE_MENU = 1, 2, 3
 COUNT_LIMITS = {SLASH: 100, USER_MENU: 15, MESSAGE_MENU: 15}
 SIZE_LIMIT = 8000
 LOCALES = frozenset(
-    "id da de en-GB en-US es-ES es-419 fr hr it lt hu nl no pl pt-BR ro fi sv-SE vi tr cs el bg ru uk hi th"
-    " zh-CN ja zh-TW ko he ar".split()
+    [
+        "id",
+        "da",
+        "de",
+        "en-GB",
+        "en-US",
+        "es-ES",
+        "es-419",
+        "fr",
+        "hr",
+        "it",
+        "lt",
+        "hu",
+        "nl",
+        "no",
+        "pl",
+        "pt-BR",
+        "ro",
+        "fi",
+        "sv-SE",
+        "vi",
+        "tr",
+        "cs",
+        "el",
+        "bg",
+        "ru",
+        "uk",
+        "hi",
+        "th",
+        "zh-CN",
+        "ja",
+        "zh-TW",
+        "ko",
+        "he",
+        "ar",
+    ]
 )
 Path = tuple[str | int, ...]
 
@@ -105,7 +139,7 @@ def _size(item: Json) -> int:
     """Name, description and choice values over the whole tree; of localizations the longest counts."""
     names = [item.get("name") or "", *(item.get("name_localizations") or {}).values()]
     words = [item.get("description") or "", *(item.get("description_localizations") or {}).values()]
-    choices = sum(len(str(each.get("value"))) + len(each.get("name", "")) for each in item.get("choices") or [])
+    choices = sum(len(f"{each.get('value')}{each.get('name')}") for each in item.get("choices") or [])
     inner = sum(_size(each) for each in item.get("options") or [])
     return max(map(len, names)) + max(map(len, words)) + choices + inner
 

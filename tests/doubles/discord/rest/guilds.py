@@ -100,12 +100,16 @@ def members(call: Call) -> Reply:
     return Reply(200, [payloads.member(where.members[each]) for each in ids])
 
 
+def _names(each: Member) -> tuple[str | None, ...]:
+    return each.user.username, each.nick, each.user.name
+
+
 def search_members(call: Call) -> Reply:
     where, query = call.guild(), call.query.get("query", "").lower()
     found = [
         payloads.member(each)
         for each in where.members.values()
-        if any((name or "").lower().startswith(query) for name in (each.user.username, each.nick, each.user.name))
+        if any((name or "").lower().startswith(query) for name in _names(each))
     ]
     return Reply(200, found[: call.limit(1, 1000)])
 

@@ -102,7 +102,7 @@ class Call:
         return message
 
     def shown(self, message: Message) -> Json:
-        """A message as REST gives it: redacted too while the operator has not switched the content intent on."""
+        """A message as REST gives it: redacted too, while the content intent is not switched on."""
         hidden = redacts(message, self.bot, self.gateway.enabled_intents)
         return payloads.message(message, self.bot, redacted=hidden)
 
@@ -221,9 +221,7 @@ class Pipeline:
                 return failed
         return self._write(status, body, verdict, _bucket_name(route))
 
-    async def _perform(
-        self, request: web.Request, route: Route, params: dict[str, str]
-    ) -> tuple[int, Any]:
+    async def _perform(self, request: web.Request, route: Route, params: dict[str, str]) -> tuple[int, Any]:
         body: Any = None
         try:
             if route.token and request.headers.get("Authorization") != f"Bot {self._token}":
@@ -307,7 +305,8 @@ class Pipeline:
         body: Json = {"message": "You are being rate limited.", "code": 0, "global": everywhere}
         body["retry_after"] = round(max(retry_after, 0.001), 3)
         self.refused.append(Refused(route.method, route.template, 429, 0, body))
-        scope = {"X-RateLimit-Scope": "global" if everywhere else "user", "Retry-After": str(int(retry_after) + 1)}
+        scope = {"X-RateLimit-Scope": "global" if everywhere else "user"}
+        scope["Retry-After"] = str(int(retry_after) + 1)
         if everywhere:
             return self._write(429, body, None, extra=scope | {"X-RateLimit-Global": "true"})
         return self._write(429, body, verdict, _bucket_name(route), extra=scope)
@@ -335,7 +334,8 @@ class Pipeline:
         return None
 
     def _broken(self, fault: Fault) -> web.Response:
-        return self._write(fault.status, {"message": f"{fault.status}: Internal Server Error", "code": 0}, None)
+        body = {"message": f"{fault.status}: Internal Server Error", "code": 0}
+        return self._write(fault.status, body, None)
 
     # Answers
 

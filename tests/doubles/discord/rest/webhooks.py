@@ -158,7 +158,7 @@ def _interaction(call: Call) -> Interaction | None:
 
 
 def execute(call: Call) -> Reply:
-    """A follow-up to an interaction, or a webhook's own message: every call makes a new one, no nonce helps."""
+    """A follow-up to an interaction, or a webhook's message: each call makes a new one, no nonce helps."""
     interaction = _interaction(call)
     body = call.body or {}
     if interaction is not None:
