@@ -6,6 +6,8 @@ A missing or broken environment is made anew. With --program it also gets the `s
 checkout's packages from every directory. Nothing is fetched when it already holds what the lock pins.
 """
 
+from __future__ import annotations
+
 import argparse
 import configparser
 import fcntl
@@ -81,9 +83,10 @@ def install(home: Path, lock: Path) -> None:
 
 def created(home: Path) -> Path:
     """Make an empty environment, with its own pip where this Python can give it one."""
-    with_pip = subprocess.run([sys.executable, "-c", "import ensurepip"], capture_output=True, check=False)
-    builder = venv.EnvBuilder(clear=True, symlinks=True, with_pip=with_pip.returncode == 0)
-    builder.create(home)
+    venv.create(home, clear=True, symlinks=True, with_pip=False)
+    # Not by `with_pip`: Debian ships ensurepip, and the pip that it installs, in packages that may be absent.
+    ensure = [str(home / "bin" / "python"), "-I", "-m", "ensurepip", "--upgrade", "--default-pip"]
+    subprocess.run(ensure, capture_output=True, check=False)
     return home
 
 
@@ -102,8 +105,8 @@ def pip_of(home: Path) -> list[str] | None:
 def trust(pip: list[str]) -> list[str]:
     """Return the options that make any pip trust the system's authorities, for a proxy that signs itself.
 
-    What the user has configured for pip stays as it is. From 24.2 on pip uses the system's store by itself; the
-    older ones of Python 3.11 and 3.12 have only their own list.
+    What the user has configured for pip stays as it is. From 24.2 on pip uses the system's store by
+    itself; the older ones of Python 3.11 and 3.12 have only their own list.
     """
     if configured(pip):
         return []
