@@ -13,6 +13,7 @@ import logging
 import os
 import ssl
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final
@@ -32,12 +33,11 @@ from telegram.request import HTTPXRequest
 from bots.telegram import menu
 from bots.telegram.convert import CALLBACK, Me, moved
 from bots.telegram.listening import Listener
-from bots.telegram.reading import utf16_length
 from bots.telegram.refs import TELEGRAM, address, chat_ids, message_ids, message_ref
 from bots.telegram.refusals import outcome, reply_is_gone
 from bots.telegram.roster import Roster, Topics
-from bots.telegram.showing import MAX_TOAST, compose, keyboard, mark, toast
-from bots.telegram.writing import MAX_TEXT, Composed, plain_text
+from bots.telegram.showing import compose, fits_toast, keyboard, mark, toast
+from bots.telegram.writing import MAX_TEXT, Composed
 from core.errors import BadToken, Rejected, RejectedWhy, message
 from core.intents import (
     Capabilities,
@@ -160,8 +160,8 @@ class TelegramAdapter:
         except InvalidToken:
             return (Finding(False, BadToken(LABEL).message),)
         except TelegramError as error:
-            return (Finding(False, message("check.unreachable", platform=LABEL, reason=str(error))),)
-        findings = [Finding(True, message("check.connected", platform=LABEL, name=f"@{user.username}"))]
+            return (Finding(False, message("check.telegram.unreachable", reason=str(error))),)
+        findings = [Finding(True, message("check.telegram.connected", name=f"@{user.username}"))]
         if not user.can_read_all_group_messages:
             findings.append(Finding(True, message("check.telegram.privacy_mode")))
         if webhook.url:
@@ -249,11 +249,21 @@ class TelegramAdapter:
             return Receipt(await self._send(intent.chat, intent.view, Form.FULL, intent.reply_to))
         if not intent.handle.startswith(CALLBACK):
             raise Rejected("no callback query", why=RejectedWhy.UNREACHABLE)
+        query = intent.handle.removeprefix(CALLBACK)
+        if intent.chat.key == intent.to.key and not fits_toast(intent.view):
+            return await self._tell_in_private(intent, query)
         words = toast(intent.view)
         # A toast passes in a moment; what had to be cut deserves a box that stays.
-        long = utf16_length(plain_text(intent.view.body)) > MAX_TOAST
-        await self._bot.answer_callback_query(intent.handle.removeprefix(CALLBACK), words, show_alert=long)
+        long = words.endswith("…")
+        await self._bot.answer_callback_query(query, words, show_alert=long)
         return Receipt()
+
+    async def _tell_in_private(self, intent: Tell, query: str) -> Receipt:
+        """A private chat has room for the whole answer; the press is answered too, to end its spinner."""
+        sent = await self._send(intent.chat, intent.view, Form.FULL, None)
+        with suppress(TelegramError):
+            await self._bot.answer_callback_query(query)
+        return Receipt(sent)
 
     async def _send(self, chat: ChatRef, view: View, form: Form, reply_to: MessageRef | None) -> MessageRef:
         composed, buttons = await self._form(view, form)

@@ -158,7 +158,7 @@ def _received(message: Message, key: str, me: Me) -> CommandInvoked | MessageRec
             source=text,
             dialect=DIALECT,
             reply_to=target,
-            to_bot=_to_bot(message, text, entities, me),
+            to_bot=place.private or _to_bot(message, text, entities, me),
         )
     return CommandInvoked(
         key=key,

@@ -10,6 +10,7 @@ from telegram import InlineKeyboardButton, InlineKeyboardMarkup
 from telegram.constants import ReactionEmoji
 
 from bots.telegram.convert import bare
+from bots.telegram.reading import utf16_length
 from bots.telegram.writing import MAX_TEXT, Composed, Mark, Sheet, cut, plain_text
 from core.errors import Rejected, RejectedWhy
 from core.intents import Button, Form, View
@@ -79,8 +80,16 @@ def _teaser(view: View) -> Composed:
 
 def toast(view: View) -> str:
     """A view as the few words of a toast."""
-    words = "\n".join(part for part in (plain_text(view.body).strip(), view.text_command) if part)
-    return cut(words, MAX_TOAST)
+    return cut(_toast_words(view), MAX_TOAST)
+
+
+def fits_toast(view: View) -> bool:
+    """Whether a toast says all of a view."""
+    return not view.buttons and utf16_length(_toast_words(view)) <= MAX_TOAST
+
+
+def _toast_words(view: View) -> str:
+    return "\n".join(part for part in (plain_text(view.body).strip(), view.text_command) if part)
 
 
 def keyboard(view: View, form: Form, username: str) -> InlineKeyboardMarkup | None:

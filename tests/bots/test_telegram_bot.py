@@ -83,6 +83,13 @@ class Collector:
                 await self.changed.wait()
         return self.events
 
+    async def until_one(self, kind: type) -> None:
+        """Returns once an event of this kind has come."""
+        async with asyncio.timeout(10):
+            while not any(isinstance(event, kind) for event in self.events):
+                self.changed.clear()
+                await self.changed.wait()
+
 
 def words(message: Message, language: str) -> str:
     return f"{message.id} in {language}"
@@ -219,7 +226,7 @@ async def test_a_webhook_left_behind_is_taken_away_and_keeps_its_updates(
     double.world.settings["webhook"] = "https://old.example/hook"
     await anna.say("/help")
     assert [finding.message.id for finding in await adapter.check()] == [
-        "check.connected",
+        "check.telegram.connected",
         "check.telegram.privacy_mode",
         "check.telegram.webhook",
     ]
@@ -395,12 +402,7 @@ async def test_reactions_in_a_topic_find_it_even_after_a_restart(
     for listener, gate in ((adapter, Collector()), (again, known)):
         async with listening(listener, double, gate):
             await anna.react(shown, ["👍"] if listener is adapter else [])
-            await double.wait_until(
-                lambda gate=gate: (
-                    any(isinstance(event, ReactionChanged) for event in gate.events)
-                    or not double.world.updates.pending
-                )
-            )
+            await gate.until_one(ReactionChanged)
         found = [event for event in gate.events if isinstance(event, ReactionChanged)]
         assert [event.message for event in found] == [sent.message]
     await again.close()
@@ -492,20 +494,29 @@ async def test_a_button_is_answered_by_a_toast_once(double: TelegramDouble, adap
     assert (started.name, started.text) == ("start", "join_abc")
 
 
-async def test_a_long_toast_is_cut_into_a_box(double: TelegramDouble, adapter: TelegramAdapter) -> None:
+async def test_a_long_answer_to_a_press_is_cut_in_a_group_and_whole_in_private(
+    double: TelegramDouble, adapter: TelegramAdapter
+) -> None:
     anna = double.person("Anna")
     await anna.start()
-    await adapter.perform(Create(KEY, ref(anna.private), view("Card", buttons=(Button("Why", data="why"),))))
-    pressing = asyncio.create_task(anna.press(double.visible(anna)[-1], "Why"))
-    await double.wait_until(lambda: double.world.presses)
-    (query,) = double.world.presses
+    group = double.group("Flock", admins=[anna])
     to = AccountRef(TELEGRAM, str(anna.id))
-    await adapter.perform(Tell(KEY, ref(anna.private), to, view("because " * 40), handle=f"cb:{query}"))
-    answer = await pressing
-    assert answer.show_alert
-    assert len(answer.text) <= 200
-    assert answer.text.endswith("…")
-    other = Tell(KEY, ref(anna.private), to, view("x"), handle="an interaction of somebody else")
+    long = view("because " * 40, buttons=(Button("Undo", data="undo:1"),))
+    answers = []
+    for chat in (group, anna.private):
+        await adapter.perform(Create(KEY, ref(chat), view("Card", buttons=(Button("Why", data="why"),))))
+        pressing = asyncio.create_task(anna.press(double.visible(chat)[-1], "Why"))
+        await double.wait_until(lambda: any(not press.answered for press in double.world.presses.values()))
+        query = max(double.world.presses)
+        await adapter.perform(Tell(KEY, ref(chat), to, long, handle=f"cb:{query}"))
+        answers.append(await pressing)
+    assert answers[0].show_alert
+    assert len(answers[0].text) <= 200
+    assert answers[0].text.endswith("…")
+    assert answers[1].text == ""
+    whole = double.visible(anna)[-1]
+    assert (whole.text, whole.labels) == (("because " * 40).strip(), ["Undo"])
+    other = Tell(KEY, ref(group), to, view("x"), handle="an interaction of somebody else")
     assert await refused(adapter, other) is RejectedWhy.UNREACHABLE
 
 
@@ -585,7 +596,7 @@ async def test_failures_that_pass_come_out_at_once(double: TelegramDouble) -> No
     flood = await put_off(adapter, create)
     assert (flood.after, flood.unknown, flood.whole_token) == (timedelta(seconds=7), False, False)
     for kind in ("error_after", "error_before", "bad_gateway", "drop_after", "drop_before", "hang_after"):
-        double.fault(kind)  # type: ignore[arg-type]
+        double.fault(kind)
         later = await put_off(adapter, create)
         assert (kind, later.after, later.unknown) == (kind, None, True)
     # Nothing was repeated: only what the double stored before it failed stands there.
@@ -600,7 +611,7 @@ async def test_a_server_that_was_never_reached_has_done_nothing(double: Telegram
     later = await put_off(adapter, Create(KEY, ChatRef(TELEGRAM, "5"), view("x")))
     assert not later.unknown
     assert [(finding.ok, finding.message.id) for finding in await adapter.check()] == [
-        (False, "check.unreachable")
+        (False, "check.telegram.unreachable")
     ]
     await adapter.close()
 
