@@ -253,7 +253,7 @@ def _block_out(block: Block) -> dict[str, object]:
                 "t": "list",
                 "items": [[_block_out(block) for block in item] for item in items],
             }
-            return out | ({"start": start} if ordered else {})
+            return out | ({"ordered": True} if ordered else {}) | ({"start": start} if start != 1 else {})
 
 
 def _inline_out(node: Inline) -> object:
@@ -314,7 +314,7 @@ class _Reader:
                 return (CodeBlock(_text(node["x"]), _text(node.get("lang", ""))),)
             case "list":
                 items = tuple(self.blocks(item, depth + 1) for item in _list(node["items"], depth))
-                return (List(items, "start" in node, _int(node.get("start", 1))),)
+                return (List(items, node.get("ordered") is True, _int(node.get("start", 1))),)
             case _:
                 return self.unknown_block(node, depth)
 

@@ -1,0 +1,231 @@
+"""Bodies are kept whole, cut kindly, and their tags and handles are found."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import cast
+
+import pytest
+import regex
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from core.body import (
+    Body,
+    Code,
+    CodeBlock,
+    Emoji,
+    Inline,
+    Link,
+    List,
+    Mention,
+    Paragraph,
+    Quote,
+    Spoiler,
+    Strong,
+    Tag,
+    Text,
+    Time,
+    from_json,
+    to_json,
+)
+from core.tags import fold_tag, mentions, resolve, tags
+from core.text import first_words, from_plain, is_empty, plain, without_prefix
+from core.types import AccountRef, MemberId, Platform
+from tests.conftest import SHARED
+from tests.core.bodies import bodies
+
+Case = dict[str, object]
+
+
+def paragraph(*children: Inline) -> Body:
+    return Body((Paragraph(children),))
+
+
+@settings(max_examples=200, deadline=None)
+@given(body=bodies)
+def test_stored_bodies_come_back_as_they_were(body: Body) -> None:
+    assert from_json(to_json(body)) == body
+
+
+def test_half_a_character_does_not_spoil_the_stored_form() -> None:
+    assert from_json(to_json(paragraph(Text("a\ud83d")))) == paragraph(Text("a?"))
+
+
+def test_the_stored_form_is_compact_and_stable() -> None:
+    body = Body(
+        (
+            Paragraph((Text("hi "), Strong((Tag("birds"),)), Mention("@anna", MemberId(2**60)))),
+            List(((Paragraph((Time(datetime(2026, 1, 2, tzinfo=UTC)),)),),), ordered=True, start=2),
+            CodeBlock("x", "py"),
+        )
+    )
+    assert to_json(body) == (
+        '{"v":1,"b":[{"t":"p","c":["hi ",{"t":"strong","c":[{"t":"tag","x":"birds"}]},'
+        '{"t":"mention","x":"@anna","member":"1152921504606846976"}]},'
+        '{"t":"list","items":[[{"t":"p","c":[{"t":"time","at":"2026-01-02T00:00:00+00:00"}]}]],"ordered":true,"start":2},'
+        '{"t":"pre","x":"x","lang":"py"}]}'
+    )
+
+
+def test_nodes_of_a_newer_version_fall_back_to_their_words() -> None:
+    newer = (
+        '{"v":2,"b":[{"t":"poll","c":["who?",{"t":"glow","c":["me"]},{"t":"sum","x":"2"}]},'
+        '{"t":"box","c":[{"t":"p","c":["in"]}]},{"t":"picture"}]}'
+    )
+    assert from_json(newer) == Body(
+        (Paragraph((Text("who?"), Text("me"), Text("2"))), Paragraph((Text("in"),)))
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[]",
+        "{}",
+        '{"v":1}',
+        '{"v":0,"b":[]}',
+        '{"v":true,"b":[]}',
+        '{"v":1,"b":[1]}',
+        '{"v":1,"b":[{"t":"poll"}]}',
+        '{"v":1,"b":[{"t":"p","c":[{"t":"time","at":"2026-01-01"}]}]}',
+        '{"v":1,"b":[{"t":"p","c":[{"t":"mention","x":"@a","account":["x"]}]}]}',
+        '{"v":1,"b":[{"t":["p"]}]}',
+        '{"v":1,"b":' + '[{"t":"quote","c":' * 200 + "[]" + "}]" * 200 + "}",
+        "[" * 100_000,
+    ],
+)
+def test_malformed_texts_are_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r".+"):
+        from_json(text)
+
+
+def test_plain_text_keeps_the_structure_readable() -> None:
+    a, b = Paragraph((Text("a"),)), Paragraph((Text("b\nc"),))
+    link = Paragraph((Link("https://a.it", (Text("here"),)), Link("https://b.it", (Text("https://b.it"),))))
+    body = Body((a, Quote((a, b)), List(((a,), (b, a)), ordered=True, start=9), CodeBlock("x  y"), link))
+    assert plain(body) == (
+        "a\n\n> a\n>\n> b\n> c\n\n9. a\n10. b\n    c\n\n    a\n\nx  y\n\nhere (https://a.it)https://b.it"
+    )
+
+
+def test_leaves_are_shown_as_words() -> None:
+    body = paragraph(
+        Tag("t"), Mention("@a"), Time(datetime(2026, 1, 2, 3, 4, tzinfo=UTC)), Emoji("wave"), Emoji("👋")
+    )
+    assert plain(body) == "#t@a2026-01-02 03:04 UTC:wave:👋"
+
+
+def test_spoilers_can_stay_hidden() -> None:
+    body = paragraph(Text("he "), Spoiler((Text("di👨‍👩‍👧 x"),)))
+    assert plain(body) == "he di👨‍👩‍👧 x"
+    assert plain(body, hide_spoilers=True) == "he ▒▒▒ ▒"
+
+
+def test_first_words_end_between_words_and_never_inside_a_character() -> None:
+    assert first_words(from_plain("short"), 5) == "short"
+    assert first_words(from_plain("one two\nthree four"), 12) == "one two…"
+    assert first_words(from_plain("👨‍👩‍👧" * 5), 3) == "👨‍👩‍👧" * 2 + "…"
+    assert first_words(paragraph(Spoiler((Text("secret"),))), 9) == "▒" * 6
+
+
+@given(body=bodies, graphemes=st.integers(0, 30))
+@settings(max_examples=150, deadline=None)
+def test_first_words_fit(body: Body, graphemes: int) -> None:
+    assert len(regex.findall(r"\X", first_words(body, graphemes))) <= graphemes
+
+
+def test_plain_text_becomes_paragraphs_and_links_but_no_markup() -> None:
+    assert from_plain(" *a*\nb \n\n\n see https://a.it ") == Body(
+        (
+            Paragraph((Text("*a*\nb"),)),
+            Paragraph((Text("see "), Link("https://a.it", (Text("https://a.it"),)))),
+        )
+    )
+
+
+def test_what_shows_nothing_is_empty() -> None:
+    blank = Paragraph((Text(" \u200b\n"),))
+    assert is_empty(Body())
+    assert is_empty(Body((blank, Quote((blank,)), List(((blank,),)))))
+    assert not is_empty(paragraph(Spoiler((Emoji("👋"),))))
+    assert not is_empty(Body((CodeBlock("x"),)))
+
+
+def test_the_word_of_a_flag_can_be_taken_off() -> None:
+    rest = Paragraph((Text("more"),))
+    body = Body((Paragraph((Strong((Text("public Hel"),)), Text("lo "), Code("x"))), rest))
+    assert without_prefix(body, 6) == Body(
+        (Paragraph((Strong((Text("Hel"),)), Text("lo "), Code("x"))), rest)
+    )
+    assert without_prefix(body, 11) == Body((Paragraph((Text("o "), Code("x"))), rest))
+    assert without_prefix(body, 99) == Body((rest,))
+    assert without_prefix(Body((CodeBlock("public"),)), 6) == Body((CodeBlock("public"),))
+    assert without_prefix(Body(), 6) == Body()
+
+
+def test_tags_and_handles_of_the_text_become_nodes() -> None:
+    body = paragraph(Text("hi @Anna, see #Birds"), Code("#no"), Link("https://a.it", (Text("#no @no1"),)))
+    found = resolve(body)
+    assert found == paragraph(
+        Text("hi "),
+        Mention("@Anna"),
+        Text(", see "),
+        Tag("Birds"),
+        Code("#no"),
+        Link("https://a.it", (Text("#no @no1"),)),
+    )
+    assert (tags(found), mentions(found)) == (("birds",), ("anna",))
+    assert resolve(found) == found
+
+
+def test_tags_and_handles_are_listed_once_and_foreign_accounts_are_no_handles() -> None:
+    foreign = Mention("@anna", account=AccountRef(Platform("discord"), "1"))
+    body = Body((Quote((Paragraph((Tag("Ａ"), Tag("a"), Tag("STRASSE"), Tag("straße"), foreign)),)),))
+    assert (tags(body), mentions(body)) == (("a", "strasse"), ())
+    assert fold_tag("#Ｃafé") == fold_tag("cafe\u0301")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "@ab",
+        "@" + "x" * 21,
+        "me@anna.it",
+        "@anna:matrix.org",
+        "@anna@a.social",
+        "@anna.bsky.social",
+        "@annaé",
+    ],
+)
+def test_what_is_no_handle_of_ours_stays_text(text: str) -> None:
+    assert mentions(resolve(from_plain(text))) == ()
+
+
+def _conformance(*groups: str) -> list[Case]:
+    path = SHARED / "data" / "twitter-text" / "extract.yml"
+    if not path.exists():
+        return []
+    cases = yaml.safe_load(path.read_text(encoding="utf-8"))["tests"]
+    return [case for group in groups for case in cast("list[Case]", cases[group])]
+
+
+@pytest.mark.skipif(not _conformance("hashtags"), reason="the conformance data of twitter-text is not here")
+def test_hashtags_are_those_of_twitter_text() -> None:
+    # No exceptions: every hashtag case holds.
+    for case in _conformance("hashtags", "hashtags_from_astral"):
+        found = resolve(paragraph(Text(str(case["text"])))).blocks[0]
+        assert isinstance(found, Paragraph)
+        assert [node.text for node in found.children if isinstance(node, Tag)] == case["expected"], case[
+            "description"
+        ]
+
+
+@pytest.mark.skipif(not _conformance("mentions"), reason="the conformance data of twitter-text is not here")
+def test_handles_are_found_where_twitter_text_finds_them() -> None:
+    # No exceptions: all its names fit our three to twenty characters.
+    for case in _conformance("mentions"):
+        found = resolve(paragraph(Text(str(case["text"]))))
+        assert list(mentions(found)) == case["expected"], case["description"]
