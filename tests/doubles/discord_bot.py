@@ -36,6 +36,9 @@ class Bot(discord.Client):
         self._heard.put_nowait((event, args[0] if args else None))
         super().dispatch(event, *args, **kwargs)
 
+    async def before_identify_hook(self, shard_id: int | None, *, initial: bool = False) -> None:
+        """Without the 5 s that the library leaves between two IDENTIFYs: the double wants none."""
+
     async def hears(self, event: str, seconds: float = 10) -> Any:
         """The value of the next event of this name; others before it are dropped."""
         async with asyncio.timeout(seconds):

@@ -9,7 +9,7 @@ import discord
 import pytest
 
 from tests.conftest import needs_shared
-from tests.doubles.discord import ApiError, Channel, DiscordDouble, Guild, Permission, Person, Webhook
+from tests.doubles.discord import ApiError, Channel, DiscordDouble, Guild, Permission, Person, Pinged, Webhook
 from tests.doubles.discord_bot import Start
 
 pytestmark = pytest.mark.peer
@@ -141,7 +141,9 @@ async def test_a_webhook_speaks_under_any_name_and_never_deduplicates(
     discord_double: DiscordDouble, anna: Person, channel: Channel, start: Start
 ) -> None:
     bot = await start()
-    webhook = await bot.text_channel(channel).create_webhook(name="Stormo", avatar=b"\x89PNG\r\n\x1a\npicture")
+    webhook = await bot.text_channel(channel).create_webhook(
+        name="Stormo", avatar=b"\x89PNG\r\n\x1a\npicture"
+    )
     sent = await webhook.send("hello", username="Anna (@anna · Matrix)", wait=True)
     await webhook.send("hello", username="Anna (@anna · Matrix)", wait=True)
     shown = discord_double.visible(channel)
@@ -190,7 +192,9 @@ async def test_threads_take_messages_of_bots_and_webhooks(
     assert (await bot.hears("thread_create")).id == other.id
 
 
-async def test_direct_messages(discord_double: DiscordDouble, guild: Guild, anna: Person, start: Start) -> None:
+async def test_direct_messages(
+    discord_double: DiscordDouble, guild: Guild, anna: Person, start: Start
+) -> None:
     bot = await start()
     await anna.dm("psst")
     heard = await bot.hears("message")
@@ -231,10 +235,12 @@ async def test_who_would_be_pinged(
     assert not discord_double.message(quiet.id).pinged
     loud = await bot.text_channel(channel).send(text, allowed_mentions=discord.AllowedMentions.all())
     pinged = discord_double.message(loud.id).pinged
-    assert (pinged.everyone, pinged.users) == (True, {anna.id})
+    assert pinged == Pinged(everyone=True, users=frozenset({anna.id}))
     webhook = await bot.text_channel(channel).create_webhook(name="Stormo")
     async with aiohttp.ClientSession() as session:
-        await session.post(f"{discord_double.api_url}/webhooks/{webhook.id}/{webhook.token}", json={"content": text})
+        await session.post(
+            f"{discord_double.api_url}/webhooks/{webhook.id}/{webhook.token}", json={"content": text}
+        )
     careless = discord_double.visible(channel)[-1]
     assert discord_double.message(careless.id).pinged.everyone
 

@@ -77,16 +77,25 @@ async def test_discord_py_keeps_to_the_buckets(
     assert discord_double.refused == []
 
 
-@pytest.mark.parametrize(
-    ("kind", "stored"),
-    [("error_before", 1), ("error_after", 2), ("rate_limit", 1)],
-)
-async def test_a_client_that_tries_again_doubles_what_was_stored(
-    discord_double: DiscordDouble, channel: Channel, start: Start, kind: Kind, stored: int
+@pytest.mark.parametrize("kind", ["error_before", "error_after", "rate_limit"])
+async def test_a_bot_send_tried_again_by_discord_py_is_stored_once(
+    discord_double: DiscordDouble, channel: Channel, start: Start, kind: Kind
 ) -> None:
     bot = await start()
     fault = discord_double.fault(kind, method="POST", route="/messages", seconds=0.05)
     await bot.text_channel(channel).send("hello")
+    assert fault.hits == 1
+    assert len(discord_double.visible(channel)) == 1
+
+
+@pytest.mark.parametrize(("kind", "stored"), [("error_before", 1), ("error_after", 2), ("rate_limit", 1)])
+async def test_a_webhook_send_tried_again_by_discord_py_doubles_what_was_stored(
+    discord_double: DiscordDouble, channel: Channel, start: Start, kind: Kind, stored: int
+) -> None:
+    bot = await start()
+    webhook = await bot.text_channel(channel).create_webhook(name="Stormo")
+    fault = discord_double.fault(kind, method="POST", route="/webhooks/", seconds=0.05)
+    await webhook.send("hello", wait=True)
     assert fault.hits == 1
     assert len(discord_double.visible(channel)) == stored
 
@@ -144,7 +153,7 @@ client = discord.Client(intents=discord.Intents.default(), guild_ready_timeout=0
 @client.event
 async def on_ready():
     body = {"content": "exactly once", "nonce": "derived", "enforce_nonce": True}
-    route = discord.http.Route("POST", "/channels/{channel_id}/messages", channel_id=int(os.environ["CHANNEL"]))
+    route = discord.http.Route("POST", "/channels/{id}/messages", id=int(os.environ["CHANNEL"]))
     await client.http.request(route, json=body)
     await client.close()
 

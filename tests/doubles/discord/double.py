@@ -205,6 +205,11 @@ class DiscordDouble:
         return self._pipeline.not_done
 
     @property
+    def broken(self) -> list[str]:
+        """Tracebacks of the double's own faults; the bot got a 500."""
+        return self._pipeline.broken
+
+    @property
     def requests(self) -> list[tuple[str, str]]:
         """(method, route) of every request that reached a route, 429s included."""
         return self._pipeline.requests

@@ -90,7 +90,7 @@ class Events:
         return payloads.guild_create(guild, members, bot)
 
     def guild_created(self, guild: Guild, *, joined: bool) -> None:
-        """After an outage the payload says `unavailable: false`; for a guild just joined the key is missing."""
+        """After an outage the payload says `unavailable: false`; a guild just joined lacks the key."""
 
         def build(intents: int) -> Json:
             payload = self.guild_payload(guild, intents)

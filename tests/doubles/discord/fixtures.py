@@ -14,5 +14,6 @@ async def discord_double() -> AsyncIterator[DiscordDouble]:
     """A running double. Afterwards nothing may have been accepted or answered against the description."""
     async with DiscordDouble() as double:
         yield double
-        assert double.violations == []
-        assert double.not_done == []
+        assert not double.violations, double.violations
+        assert not double.broken, double.broken
+        assert not double.not_done, double.not_done

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mimetypes
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from tests.doubles.discord import acts, interactions, payloads
@@ -102,7 +103,12 @@ class Person(User):
     # Interactions
 
     async def slash(
-        self, channel: Channel, name: str, options: dict[str, object] | None = None, *, patience: float = 10
+        self,
+        channel: Channel,
+        name: str,
+        options: Mapping[str, object] | None = None,
+        *,
+        patience: float = 10,
     ) -> Answer:
         """Runs a slash command ("post", or "poll new" with a subcommand) and waits for the answer.
 
@@ -117,7 +123,7 @@ class Person(User):
         return await self._act(interactions.COMMAND, channel, data, name, patience)
 
     async def autocomplete(
-        self, channel: Channel, name: str, options: dict[str, object], *, focused: str
+        self, channel: Channel, name: str, options: Mapping[str, object], *, focused: str
     ) -> list[Json]:
         """Types into one option; the choices offered."""
         words = name.split()
@@ -211,7 +217,7 @@ class Person(User):
         return data
 
     def _options(
-        self, command: Json, path: list[str], given: dict[str, object], *, focused: str | None
+        self, command: Json, path: list[str], given: Mapping[str, object], *, focused: str | None
     ) -> tuple[list[Json], list[object]]:
         """Options as sent, nested under subcommands, and the values that need resolving."""
         known = {each["name"]: each for each in command.get("options") or []}

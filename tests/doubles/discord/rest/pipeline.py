@@ -6,6 +6,7 @@ import asyncio
 import inspect
 import json
 import time
+import traceback
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -166,6 +167,7 @@ class Pipeline:
         self.refused: list[Refused] = []
         self.errors: list[Refused] = []
         self.not_done: list[str] = []
+        self.broken: list[str] = []
 
     def add(self, routes: tuple[Route, ...]) -> None:
         for route in routes:
@@ -197,6 +199,9 @@ class Pipeline:
             if request.transport is not None:
                 request.transport.abort()
             return web.Response(status=500)
+        except Exception:  # noqa: BLE001  # a fault of the double's own must show in the test, not as a retry
+            self.broken.append(traceback.format_exc())
+            return self._write(500, {"message": "500: our double broke", "code": 0}, None)
 
     def _unknown(self, request: web.Request) -> web.Response:
         path = request.rel_url.raw_path.removeprefix(PREFIX)

@@ -244,11 +244,12 @@ def _callback_payload(call: Call, interaction: Interaction, message: Message | N
     if interaction.channel.guild is not None:
         about["guild_id"] = str(interaction.channel.guild.id)
     kind = interaction.answered
-    if message is None or kind == interactions.DEFER_UPDATE:
+    if message is not None:
+        about["response_message_id"] = str(message.id)
+        about["response_message_loading"] = kind == interactions.DEFER_MESSAGE
+        about["response_message_ephemeral"] = message.ephemeral
+    if message is None or kind not in (interactions.MESSAGE, interactions.UPDATE):
         return {"interaction": about}
-    about["response_message_id"] = str(message.id)
-    about["response_message_loading"] = kind == interactions.DEFER_MESSAGE
-    about["response_message_ephemeral"] = message.ephemeral
     resource = {"type": kind, "message": payloads.message(message, call.bot)}
     return {"interaction": about, "resource": resource}
 
