@@ -77,6 +77,7 @@ class MatrixAdapter:
         habits = Habits(
             servers=settings.invite_servers,
             display_name=settings.display_name,
+            unreadable=self._words(message("matrix.unreadable", name=settings.user_id), "en"),
             poll=settings.poll,
             first_delay=settings.first_delay,
             last_delay=settings.last_delay,

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from bots.matrix.html import read_html, write_html
-from bots.matrix.room import Room, localpart, mapping, words
+from bots.matrix.room import OURS, Room, localpart, mapping, words
 from core.body import Body, Inline, Mention, Paragraph, Text
 from core.canonical import normalise
 from core.commands import COMMANDS
@@ -235,7 +235,7 @@ def _answered(relation: Mapping[str, Any]) -> str:
 
 def _said(content: Mapping[str, Any], *, reply: bool) -> _Said | None:
     """The words of a message's content. Bots speak in ``m.notice``: those are nobody's words."""
-    if content.get("msgtype") not in _MESSAGE_TYPES:
+    if content.get("msgtype") not in _MESSAGE_TYPES or OURS in content:
         return None
     formatted = words(content.get("formatted_body"))
     if formatted and content.get("format") == "org.matrix.custom.html":
@@ -352,6 +352,16 @@ def _before(event: Mapping[str, Any]) -> object:
 def own_join(events: Sequence[Mapping[str, Any]], me: str) -> int:
     """Where the bot's last joining stands, else 0: what was said before it came is none of its business."""
     return max((index for index, event in enumerate(events) if joined_now(event, me)), default=0)
+
+
+def opened(change: PlaceChanged, room: Room, person: str, me: str) -> CommandInvoked | None:
+    """Who opened a private chat with the bot gets what ``/start`` gives; ``change`` is the bot's joining."""
+    place = room.place(me)
+    if change.key is None or change.gone or not place.private:
+        return None
+    return CommandInvoked(
+        key=f"{change.key}:start", at=change.at, place=place, actor=room.actor(person), name="start"
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from http import HTTPStatus
 from typing import Any
 
 from bots.matrix.convert import (
@@ -25,10 +26,11 @@ from bots.matrix.convert import (
     invitation,
     joined_now,
     membership,
+    opened,
     own_join,
 )
 from bots.matrix.homeserver import Homeserver, Refused, part
-from bots.matrix.room import STATE_TYPES, Room, mapping, one_line, server_of, words
+from bots.matrix.room import OURS, STATE_TYPES, Room, mapping, one_line, server_of, words
 from core.errors import RetryLater
 from core.events import Bookmark, PlaceChanged, PositionAdvanced
 from core.ports import Clock, Gate
@@ -52,11 +54,13 @@ class Habits:
     """How the bot listens.
 
     ``servers``: whose invitations it accepts, ``*`` for all; empty for its own server's. ``poll``: how long a
-    sync may idle; ``first_delay`` doubles with each failure in a row up to ``last_delay``.
+    sync may idle; ``first_delay`` doubles with each failure in a row up to ``last_delay``. ``unreadable``: what
+    is said to somebody who opened an encrypted private chat.
     """
 
     servers: tuple[str, ...] = ()
     display_name: str = ""
+    unreadable: str = ""
     poll: timedelta = timedelta(seconds=30)
     first_delay: timedelta = timedelta(seconds=1)
     last_delay: timedelta = timedelta(seconds=60)
@@ -178,7 +182,15 @@ class Listener:
             query["full_state"] = "true"
         else:
             query["timeout"] = str(int(poll.total_seconds() * 1000))
-        return await self._server.call("GET", "/sync", query=query, wait=poll.total_seconds())
+        try:
+            return await self._server.call("GET", "/sync", query=query, wait=poll.total_seconds())
+        except Refused as refused:
+            if since is None or refused.status != HTTPStatus.BAD_REQUEST:
+                raise
+        log.error("Matrix: the homeserver does not know the kept token; listening starts from now")
+        self._position = _Position(None, None)
+        self._rooms.clear()
+        return await self._sync(whole=True)
 
     async def _commit(self, now: datetime) -> None:
         """A token may not pass an invitation that is not answered yet: the server would not repeat it."""
@@ -222,9 +234,30 @@ class Listener:
         for event in _events(joined, "state"):
             room.apply(event)
         timeline = await self._timeline(room, mapping(joined.get("timeline")))
-        if room.members is None and any(event.get("type") in TIMELINE_TYPES for event in timeline):
+        speaks = room.direct or any(event.get("type") in TIMELINE_TYPES for event in timeline)
+        if room.members is None and speaks and timeline:
             await self._read_members(room)
-        return list(self._read(room, timeline, now))
+        heard = list(self._read(room, timeline, now))
+        if room.direct and heard and isinstance(heard[0], PlaceChanged):
+            heard[1:1] = await self._opened(heard[0], room)
+        return heard
+
+    async def _opened(self, change: PlaceChanged, room: Room) -> list[Heard]:
+        """Somebody opened a private chat: greeted by the core, or told that we cannot read what they encrypt."""
+        person = next((user for user, rooms in self._direct.items() if room.id in rooms), "")
+        if room.encrypted and not change.gone:
+            await self._say_unreadable(room)
+            return []
+        start = opened(change, room, person, self._me) if person else None
+        return [start] if start else []
+
+    async def _say_unreadable(self, room: Room) -> None:
+        content = {"msgtype": "m.notice", "body": self._habits.unreadable, "m.mentions": {}, OURS: {}}
+        path = f"/rooms/{part(room.id)}/send/m.room.message/unreadable"
+        try:
+            await self._server.call("PUT", path, content)
+        except Refused as refused:
+            log.info("Matrix: %s", refused)
 
     async def _timeline(self, room: Room, timeline: Mapping[str, Any]) -> list[Event]:
         events = _objects(timeline.get("events"))
@@ -315,6 +348,8 @@ class Listener:
             self._start_join(new, server_of(sender) or server_of(self._me), None)
 
     def _start_join(self, room: str, via: str, direct: Invite | None) -> None:
+        if direct is not None and room not in self._direct.setdefault(direct.sender, []):
+            self._direct[direct.sender].append(room)
         task = asyncio.create_task(self._join(room, via, direct))
         self._joins[room] = task
         task.add_done_callback(lambda _: self._joins.pop(room, None))
@@ -325,7 +360,7 @@ class Listener:
             try:
                 await self._server.call("POST", f"/join/{part(room)}", {}, query=query)
                 if direct is not None:
-                    await self._remember_direct(direct)
+                    await self._remember_direct()
                 return
             except RetryLater as later:
                 delay = self._habits.delay(failures, later.after)
@@ -335,13 +370,8 @@ class Listener:
             await asyncio.sleep(delay)
         log.warning("Matrix: gave up joining %s", room)
 
-    async def _remember_direct(self, invite: Invite) -> None:
+    async def _remember_direct(self) -> None:
         """Joining forgets that the invitation was to a private chat; account data keeps it."""
-        rooms = self._direct.setdefault(invite.sender, [])
-        if invite.room not in rooms:
-            rooms.append(invite.room)
-        if invite.room in self._rooms:
-            self._rooms[invite.room].direct = True
         path = f"/user/{part(self._me)}/account_data/m.direct"
         await self._server.call("PUT", path, dict(self._direct))
 

@@ -27,6 +27,9 @@ STATE_TYPES = (
     "m.room.member",
 )
 
+#: Marks what a Stormo wrote: two of them in the same rooms must not pass each other's copies on for ever.
+OURS = "org.stormo.copy"
+
 _INFINITE = 2**63
 #: Room version whose creators stand above the power levels.
 _CREATORS_REIGN = 12

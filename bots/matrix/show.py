@@ -15,7 +15,7 @@ from urllib.parse import quote
 import regex
 
 from bots.matrix.html import write_html
-from bots.matrix.room import server_of
+from bots.matrix.room import OURS, server_of
 from core.errors import Rejected, RejectedWhy
 from core.intents import Button, Form, View, Voice
 from core.text import first_words, plain
@@ -61,6 +61,7 @@ def _edit(content: Content, target: str) -> Content:
         "msgtype": content["msgtype"],
         "body": f"* {words}",
         "m.mentions": {},
+        OURS: {},
         "m.new_content": content,
         "m.relates_to": {"rel_type": "m.replace", "event_id": target},
     }
@@ -80,7 +81,7 @@ def mapping_body(content: Mapping[str, Any]) -> str:
 
 def _content(view: View, form: Form, me: str) -> Content:
     kind = "m.text" if view.voice is Voice.PERSON else "m.notice"
-    content: Content = {"msgtype": kind, "m.mentions": {}}
+    content: Content = {"msgtype": kind, "m.mentions": {}, OURS: {}}
     if form is Form.LINK:
         return content | {"body": _short(view)}
     if form is Form.PLAIN:

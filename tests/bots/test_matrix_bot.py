@@ -257,11 +257,27 @@ async def test_a_named_private_chat_is_known_as_one_after_a_restart(
         body = {"is_direct": True, "name": "Birds", "invite": [bot.user_id], "preset": "private_chat"}
         room = (await ada.ask("POST", "/createRoom", body))["room_id"]
         await bot.gate.next(PlaceChanged)
-        await ada.say(room, "whoami")
-        assert (await bot.gate.next(CommandInvoked)).place.private
-    async with bot.running():
+        start = await bot.gate.next(CommandInvoked)
+        assert (start.name, start.actor.account.key, start.place.private) == ("start", ada.user_id, True)
         await ada.say(room, "whoami")
         assert (await bot.gate.next(CommandInvoked, 2)).place.private
+    async with bot.running():
+        await ada.say(room, "whoami")
+        assert (await bot.gate.next(CommandInvoked, 3)).place.private
+    assert [heard.name for heard in bot.gate.heard(CommandInvoked)] == ["start", "whoami", "whoami"]
+
+
+async def test_who_opens_an_encrypted_private_chat_is_told_that_it_cannot_be_read(
+    new_bot: NewBot, matrix_person: NewPerson
+) -> None:
+    ada = await matrix_person("Ada")
+    async with new_bot("").running() as bot:
+        encryption = {"type": "m.room.encryption", "content": {"algorithm": "m.megolm.v1.aes-sha2"}}
+        body = {"is_direct": True, "invite": [bot.user_id], "initial_state": [encryption | {"state_key": ""}]}
+        room = (await ada.ask("POST", "/createRoom", body))["room_id"]
+        told = await ada.wait_message(room, "matrix.unreadable")
+    assert (told.msgtype, told.mentions) == ("m.notice", {})
+    assert bot.gate.heard(CommandInvoked) == []
 
 
 async def test_what_was_said_before_the_bot_came_stays_unheard(
@@ -430,6 +446,22 @@ async def test_a_room_that_only_claims_to_be_a_successor_moves_nothing(
         await eve.say(str(made["room_id"]), "!help")
         await bot.gate.next(CommandInvoked)
     assert [change.moved_to for change in bot.gate.heard(PlaceChanged)] == [None, None]
+
+
+async def test_a_token_that_the_homeserver_does_not_know_starts_from_now(
+    new_bot: NewBot, matrix_person: NewPerson
+) -> None:
+    ada = await matrix_person("Ada")
+    bot = new_bot("")
+    async with bot.running():
+        room = await in_a_room(bot, ada)
+    bot.gate = HeardGate({f"matrix:{bot.user_id}": "nonsense 1"})
+    task = asyncio.create_task(bot.adapter.run(bot.gate))
+    await bot.gate.wait(lambda: bot.synced != "nonsense 1")
+    await ada.say(room, "!help")
+    assert (await bot.gate.next(CommandInvoked)).place.title == "Garden"
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
 
 
 # --- showing ------------------------------------------------------------------------------------------------

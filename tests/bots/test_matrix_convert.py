@@ -300,6 +300,7 @@ def test_a_redaction_names_what_is_gone_wherever_the_server_writes_it(more: Raw)
     [
         said(text("Mine"), sender=ME),
         said({"msgtype": "m.notice", "body": "!post spam"}),
+        said(message(View(voice=Voice.PERSON, body=paragraph("a copy of another Stormo")), Form.FULL, BEN)),
         said({"msgtype": "m.image", "body": "a.png", "url": "mxc://x/y"}),
         said({}),
         said(text("")),
@@ -551,6 +552,7 @@ def test_a_persons_post_leads_with_the_author_and_ends_with_the_footer() -> None
     assert message(POST, Form.FULL, ME, ref("$0")) == {
         "msgtype": "m.text",
         "m.mentions": {},
+        "org.stormo.copy": {},
         "body": "Anna <b> (@anna · Telegram)\n\nHello flock & ▒▒▒▒▒▒\n\n3 votes",
         "format": "org.matrix.custom.html",
         "formatted_body": (
@@ -576,6 +578,7 @@ def test_the_bots_own_words_are_a_notice_with_the_typed_command_instead_of_butto
     assert message(view, Form.FULL, ME) == {
         "msgtype": "m.notice",
         "m.mentions": {},
+        "org.stormo.copy": {},
         "body": "Really?\n\n!link yes\n\nPage: https://a.test/?a&b · Chat: https://matrix.to/#/@stormo:one.test",
         "format": "org.matrix.custom.html",
         "formatted_body": (
