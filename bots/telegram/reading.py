@@ -10,7 +10,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC
 from itertools import accumulate
 from typing import Final
 
@@ -204,13 +204,7 @@ def _leaf(span: _Span, words: str) -> Inline | None:
 
 
 def _time(entity: MessageEntity) -> Time | None:
-    at: object = entity.unix_time
-    if isinstance(at, datetime):
-        return Time(at.astimezone(UTC))
-    try:
-        return Time(datetime.fromtimestamp(at, UTC)) if isinstance(at, int) else None
-    except (OverflowError, OSError, ValueError):
-        return None
+    return Time(entity.unix_time.astimezone(UTC)) if entity.unix_time else None
 
 
 def _url(span: _Span, words: str) -> str:

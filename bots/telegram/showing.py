@@ -48,15 +48,16 @@ def compose(view: View, form: Form, *, keyboard: bool) -> Composed:
 
     Raises ``Rejected(FORM)`` when the words do not fit into one message or there are none.
     """
-    composed = _teaser(view) if form is Form.LINK else _whole(view, keyboard=keyboard)
+    sheet = _teaser(view) if form is Form.LINK else _whole(view, keyboard=keyboard)
+    composed = sheet.composed(plain=form is not Form.FULL)
     if not composed.text:
         raise Rejected("no words to show", why=RejectedWhy.FORM)
     if composed.length > MAX_TEXT:
         raise Rejected(f"{composed.length} of {MAX_TEXT} UTF-16 units", why=RejectedWhy.FORM)
-    return composed if form is Form.FULL else Composed(composed.text)
+    return composed
 
 
-def _whole(view: View, *, keyboard: bool) -> Composed:
+def _whole(view: View, *, keyboard: bool) -> Sheet:
     sheet = Sheet()
     if view.author:
         sheet.write(cut(view.author, _MAX_AUTHOR), _BOLD)
@@ -67,15 +68,15 @@ def _whole(view: View, *, keyboard: bool) -> Composed:
         sheet.write(view.footer, _ITALIC)
     if view.text_command and not keyboard:
         sheet.write(f"\n\n{view.text_command}")
-    return sheet.composed()
+    return sheet
 
 
-def _teaser(view: View) -> Composed:
+def _teaser(view: View) -> Sheet:
     sheet = Sheet()
     words = " ".join(plain_text(view.body).split())
     lines = (cut(view.author, _MAX_AUTHOR), cut(words, _TEASER), view.link)
     sheet.write("\n".join(line for line in lines if line))
-    return sheet.composed()
+    return sheet
 
 
 def toast(view: View) -> str:

@@ -51,7 +51,10 @@ _STYLES: Final[dict[type[Inline], str]] = {
     Spoiler: "spoiler",
 }
 #: An ``@`` that Telegram would read as a mention; in ``https://example.org/@anna`` it belongs to the address.
-_PING: Final = regex.compile(r"https?://[^\s/@]+\.[^\s/@]+/\S*(*SKIP)(*FAIL)|(?<!\w)@(?=[A-Za-z0-9_]{2})")
+_PING: Final = regex.compile(
+    r"(?<!\S)\(?https?://(?:[A-Za-z0-9-]+\.)+[A-Za-z]{2,}(?::\d+)?/(?:[A-Za-z0-9_/~%.-]*/)?@(*SKIP)(*FAIL)"
+    r"|(?<![A-Za-z0-9])@(?=[A-Za-z0-9_]{2})"
+)
 _VERBATIM: Final = frozenset({"code", "pre"})
 
 
@@ -105,10 +108,16 @@ class Sheet:
         """The whole tree."""
         self._blocks(body.blocks, frozenset())
 
-    def composed(self) -> Composed:
-        """What is written, trimmed as Telegram trims it."""
-        runs = _trimmed(_without_pings(self.runs))
-        return Composed("".join(run.text for run in runs), _entities(runs)[:MAX_ENTITIES])
+    def composed(self, *, plain: bool = False) -> Composed:
+        """What is written, trimmed as Telegram trims it; ``plain`` without entities."""
+        if plain:
+            return _composed([_Run(run.text, frozenset()) for run in self.runs])
+        whole = _composed(self.runs)
+        if len(whole.entities) <= MAX_ENTITIES:
+            return whole
+        # Code that loses its entity is no longer safe from mentions.
+        broken = _composed(self.runs, spare_code=False)
+        return Composed(broken.text, broken.entities[:MAX_ENTITIES])
 
     def _blocks(self, blocks: Sequence[Block], marks: frozenset[Mark]) -> None:
         for before, block in zip((None, *blocks), blocks, strict=False):
@@ -203,14 +212,19 @@ def _quote(marks: frozenset[Mark]) -> frozenset[Mark]:
     return frozenset(mark for mark in marks if mark.type == "blockquote")
 
 
-def _without_pings(runs: Sequence[_Run]) -> list[_Run]:
+def _composed(runs: Sequence[_Run], *, spare_code: bool = True) -> Composed:
+    done = _trimmed(_without_pings(runs, spare_code=spare_code))
+    return Composed("".join(run.text for run in done), _entities(done))
+
+
+def _without_pings(runs: Sequence[_Run], *, spare_code: bool) -> list[_Run]:
     """The runs with a break in each name that would ping; a name may begin in one run and end in the next."""
     whole = "".join(run.text for run in runs)
     breaks = [match.end() for match in _PING.finditer(whole)]
     out, at = [], 0
     for run in runs:
         end = at + len(run.text)
-        verbatim = any(mark.type in _VERBATIM for mark in run.marks)
+        verbatim = spare_code and any(mark.type in _VERBATIM for mark in run.marks)
         here = [] if verbatim else [place - at for place in breaks if at < place <= end]
         pieces = [run.text[left:right] for left, right in zip([0, *here], [*here, None], strict=True)]
         out.append(_Run(PING_BREAK.join(pieces), run.marks))

@@ -375,6 +375,21 @@ async def test_rights_follow_a_promotion_at_once_and_stay_at_home_in_private_cha
     assert asked == 2
 
 
+async def test_nobody_is_an_admin_while_the_server_does_not_say_who_is(
+    double: TelegramDouble, adapter: TelegramAdapter
+) -> None:
+    anna = double.person("Anna")
+    group = double.group("Flock", admins=[anna])
+    double.fault("error_before", "getChatAdministrators")
+    async with listening(adapter, double) as gate:
+        await anna.send(group, "/setup")
+        await gate.until(1)
+        await anna.send(group, "/setup")
+        events = await gate.until(2)
+    seen = [event.actor.rights.admin for event in events if isinstance(event, CommandInvoked)]
+    assert seen == [False, True]
+
+
 async def test_an_anonymous_admin_is_marked(double: TelegramDouble, adapter: TelegramAdapter) -> None:
     boss, masked = double.person("Boss"), double.person("Masked")
     group = double.group("Flock", admins=[boss], anonymous=[masked])

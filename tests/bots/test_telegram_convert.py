@@ -10,10 +10,12 @@ import pytest
 from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 from telegram import Message, MessageEntity, Update
+from telegram.error import BadRequest, Forbidden
 
 from bots.telegram.convert import Me, Unreadable, inbound
 from bots.telegram.reading import read, utf16_length, well_formed
 from bots.telegram.refs import address, chat_ref, message_ref
+from bots.telegram.refusals import outcome, reply_is_gone
 from bots.telegram.showing import compose, keyboard, mark, toast
 from bots.telegram.writing import PING_BREAK, Sheet, cut, plain_text
 from core.body import (
@@ -677,7 +679,11 @@ def test_buttons_that_telegram_would_refuse_are_left_out() -> None:
         ("hi @anna", f"hi @{PING_BREAK}anna"),
         ("a@b.org", "a@b.org"),
         ("https://social.example/@anna", "https://social.example/@anna"),
+        ("(https://social.example/@anna)", "(https://social.example/@anna)"),
         ("https://@anna", f"https://@{PING_BREAK}anna"),
+        ("https://x.orghttp://@anna", f"https://x.orghttp://@{PING_BREAK}anna"),
+        ("\u200d@anna", f"\u200d@{PING_BREAK}anna"),
+        ("@@anna", f"@@{PING_BREAK}anna"),
         ("1 @ 2", "1 @ 2"),
     ],
 )
@@ -690,6 +696,15 @@ def test_a_name_in_two_pieces_does_not_ping_and_one_in_code_cannot() -> None:
     sent = compose(pieces, Form.FULL, keyboard=False)
     assert sent.text == f"@{PING_BREAK}anna @anna"
     assert shape(sent.entities) == [("bold", 2, 4), ("code", 7, 5)]
+    plain = compose(pieces, Form.PLAIN, keyboard=False)
+    assert plain.text == f"@{PING_BREAK}anna @{PING_BREAK}anna"
+
+
+def test_code_past_telegrams_hundred_entities_cannot_ping_either() -> None:
+    many = tuple(node for _ in range(101) for node in (Code("@anna"), Text(" ")))
+    sent = compose(view(Paragraph(many)), Form.FULL, keyboard=False)
+    assert len(sent.entities) == 100
+    assert sent.text.count("@") == sent.text.count(PING_BREAK) == 101
 
 
 def test_a_toast_is_short_and_cut_between_graphemes() -> None:
@@ -709,6 +724,64 @@ def test_our_mark_is_one_of_the_allowed_emoji() -> None:
         "👌",
         "🤷\u200d♂\ufe0f",
     ]
+
+
+@pytest.mark.parametrize(
+    ("sentence", "why"),
+    [
+        (
+            "Bad Request: message is not modified: specified new message content and ...",
+            RejectedWhy.UNCHANGED,
+        ),
+        ("Bad Request: message to edit not found", RejectedWhy.GONE),
+        ("Bad Request: message can't be edited", RejectedWhy.GONE),
+        ("Bad Request: message to delete not found", RejectedWhy.GONE),
+        ("Bad Request: message to react not found", RejectedWhy.GONE),
+        ("Bad Request: message can't be deleted for everyone", RejectedWhy.FORBIDDEN),
+        ("Bad Request: not enough rights to send text messages to the chat", RejectedWhy.FORBIDDEN),
+        ("Bad Request: need administrator rights in the channel chat", RejectedWhy.FORBIDDEN),
+        ("Bad Request: CHAT_ADMIN_REQUIRED", RejectedWhy.FORBIDDEN),
+        ("Bad Request: TOPIC_CLOSED", RejectedWhy.FORBIDDEN),
+        ("Bad Request: chat not found", RejectedWhy.CHAT_GONE),
+        ("Bad Request: message thread not found", RejectedWhy.CHAT_GONE),
+        (
+            "Bad Request: query is too old and response timeout expired or query ID is invalid",
+            RejectedWhy.UNREACHABLE,
+        ),
+        ("Bad Request: message is too long", RejectedWhy.FORM),
+        ("Bad Request: can't parse entities: unexpected end", RejectedWhy.FORM),
+        ("Bad Request: BUTTON_DATA_INVALID", RejectedWhy.FORM),
+        ("Bad Request: a sentence that nobody has seen yet", RejectedWhy.FORM),
+        ("Forbidden: bot was kicked from the supergroup chat", RejectedWhy.CHAT_GONE),
+        ("Forbidden: bot is not a member of the channel chat", RejectedWhy.CHAT_GONE),
+        ("Forbidden: the group chat was deleted", RejectedWhy.CHAT_GONE),
+        ("Forbidden: bot was blocked by the user", RejectedWhy.UNREACHABLE),
+        ("Forbidden: user is deactivated", RejectedWhy.UNREACHABLE),
+        ("Forbidden: bot can't initiate conversation with a user", RejectedWhy.UNREACHABLE),
+        ("Forbidden: bots can't send messages to bots", RejectedWhy.UNREACHABLE),
+        ("Forbidden: a sentence that nobody has seen yet", RejectedWhy.FORBIDDEN),
+    ],
+)
+def test_the_servers_sentences_have_a_meaning(sentence: str, why: RejectedWhy) -> None:
+    kind = Forbidden if sentence.startswith("Forbidden") else BadRequest
+    found = outcome(kind(sentence), form=True)
+    assert isinstance(found, Rejected)
+    assert found.why is why
+
+
+def test_a_fault_of_unknown_kind_in_a_call_without_words_is_a_missing_right() -> None:
+    found = outcome(BadRequest("Bad Request: REACTION_SOMETHING"), form=False)
+    assert isinstance(found, Rejected)
+    assert found.why is RejectedWhy.FORBIDDEN
+
+
+def test_every_refusal_recorded_from_the_genuine_server_is_understood(shared: Path) -> None:
+    lines = (shared / "data" / "telegram-golden.jsonl").read_text(encoding="utf-8").splitlines()
+    recorded = [json.loads(line) for line in lines]
+    refused = [one["response"]["description"] for one in recorded if one["http"] == 400]
+    assert len(refused) > 20
+    assert all(isinstance(outcome(BadRequest(one), form=True), Rejected) for one in refused)
+    assert sum(reply_is_gone(BadRequest(one)) for one in refused) == 1
 
 
 def test_addresses_of_messages() -> None:
