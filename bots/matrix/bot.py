@@ -9,7 +9,8 @@ from datetime import timedelta
 from bots.matrix.convert import Reader
 from bots.matrix.homeserver import LABEL, Homeserver, Login, Refused
 from bots.matrix.html import PLATFORM
-from bots.matrix.listen import Habits, Listener
+from bots.matrix.joining import Habits
+from bots.matrix.listen import Listener
 from bots.matrix.perform import Performer
 from bots.matrix.room import Room, words
 from bots.matrix.show import MAX_TEXT, event_link

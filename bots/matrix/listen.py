@@ -19,7 +19,6 @@ from typing import Any
 from bots.matrix.convert import (
     TIMELINE_TYPES,
     Heard,
-    Invite,
     Reader,
     act_time,
     event_key,
@@ -30,7 +29,8 @@ from bots.matrix.convert import (
     own_join,
 )
 from bots.matrix.homeserver import Homeserver, Refused, part
-from bots.matrix.room import OURS, STATE_TYPES, Room, mapping, one_line, server_of, words
+from bots.matrix.joining import Habits, Joiner
+from bots.matrix.room import OURS, STATE_TYPES, Room, mapping, one_line, words
 from core.errors import RetryLater
 from core.events import Bookmark, PlaceChanged, PositionAdvanced
 from core.ports import Clock, Gate
@@ -43,36 +43,11 @@ _PAGE = 200
 _PAGES = 50
 _BATCH = 256
 _COMMIT_EVERY = timedelta(seconds=60)
-_JOIN_TRIES = 20
+#: How long an invitation that cannot be answered holds the token back.
+_HOLD = timedelta(minutes=10)
 _STAMP_DIGITS = 14
 
 Event = Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Habits:
-    """How the bot listens.
-
-    ``servers``: whose invitations it accepts, ``*`` for all; empty for its own server's. ``poll``: how long a
-    sync may idle; ``first_delay`` doubles with each failure in a row up to ``last_delay``. ``unreadable``: what
-    is said to somebody who opened an encrypted private chat.
-    """
-
-    servers: tuple[str, ...] = ()
-    display_name: str = ""
-    unreadable: str = ""
-    poll: timedelta = timedelta(seconds=30)
-    first_delay: timedelta = timedelta(seconds=1)
-    last_delay: timedelta = timedelta(seconds=60)
-
-    def welcomes(self, sender: str, me: str) -> bool:
-        servers = self.servers or (server_of(me),)
-        return "*" in servers or server_of(sender) in servers
-
-    def delay(self, failures: int, asked: timedelta | None) -> float:
-        """Seconds to wait after so many failures in a row; never less than the server asked for."""
-        growing = min(self.first_delay * float(2 ** min(failures - 1, 16)), self.last_delay)
-        return max(growing, asked or timedelta()).total_seconds()
 
 
 @dataclass(slots=True)
@@ -111,11 +86,10 @@ class Listener:
         self._rooms = rooms
         self._me = server.me
         self._scope = f"matrix:{server.me}"
-        self._direct: dict[str, list[str]] = {}
         self._position = _Position(None, None)
         self._committed_at: datetime | None = None
         self._owed = False
-        self._joins: dict[str, asyncio.Task[None]] = {}
+        self._joiner = Joiner(server, habits, rooms)
 
     async def run(self) -> None:
         """Listen. Raises ``BadToken`` for a dead token, ``Refused`` where the homeserver will not sync."""
@@ -128,8 +102,7 @@ class Listener:
                 await self._persist(partial(self._step, whole=whole))
                 whole = False
         finally:
-            for task in list(self._joins.values()):
-                task.cancel()
+            self._joiner.cancel()
 
     async def _persist(self, act: Callable[[], Awaitable[None]]) -> None:
         failures = 0
@@ -151,8 +124,7 @@ class Listener:
             await self._server.call("PUT", f"/profile/{me}/displayname", {"displayname": wanted})
             name = wanted
         self._reader = replace(self._reader, name=name)
-        known = await self._optional(f"/user/{me}/account_data/m.direct")
-        self._direct = {user: list(rooms) for user, rooms in known.items() if isinstance(rooms, list)}
+        self._joiner.know(await self._optional(f"/user/{me}/account_data/m.direct"))
 
     async def _optional(self, path: str) -> Mapping[str, Any]:
         try:
@@ -170,7 +142,7 @@ class Listener:
         self._position = _Position(words(answer.get("next_batch")) or self._position.token, now)
         self._owed = self._owed or bool(heard) or first
         if whole:
-            self._follow_upgrades()
+            self._joiner.follow_all()
         await self._commit(now)
 
     async def _sync(self, *, whole: bool) -> Mapping[str, Any]:
@@ -194,8 +166,9 @@ class Listener:
 
     async def _commit(self, now: datetime) -> None:
         """A token may not pass an invitation that is not answered yet: the server would not repeat it."""
-        stale = self._committed_at is None or now - self._committed_at >= _COMMIT_EVERY
-        if self._joins or not (self._owed or stale):
+        age = None if self._committed_at is None else now - self._committed_at
+        due = self._owed or age is None or age >= _COMMIT_EVERY
+        if not due or (self._joiner.busy and (age is None or age < _HOLD)):
             return
         bookmark = Bookmark(scope=self._scope, value=str(self._position))
         await self._gate.handle(PositionAdvanced(key=None, bookmark=bookmark))
@@ -219,7 +192,7 @@ class Listener:
         for room, invited in mapping(rooms.get("invite")).items():
             invite = invitation(room, invited, self._me)
             if invite is not None:
-                await self._invited(invite)
+                await self._joiner.invited(invite)
         moves = self._moves(by_room)
         new = {move.moved_to.key for move in moves if move.moved_to}
         elder = [event for room, events in by_room.items() if room not in new for event in events]
@@ -229,7 +202,7 @@ class Listener:
     async def _joined(self, room_id: str, joined: Mapping[str, Any], now: datetime) -> list[Heard]:
         room = self._rooms.get(room_id)
         if room is None:
-            direct = any(room_id in rooms for rooms in self._direct.values())
+            direct = bool(self._joiner.opener(room_id))
             room = self._rooms[room_id] = Room(room_id, direct=direct)
         for event in _events(joined, "state"):
             room.apply(event)
@@ -243,8 +216,8 @@ class Listener:
         return heard
 
     async def _opened(self, change: PlaceChanged, room: Room) -> list[Heard]:
-        """Somebody opened a private chat: greeted by the core, or told that we cannot read what they encrypt."""
-        person = next((user for user, rooms in self._direct.items() if room.id in rooms), "")
+        """Somebody opened a private chat: the core greets, or we say that it cannot be read."""
+        person = self._joiner.opener(room.id)
         if room.encrypted and not change.gone:
             await self._say_unreadable(room)
             return []
@@ -296,7 +269,7 @@ class Listener:
             if "state_key" in event:
                 room.apply(event)
                 if event.get("type") == "m.room.tombstone":
-                    self._follow(room, words(event.get("sender")))
+                    self._joiner.follow(room, words(event.get("sender")))
             if index < start:
                 continue
             at = act_time(event, self._position.seen_at, now)
@@ -320,60 +293,6 @@ class Listener:
             key = event_key(self._me, f"{old.tombstone_event}:moved")
             moves.append(PlaceChanged(key=key, chat=old.chat, moved_to=new.chat, reason="upgraded"))
         return moves
-
-    # --- joining --------------------------------------------------------------------------------------------
-
-    async def _invited(self, invite: Invite) -> None:
-        if invite.room in self._joins or invite.room in self._rooms:
-            return
-        if not self._habits.welcomes(invite.sender, self._me):
-            log.info("Matrix: an invitation from %s is declined", server_of(invite.sender))
-            await self._decline(invite.room)
-            return
-        self._start_join(invite.room, server_of(invite.sender), invite if invite.direct else None)
-
-    async def _decline(self, room: str) -> None:
-        try:
-            await self._server.call("POST", f"/rooms/{part(room)}/leave", {})
-        except Refused as refused:
-            log.info("Matrix: declining failed: %s", refused)
-
-    def _follow_upgrades(self) -> None:
-        for room in list(self._rooms.values()):
-            self._follow(room, "")
-
-    def _follow(self, room: Room, sender: str) -> None:
-        new = room.replacement
-        if new and new not in self._rooms and new not in self._joins:
-            self._start_join(new, server_of(sender) or server_of(self._me), None)
-
-    def _start_join(self, room: str, via: str, direct: Invite | None) -> None:
-        if direct is not None and room not in self._direct.setdefault(direct.sender, []):
-            self._direct[direct.sender].append(room)
-        task = asyncio.create_task(self._join(room, via, direct))
-        self._joins[room] = task
-        task.add_done_callback(lambda _: self._joins.pop(room, None))
-
-    async def _join(self, room: str, via: str, direct: Invite | None) -> None:
-        query = {"server_name": via, "via": via} if via else {}
-        for failures in range(1, _JOIN_TRIES + 1):
-            try:
-                await self._server.call("POST", f"/join/{part(room)}", {}, query=query)
-                if direct is not None:
-                    await self._remember_direct()
-                return
-            except RetryLater as later:
-                delay = self._habits.delay(failures, later.after)
-            except Refused as refused:
-                log.warning("Matrix: cannot join %s: %s", room, refused)
-                return
-            await asyncio.sleep(delay)
-        log.warning("Matrix: gave up joining %s", room)
-
-    async def _remember_direct(self) -> None:
-        """Joining forgets that the invitation was to a private chat; account data keeps it."""
-        path = f"/user/{part(self._me)}/account_data/m.direct"
-        await self._server.call("PUT", path, dict(self._direct))
 
 
 def _objects(value: object) -> list[Event]:
