@@ -74,7 +74,9 @@ def answer(scene: Scene, said: Said) -> None:
         _keep(scene, said)
 
 
-def tell_account(unit: Unit, account: Account, said: Said, *, chat: ChatId | None = None, handle: str = "") -> None:
+def tell_account(
+    unit: Unit, account: Account, said: Said, *, chat: ChatId | None = None, handle: str = ""
+) -> None:
     """Tells somebody who is not acting now: through the door they last used, else in their private chat."""
     if handle and chat:
         _tell(unit, chat, account, said, handle=handle)
@@ -132,7 +134,13 @@ def _keep(scene: Scene, said: Said) -> None:
 
 
 def _tell(
-    unit: Unit, chat: ChatId, account: Account | None, said: Said, *, handle: str = "", message: MessageRef | None = None
+    unit: Unit,
+    chat: ChatId,
+    account: Account | None,
+    said: Said,
+    *,
+    handle: str = "",
+    message: MessageRef | None = None,
 ) -> None:
     key = message.key if message and (not account or account.private_chat_id != chat) else ""
     _add(unit, chat, Verb.TELL, account=account, handle=handle, message_key=key, payload=dump(said))

@@ -5,15 +5,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from core.errors import Message
 from core.events import Inbound
 from core.intents import Capabilities, Intent, Receipt
+from core.stores import Unit
 from core.types import ChatRef, MessageRef, Platform
+
+
+T = TypeVar("T")
 
 
 class Clock(Protocol):
@@ -23,6 +28,10 @@ class Clock(Protocol):
 
     def monotonic(self) -> float:
         """Seconds that never go back, for waiting only."""
+        ...
+
+    async def wait(self, woken: asyncio.Event, until: datetime | None) -> None:
+        """Returns when ``woken`` is set or the time has come (never, for ``None``), whichever is first."""
         ...
 
 
@@ -84,6 +93,16 @@ class Adapter(Protocol):
 
     def link(self, message: MessageRef) -> str:
         """The address of a message for people, or an empty string."""
+        ...
+
+
+class Transactions(Protocol):
+    """The way to change the database: jobs become batches, batches become transactions."""
+
+    def submit(
+        self, work: Callable[[Unit], T], bury: Callable[[Unit, BaseException], T] | None = None
+    ) -> asyncio.Future[T]:
+        """Queues ``work``; the order of calls is the order of commits. Raises through the future."""
         ...
 
 

@@ -173,7 +173,11 @@ def account_of(unit: Unit, actor: Actor) -> Account:
         assert found is not None
         return found
     locale = locale or account.locale
-    if actor.name and (account.name, account.username, account.locale) != (actor.name, actor.username, locale):
+    if actor.name and (account.name, account.username, account.locale) != (
+        actor.name,
+        actor.username,
+        locale,
+    ):
         unit.people.rename_account(account.id, actor.name, actor.username, locale)
         account = replace(account, name=actor.name, username=actor.username, locale=locale)
     return account

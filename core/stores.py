@@ -385,7 +385,13 @@ class Deliveries(Protocol):
         """What this chat's lane should do now."""
         ...
 
-    def next_notice(self, chat: ChatId, now: datetime) -> Delivery | None: ...
+    def next_notice(self, chat: ChatId, now: datetime) -> Delivery | None:
+        """An answer: the only thing that a paused community still says."""
+        ...
+
+    def next_exempt(self, chat: ChatId, now: datetime) -> Delivery | None:
+        """An answer through its own door (an interaction), which no window binds."""
+        ...
 
     def soonest(self, chat: ChatId, now: datetime) -> datetime | None:
         """When this chat has something to do after ``now``."""

@@ -88,8 +88,26 @@ def _next(_: Build) -> Any:
 
 
 NEXT = Statement(_next)
-NEXT_NOTICE = Statement(
-    lambda _: (
+
+
+def _next_exempt(_: Build) -> Any:
+    return (
+        select(*_DELIVERY)
+        .select_from(t.outbox.join(t.notices, t.notices.c.id == _O.thing_id))
+        .where(
+            _O.chat_id == bindparam("chat"),
+            _O.due == 1,
+            _O.ready_at <= bindparam("at"),
+            _O.rank == 0,
+            t.notices.c.handle != "",
+        )
+        .order_by(_O.thing_id)
+        .limit(1)
+    )
+
+
+def _next_notice(_: Build) -> Any:
+    return (
         select(*_DELIVERY)
         .where(
             _O.chat_id == bindparam("chat"),
@@ -100,7 +118,10 @@ NEXT_NOTICE = Statement(
         .order_by(_O.rank, _O.thing_id)
         .limit(1)
     )
-)
+
+
+NEXT_EXEMPT = Statement(_next_exempt)
+NEXT_NOTICE = Statement(_next_notice)
 SOONEST = Statement(
     lambda _: select(func.min(_O.ready_at).label("ready_at", )).where(
         _O.chat_id == bindparam("chat"), _O.due == 1, _O.ready_at > bindparam("at")
@@ -420,13 +441,19 @@ class DeliveryStore:
         return None if row is None else _delivery(row)
 
     def next_notice(self, chat: ChatId, now: datetime) -> Delivery | None:
+        """An answer: the only thing that a paused community still says."""
         row = self._run.one(NEXT_NOTICE, chat=chat, at=now)
+        return None if row is None else _delivery(row)
+
+    def next_exempt(self, chat: ChatId, now: datetime) -> Delivery | None:
+        """An answer through its own door (an interaction), which no window binds."""
+        row = self._run.one(NEXT_EXEMPT, chat=chat, at=now)
         return None if row is None else _delivery(row)
 
     def soonest(self, chat: ChatId, now: datetime) -> datetime | None:
         """When this chat has something to do after ``now``."""
-        micros = self._run.scalar(SOONEST, chat=chat, at=now)
-        return micros if isinstance(micros, datetime) else None
+        soonest = self._run.scalar(SOONEST, chat=chat, at=now)
+        return soonest if isinstance(soonest, datetime) else None
 
     def waiting(self) -> dict[ChatId, datetime]:
         """Every chat with something to do, and since when or when."""

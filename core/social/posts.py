@@ -184,7 +184,7 @@ def _place(
         # A slash command leaves no message of its author behind: the room they posted in gets a copy as well.
         unit.posts.add_places(ThingId(post), [origin.id])
         unit.delivery.want(
-            ThingId(post), ThingKind.POST, 1, [origin.id], rank=1, now=unit.now, ready_at=unit.now
+            ThingId(post), ThingKind.POST, 1, [origin.id], rank=0, now=unit.now, ready_at=unit.now
         )
     return sorted(shown, key=lambda chat: chat.id)
 

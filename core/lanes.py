@@ -1,0 +1,131 @@
+"""When what may be sent: strict windows, room caps, quiet hours, folding. Nothing here talks to a platform."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from core.intents import Window
+from core.records import Chat, ChatState, Delivery
+from core.scene import Rules
+from core.stores import Unit
+from core.types import ThingId, ThingKind
+
+
+@dataclass(slots=True)
+class Windows:
+    """Strict sliding windows over one token or one chat: never more than ``count`` sends in any ``period``.
+
+    A token bucket would let twice that through at first, and earn a 429. Times are monotonic seconds.
+    """
+
+    windows: tuple[Window, ...]
+    parked_until: float = 0.0
+    _sent: deque[float] = field(default_factory=deque)
+
+    def ready_at(self, now: float) -> float:
+        """The earliest time at which one more send is allowed; ``now`` or before means at once."""
+        at = self.parked_until
+        for window in self.windows:
+            if len(self._sent) >= window.count:
+                at = max(at, self._sent[-window.count] + window.period.total_seconds())
+        return max(at, now) if at > now else now
+
+    def note(self, now: float) -> None:
+        """One send starts now."""
+        self._sent.append(now)
+        longest = max((w.count for w in self.windows), default=0)
+        while len(self._sent) > longest:
+            self._sent.popleft()
+
+    def park(self, until: float) -> None:
+        self.parked_until = max(self.parked_until, until)
+
+
+@dataclass(frozen=True, slots=True)
+class Later:
+    """This chat has nothing to do before then (or before it is woken)."""
+
+    at: datetime | None
+
+
+def pick(unit: Unit, rules: Rules, chat: Chat, *, exempt_only: bool = False) -> Delivery | Later:
+    """What this chat's lane should do now, or when to look again.
+
+    Order binds the first sends; withdrawals and answers may pass them; an edit follows its own first send.
+    """
+    now = unit.now
+    if exempt_only:
+        return unit.delivery.next_exempt(chat.id, now) or Later(None)
+    if chat.state is not ChatState.ACTIVE:
+        return Later(None)
+    if _silenced(unit, chat):
+        return unit.delivery.next_notice(chat.id, now) or Later(unit.delivery.soonest(chat.id, now))
+    row = unit.delivery.next(chat.id, now)
+    if row is None:
+        return Later(unit.delivery.soonest(chat.id, now))
+    if row.rank != 1 or row.kind is not ThingKind.POST:
+        return row
+    return _first_send(unit, rules, chat, row)
+
+
+def _silenced(unit: Unit, chat: Chat) -> bool:
+    """The instance waits after a restore, or the community's output is paused."""
+    if unit.intake.meta("paused"):
+        return True
+    return chat.community_id is not None and unit.communities.community(chat.community_id).paused
+
+
+def _first_send(unit: Unit, rules: Rules, chat: Chat, row: Delivery) -> Delivery | Later:
+    now = unit.now
+    until = _quiet_until(rules, now)
+    if until is not None:
+        return _instead(unit, chat, until)
+    waited = [d for d in unit.delivery.first_sends(chat.id, now) if d.queued_at <= now - rules.fold_after]
+    full = _cap_reached(unit, rules, chat)
+    if not waited:
+        return _instead(unit, chat, row.queued_at + rules.fold_after) if full else row
+    if len(waited) == 1 and not full:
+        return row
+    fold = ThingId(unit.new_id())
+    unit.delivery.fold(fold, chat.id, [d.thing_id for d in waited], now)
+    found = unit.delivery.delivery(chat.id, fold)
+    assert found is not None
+    return found
+
+
+def _instead(unit: Unit, chat: Chat, until: datetime) -> Delivery | Later:
+    """First sends wait, everything else goes on."""
+    row = unit.delivery.next(chat.id, unit.now, without_rank=1)
+    if row is not None:
+        return row
+    soonest = unit.delivery.soonest(chat.id, unit.now)
+    return Later(min(until, soonest) if soonest else until)
+
+
+def _cap_reached(unit: Unit, rules: Rules, chat: Chat) -> bool:
+    now = unit.now
+    return (
+        unit.delivery.sent_since(chat.id, now - timedelta(hours=1)) >= rules.copies_an_hour
+        or unit.delivery.sent_since(chat.id, now - timedelta(days=1)) >= rules.copies_a_day
+    )
+
+
+def _quiet_until(rules: Rules, now: datetime) -> datetime | None:
+    """The end of the quiet hours that ``now`` lies in."""
+    if rules.quiet_hours is None:
+        return None
+    start, end = rules.quiet_hours
+    local = now.astimezone(ZoneInfo(rules.quiet_zone))
+    quiet = start <= local.hour < end if start < end else (local.hour >= start or local.hour < end)
+    if not quiet:
+        return None
+    morning = local.replace(hour=end, minute=0, second=0, microsecond=0)
+    return (morning if morning > local else morning + timedelta(days=1)).astimezone(now.tzinfo)
+
+
+def keeps_key(sent_at: datetime, now: datetime, key_life: timedelta | None) -> bool:
+    """Whether the platform would still recognise a repeat."""
+    return key_life is not None and now - sent_at < key_life

@@ -1,0 +1,265 @@
+"""What a copy must show now, rendered at send time in the words of its readers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from core.body import Block, Body, Paragraph, Quote, Strong, Text, from_json
+from core.errors import Message, Secret, message
+from core.intents import Button, Create, Edit, Form, Intent, Mark, Tell, View, Voice, Withdraw
+from core.notices import Said, load
+from core.ports import Words
+from core.records import Chat, Copy, CopyState, Delivery, Notice, Post, Verb
+from core.scene import Rules, reader_language
+from core.social import relays
+from core.social.posts import may_be_shown, short_id
+from core.stores import Unit
+from core.text import first_words
+from core.types import Language, MessageRef, PostId, ThingId, ThingKind
+
+#: Graphemes of a post shown where only a glimpse fits.
+GLIMPSE = 80
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """One call to make. ``make`` gets the idempotency key; ``part`` and ``version`` go into it and into the try."""
+
+    verb: Verb
+    version: int
+    make: Callable[[str], Intent]
+    part: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """Nothing is to be called: the row ends in this state."""
+
+    state: CopyState
+    reason: str
+
+
+class Views:
+    """From rows to intents. Pure but for the reads of its unit."""
+
+    def __init__(self, rules: Rules, words: Words) -> None:
+        self._rules = rules
+        self._words = words
+
+    def plan(self, unit: Unit, row: Delivery, chat: Chat) -> Act | Drop:
+        """The next call that brings this chat from what it shows to what it must show."""
+        match row.kind:
+            case ThingKind.POST:
+                return self._post(unit, row, chat)
+            case ThingKind.RELAY:
+                return self._relay(unit, row, chat)
+            case ThingKind.FOLD:
+                return self._fold(unit, row, chat)
+            case ThingKind.NOTICE:
+                return self._notice(unit, row, chat)
+
+    # -- posts ---------------------------------------------------------------------------------------------------
+
+    def _post(self, unit: Unit, row: Delivery, chat: Chat) -> Act | Drop:
+        post = unit.posts.post(row.thing_id)
+        copy = _ours(unit, row)
+        if post is None or not _belongs(post, chat):
+            return _withdrawal(row, copy)
+        view = self._post_view(unit, post, chat)
+        reply_to = self._parent_copy(unit, post, chat)
+        return _show(row, chat, copy, view, reply_to)
+
+    def _post_view(self, unit: Unit, post: Post, chat: Chat) -> View:
+        language = self._room_language(chat)
+        tree = from_json(unit.posts.revision(post.id).body)
+        quoted = self._quoted_parent(unit, post, chat, language)
+        return View(
+            voice=Voice.PERSON,
+            body=Body((*quoted, *tree.blocks)),
+            author=self._author(unit, post),
+            footer=self._tally(post, language),
+            link=self._link(post),
+            language=language,
+        )
+
+    def _author(self, unit: Unit, post: Post) -> str:
+        member = unit.people.member(post.author_id)
+        label = self._rules.label(unit.people.account_by_id(post.account_id).ref.platform)
+        if member.show_name and member.name:
+            return f"{member.name} (@{member.handle} · {label})"
+        return f"@{member.handle} · {label}"
+
+    def _tally(self, post: Post, language: Language) -> str:
+        parts = []
+        if post.score or post.guests:
+            parts.append(self._words(message("footer.votes", n=post.score), language))
+        if post.guests:
+            parts.append(self._words(message("footer.guests", n=post.guests), language))
+        return " · ".join(parts)
+
+    def _link(self, post: Post) -> str:
+        base = self._rules.public_url.rstrip("/")
+        return f"{base}/p/{short_id(post.id)}" if base else ""
+
+    @staticmethod
+    def _parent_copy(unit: Unit, post: Post, chat: Chat) -> MessageRef | None:
+        if post.reply_to is None:
+            return None
+        copy = unit.delivery.copy_in(chat.id, ThingId(post.reply_to))
+        return copy.message if copy else None
+
+    def _quoted_parent(self, unit: Unit, post: Post, chat: Chat, language: Language) -> tuple[Block, ...]:
+        """Where the post that is answered does not stand, its first words lead, if this room may see them."""
+        if post.reply_to is None or unit.delivery.copy_in(chat.id, ThingId(post.reply_to)) is not None:
+            return ()
+        parent = unit.posts.post(post.reply_to)
+        if parent is None or not _belongs(parent, chat):
+            return (Quote((Paragraph((Text(self._words(message("post.parent_hidden"), language)),)),)),)
+        handle = unit.people.member(parent.author_id).handle
+        words = first_words(from_json(unit.posts.revision(parent.id).body), GLIMPSE)
+        return (Quote((Paragraph((Strong((Text(f"@{handle}"),)), Text(f" {words}"))),)),)
+
+    # -- relayed talk and folds ------------------------------------------------------------------------------------
+
+    def _relay(self, unit: Unit, row: Delivery, chat: Chat) -> Act | Drop:
+        relay = unit.posts.relay(row.thing_id)
+        copy = _ours(unit, row)
+        if relay is None or relay.deleted_at is not None or not chat.relay:
+            return _withdrawal(row, copy)
+        account = unit.people.account_by_id(relay.account_id)
+        member = unit.people.member(account.member_id) if account.member_id else None
+        parent = unit.delivery.copy_in(chat.id, relay.reply_to) if relay.reply_to else None
+        view = View(
+            voice=Voice.PERSON,
+            body=from_json(relay.body),
+            author=relays.speaker(self._rules, relay, account, member, chat),
+            language=self._room_language(chat),
+        )
+        return _show(row, chat, copy, view, parent.message if parent else None)
+
+    def _fold(self, unit: Unit, row: Delivery, chat: Chat) -> Act | Drop:
+        copy = _ours(unit, row)
+        posts = [unit.posts.post(d.thing_id) for d in unit.delivery.folded(chat.id, row.thing_id)]
+        shown = [p for p in posts if p is not None and _belongs(p, chat)]
+        if not shown:
+            return _withdrawal(row, copy)
+        language = self._room_language(chat)
+        title = self._words(message("fold.title", n=len(shown)), language)
+        blocks = (Paragraph((Strong((Text(title),)),)), *(self._fold_line(unit, post) for post in shown))
+        return _show(row, chat, copy, View(voice=Voice.BOT, body=Body(blocks), language=language), None)
+
+    def _fold_line(self, unit: Unit, post: Post) -> Paragraph:
+        words = first_words(from_json(unit.posts.revision(post.id).body), GLIMPSE)
+        link = self._link(post)
+        tail = f"\n{link}" if link else ""
+        return Paragraph((Strong((Text(self._author(unit, post)),)), Text(f": {words}{tail}")))
+
+    # -- answers -------------------------------------------------------------------------------------------------
+
+    def _notice(self, unit: Unit, row: Delivery, chat: Chat) -> Act | Drop:
+        notice = unit.delivery.notice(row.thing_id)
+        if notice is None or (notice.expires_at is not None and notice.expires_at < unit.now):
+            return Drop(CopyState.WITHDRAWN, "too late to be said")
+        message_ref = MessageRef(chat.ref, notice.message_key) if notice.message_key else None
+        match notice.verb:
+            case Verb.TELL:
+                return self._tell(unit, row, chat, notice, message_ref)
+            case Verb.MARK | Verb.UNMARK if message_ref:
+                on, emoji, at = notice.verb is Verb.MARK, notice.payload, message_ref
+                return Act(notice.verb, row.wanted, lambda key: Mark(key, at, emoji, on=on))
+            case Verb.TAKE if message_ref:
+                gone = message_ref
+                return Act(Verb.TAKE, row.wanted, lambda key: Withdraw(key, gone))
+            case _:
+                return Drop(CopyState.WITHDRAWN, "an answer without its message")
+
+    def _tell(
+        self, unit: Unit, row: Delivery, chat: Chat, notice: Notice, reply_to: MessageRef | None
+    ) -> Act | Drop:
+        said = load(notice.payload)
+        if notice.account_id is None:
+            view = self.notice_view(said, self._room_language(chat), chat)
+            pin = said.pin
+            return Act(Verb.CREATE, row.wanted, lambda key: Create(key, chat.ref, view, pin=pin))
+        account = unit.people.account_by_id(notice.account_id)
+        member = unit.people.member(account.member_id) if account.member_id else None
+        wanted = reader_language(self._rules, account, member, chat)
+        view = self.notice_view(said, Language(wanted), chat)
+        if said.pin:
+            return Act(
+                Verb.CREATE, row.wanted, lambda key: Create(key, chat.ref, view, reply_to=reply_to, pin=True)
+            )
+        handle = notice.handle
+        return Act(
+            Verb.TELL,
+            row.wanted,
+            lambda key: Tell(key, chat.ref, account.ref, view, handle=handle, reply_to=reply_to),
+        )
+
+    def notice_view(self, said: Said, language: Language, chat: Chat) -> View:
+        """An answer in its reader's language, with commands as this platform writes them."""
+        capabilities = self._rules.capabilities(chat.ref.platform)
+        prefix = capabilities.command_prefix if capabilities else "/"
+
+        def put(line: Message) -> str:
+            return self._words(self._opened(line, prefix), language)
+
+        text = "\n".join(put(line) for line in said.lines)
+        buttons = tuple(Button(put(c.label), data=c.data, private=c.private) for c in said.choices)
+        return View(
+            voice=Voice.BOT,
+            body=Body((Paragraph((Text(text),)),)),
+            buttons=buttons,
+            text_command=f"{prefix}{said.text_command}" if said.text_command else "",
+            language=language,
+        )
+
+    def _opened(self, line: Message, prefix: str) -> Message:
+        """With its one-time code in the clear, and ``{p}`` for the sign that begins a command here."""
+        args: dict[str, object] = {"p": prefix}
+        for name, value in line.args.items():
+            match value:
+                case Secret():
+                    args[name] = self._rules.code(value.nonce)
+                case Message():
+                    args[name] = self._opened(value, prefix)
+                case _:
+                    args[name] = value
+        return Message(line.id, args)  # type: ignore[arg-type]
+
+    def _room_language(self, chat: Chat) -> Language:
+        return Language(reader_language(self._rules, None, None, chat))
+
+
+def _ours(unit: Unit, row: Delivery) -> Copy | None:
+    copy = unit.delivery.copy_in(row.chat_id, row.thing_id)
+    return copy if copy and copy.ours else None
+
+
+def _belongs(post: Post, chat: Chat) -> bool:
+    """Whether this room may (still) show the post: checked again at every rendering."""
+    if post.deleted_at is not None:
+        return False
+    if chat.id != post.chat_id and chat.community_id is None:
+        return False
+    return may_be_shown(post.visibility, post.community_id, post.chat_id, chat)
+
+
+def _withdrawal(row: Delivery, copy: Copy | None) -> Act | Drop:
+    if copy is None:
+        return Drop(CopyState.WITHDRAWN, "withdrawn before it was shown")
+    ref = copy.message
+    return Act(Verb.WITHDRAW, row.wanted, lambda key: Withdraw(key, ref))
+
+
+def _show(
+    row: Delivery, chat: Chat, copy: Copy | None, view: View, reply_to: MessageRef | None
+) -> Act | Drop:
+    form = Form(row.form)
+    if copy is not None:
+        ref = copy.message
+        return Act(Verb.EDIT, row.wanted, lambda key: Edit(key, ref, view, form, reply_to))
+    if row.shown > 0:
+        return Drop(CopyState.REMOVED, "taken away there")
+    return Act(Verb.CREATE, row.wanted, lambda key: Create(key, chat.ref, view, form, reply_to))
