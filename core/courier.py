@@ -50,6 +50,11 @@ class Attempt:
     intent: Intent
     notice: Notice | None
 
+    @property
+    def exempt(self) -> bool:
+        """An answer through its own door (an interaction) is bound by no window."""
+        return isinstance(self.intent, Tell) and bool(self.intent.handle)
+
 
 def derive_key(instance: str, row: Delivery, act: Act) -> str:
     """The idempotency key, derived and never drawn: a create's has no version, so that every repeat has the same."""
@@ -160,32 +165,41 @@ class Courier:
 
     async def _step(self, chat: ChatId) -> Later | None:
         """At most one call. ``None``: look again at once."""
-        lane = self._lanes.get(chat)
-        wait = self._wait(lane, chat) if lane else 0.0
-        found = await self._writer.submit(lambda unit: self._attempt(unit, chat, exempt_only=wait > 0))
-        if isinstance(found, Later):
-            if wait <= 0:
-                return found
-            return Later(self._clock.now() + timedelta(seconds=wait))
-        if found is None:
-            return None
+        lane = self._lanes.get(chat) or await self._open(chat)
         if lane is None:
-            self._platforms[chat] = found.chat.ref.platform
-            self._lanes[chat] = Windows(self._adapters[found.chat.ref.platform].capabilities.chat_windows)
-        return await self._perform(chat, found)
-
-    def _wait(self, lane: Windows, chat: ChatId) -> float:
-        """Seconds until this chat and its token may send again."""
+            return Later(None)
+        token = self._tokens[self._platforms[chat]]
         now = self._clock.monotonic()
-        return max(lane.ready_at(now), self._tokens[self._platforms[chat]].ready_at(now)) - now
+        wait = max(lane.ready_at(now), token.ready_at(now)) - now
+        if wait <= 0:
+            # The place is taken before anything is awaited: another lane must not find the same one free.
+            lane.take(now)
+            token.take(now)
+        found = await self._writer.submit(lambda unit: self._attempt(unit, chat, exempt_only=wait > 0))
+        if wait <= 0 and (not isinstance(found, Attempt) or found.exempt):
+            lane.give_back()
+            token.give_back()
+        if isinstance(found, Attempt):
+            return await self._perform(chat, found)
+        if isinstance(found, Later) and wait > 0:
+            return Later(self._clock.now() + timedelta(seconds=wait))
+        return found
+
+    async def _open(self, chat: ChatId) -> Windows | None:
+        """The lane of a chat that was not served yet, if its platform is ours."""
+        found = await self._writer.submit(lambda unit: unit.communities.chat_by_id(chat))
+        adapter = self._adapters.get(found.ref.platform)
+        if adapter is None:
+            return None
+        self._platforms[chat] = found.ref.platform
+        lane = self._lanes[chat] = Windows(adapter.capabilities.chat_windows)
+        return lane
 
     # -- trying --------------------------------------------------------------------------------------------------
 
     def _attempt(self, unit: Unit, chat_id: ChatId, *, exempt_only: bool) -> Attempt | Later | None:
         """In the writer: chooses, renders and commits the try. ``None``: something was settled without a call."""
         chat = unit.communities.chat_by_id(chat_id)
-        if chat.ref.platform not in self._adapters:
-            return Later(None)
         row = pick(unit, self._rules, chat, exempt_only=exempt_only)
         if isinstance(row, Later):
             return row
@@ -222,10 +236,6 @@ class Courier:
 
     async def _perform(self, chat: ChatId, found: Attempt) -> Later | None:
         adapter = self._adapters[found.chat.ref.platform]
-        if not (isinstance(found.intent, Tell) and found.intent.handle):
-            now = self._clock.monotonic()
-            self._lanes[chat].note(now)
-            self._tokens[found.chat.ref.platform].note(now)
         try:
             async with self._calls[found.chat.ref.platform]:
                 receipt = await adapter.perform(found.intent)

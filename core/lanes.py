@@ -33,12 +33,16 @@ class Windows:
                 at = max(at, self._sent[-window.count] + window.period.total_seconds())
         return max(at, now) if at > now else now
 
-    def note(self, now: float) -> None:
+    def take(self, now: float) -> None:
         """One send starts now."""
         self._sent.append(now)
-        longest = max((w.count for w in self.windows), default=0)
+        longest = max((w.count for w in self.windows), default=1)
         while len(self._sent) > longest:
             self._sent.popleft()
+
+    def give_back(self) -> None:
+        """The last place taken was not used."""
+        self._sent.pop()
 
     def park(self, until: float) -> None:
         self.parked_until = max(self.parked_until, until)
