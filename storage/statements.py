@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
-from sqlalchemy import BigInteger, ColumnElement, Text, bindparam
+from sqlalchemy import BigInteger, ColumnElement, String, Text, bindparam
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Dialect as SqlDialect
 from sqlalchemy.ext.compiler import compiles
@@ -40,20 +40,21 @@ class Among(ColumnElement[bool]):
 
     def __init__(self, column: ColumnElement[Any], name: str) -> None:
         self.column = column
-        self.parameter = bindparam(name, type_=Text() if isinstance(column.type, Text) else BigInteger())
+        self.name = name
+        self.kind: Text | BigInteger = Text() if isinstance(column.type, String) else BigInteger()
 
 
 @compiles(Among, "sqlite")
 def _among_sqlite(element: Among, compiler: SQLCompiler, **kw: Any) -> str:
-    bind = compiler.process(element.parameter, **kw)
+    bind = compiler.process(bindparam(element.name, type_=element.kind), **kw)
     return f"{compiler.process(element.column, **kw)} IN (SELECT value FROM json_each({bind}))"
 
 
 @compiles(Among, "postgresql")
 def _among_postgresql(element: Among, compiler: SQLCompiler, **kw: Any) -> str:
-    name = compiler.process(element.parameter, **kw)
-    kind = "text[]" if isinstance(element.column.type, Text) else "bigint[]"
-    return f"{compiler.process(element.column, **kw)} = ANY(CAST({name} AS {kind}))"
+    array: postgresql.ARRAY[Any] = postgresql.ARRAY(element.kind)
+    bind = compiler.process(bindparam(element.name, type_=array), **kw)
+    return f"{compiler.process(element.column, **kw)} = ANY({bind})"
 
 
 DIALECTS: Mapping[str, SqlDialect] = {
