@@ -112,6 +112,7 @@ class MatrixAdapter:
         found = [Finding(True, message("check.matrix.homeserver", url=settings.homeserver))]
         try:
             found += await self._identity()
+            await self._server.log_out()
         except BadToken as bad:
             found.append(Finding(False, bad.message))
         except (RetryLater, Refused) as fault:

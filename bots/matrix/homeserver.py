@@ -94,6 +94,12 @@ class Homeserver:
         """What the homeserver speaks; needs no token."""
         return await self._exchange("GET", "/versions", None, None, "", 0.0, "")
 
+    async def log_out(self) -> None:
+        """Leave no device behind that a password without a device id made."""
+        if self._token and self._login.password and not self._login.device:
+            await self._exchange("POST", "/logout", {}, None, "v3", 0.0, self._token)
+            self._token = ""
+
     async def _current_token(self) -> str:
         async with self._logging_in:
             if not self._token:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from time import monotonic
 from typing import TypeVar
@@ -48,6 +48,11 @@ class WallClock:
 
     def monotonic(self) -> float:
         return monotonic()
+
+    async def wait(self, woken: asyncio.Event, until: datetime | None) -> None:
+        left = None if until is None else max((until - self.now()).total_seconds(), 0)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(woken.wait(), left)
 
 
 def no_words(message: Message, language: str) -> str:
@@ -667,18 +672,11 @@ async def test_a_dead_token_ends_the_run_with_words_and_never_shows_the_token(ne
     assert "syt_wrong" not in repr(settings) + repr(findings)
 
 
-async def test_a_password_logs_in_and_in_again_when_the_token_dies(
+async def test_repeats_are_harmless_between_two_logins_of_one_device(
     synapse: SynapseServer, matrix_person: NewPerson
 ) -> None:
     ada = await matrix_person("Ada")
-    login = await asyncio.to_thread(synapse.register, synapse.unused_name("stormo"))
-    reset = f"/_synapse/admin/v1/reset_password/{login.user_id}"
-    await asyncio.to_thread(
-        synapse.admin_request, "POST", reset, {"new_password": "secret", "logout_devices": False}
-    )
-    bot = Bot(synapse.url, login)
-    settings = dataclasses.replace(bot.settings, access_token="", password="secret", device_id="STORMO")
-    bot.adapter = MatrixAdapter(settings, no_words, WallClock())
+    bot, settings = await with_password(synapse, "STORMO")
     async with bot.running():
         room = await in_a_room(bot, ada)
         create = Create("create-1", chat(room), view("Hello"))
@@ -689,6 +687,52 @@ async def test_a_password_logs_in_and_in_again_when_the_token_dies(
         assert await bot.adapter.perform(create) == first
         assert (await ada.sent_messages(room))[bot.user_id] == 1
     assert "secret" not in repr(settings)
+
+
+async def with_password(synapse: SynapseServer, device: str) -> tuple[Bot, Settings]:
+    login = await asyncio.to_thread(synapse.register, synapse.unused_name("stormo"))
+    reset = f"/_synapse/admin/v1/reset_password/{login.user_id}"
+    body = {"new_password": "secret", "logout_devices": True}
+    await asyncio.to_thread(synapse.admin_request, "POST", reset, body)
+    bot = Bot(synapse.url, login)
+    settings = dataclasses.replace(bot.settings, access_token="", password="secret", device_id=device)
+    bot.adapter = MatrixAdapter(settings, no_words, WallClock())
+    return bot, settings
+
+
+async def devices(synapse: SynapseServer, user: str) -> list[str]:
+    path = f"/_synapse/admin/v2/users/{user}/devices"
+    answer = await asyncio.to_thread(synapse.admin_request, "GET", path)
+    return [device["device_id"] for device in answer["devices"]]
+
+
+async def test_a_token_that_died_is_replaced_by_a_new_login(
+    synapse: SynapseServer, matrix_person: NewPerson
+) -> None:
+    ada = await matrix_person("Ada")
+    bot, _ = await with_password(synapse, "STORMO")
+    async with bot.running():
+        room = await in_a_room(bot, ada)
+        path = f"/_synapse/admin/v2/users/{bot.user_id}/devices/STORMO"
+        await asyncio.to_thread(synapse.admin_request, "DELETE", path)
+        await bot.adapter.perform(Create("create-1", chat(room), view("Hello")))
+        await ada.say(room, "!help")
+        assert (await bot.gate.next(CommandInvoked)).name == "help"
+        assert await devices(synapse, bot.user_id) == ["STORMO"]
+
+
+async def test_a_check_with_a_password_leaves_no_device_behind_and_warns_of_repeats(
+    synapse: SynapseServer,
+) -> None:
+    bot, settings = await with_password(synapse, "")
+    findings = await bot.adapter.check()
+    await bot.adapter.close()
+    assert [finding.message.id for finding in findings if not finding.ok] == ["check.matrix.no_device"]
+    assert await devices(synapse, bot.user_id) == []
+    assert bot.adapter.capabilities.key_life is None
+    wrong = MatrixAdapter(dataclasses.replace(settings, password="guess"), no_words, WallClock())
+    assert [finding.message.id for finding in await wrong.check() if not finding.ok] == ["platform.bad_token"]
+    await wrong.close()
 
 
 async def test_a_check_names_account_device_and_limits(new_bot: NewBot) -> None:

@@ -448,6 +448,20 @@ def test_an_invitation_names_who_sent_it_and_whether_it_is_private() -> None:
         ('<a href="javascript:alert(1)">there</a>', paragraph("there")),
         (PILL, paragraph(Mention("@Stormo", account=AccountRef(PLATFORM, ME)))),
         ('<img data-mx-emoticon alt=":bird:" src="mxc://x/y">', None),
+        (
+            '<a href="matrix:u/ada:one.test">Ada</a>',
+            paragraph(Mention("@Ada", account=AccountRef(PLATFORM, ADA))),
+        ),
+        (
+            '<a href="https://matrix.to/#/!room">room</a>',
+            paragraph(Link("https://matrix.to/#/!room", (Text("room"),))),
+        ),
+        ('<a href="/here">there</a> <img src="x" alt="a cat"><hr>', paragraph("there a cat")),
+        (
+            "<table><tr><td>1</td><td>2</td></tr><tr><td>3</td></tr></table>",
+            Body((Paragraph((Text("1 2"),)), Paragraph((Text("3"),)))),
+        ),
+        ("<b><p>one</p><p>two</p></b>", paragraph(Strong((Text("one\ntwo"),)))),
         ("a<script>alert(1)</script>b", paragraph("ab")),
         (
             "<ol start='3'><li>a</li><li>b</li></ol>",
