@@ -241,11 +241,12 @@ class Courier:
                 receipt = await adapter.perform(found.intent)
         except RetryLater as error:
             return await self._retry(chat, found, error)
-        except Rejected as error:
-            await self._writer.submit(lambda unit: self._rejected(unit, found, error))
-        except Exception as error:  # noqa: BLE001
+        except Rejected as rejected:
+            refusal = rejected
+            await self._writer.submit(lambda unit: self._rejected(unit, found, refusal))
+        except Exception as unforeseen:
             log.warning("chat %d: an unknown outcome", chat, exc_info=True)
-            return await self._retry(chat, found, RetryLater(type(error).__name__, unknown=True))
+            return await self._retry(chat, found, RetryLater(type(unforeseen).__name__, unknown=True))
         else:
             await self._writer.submit(lambda unit: self._record(unit, found, receipt))
         return None
@@ -292,9 +293,13 @@ class Courier:
         log.info("chat %d, thing %d: %s (%s)", row.chat_id, row.thing_id, error, error.why)
         if error.why is RejectedWhy.CHAT_GONE:
             unit.communities.set_state(found.chat.id, ChatState.GONE, str(error)[:200])
-            return
-        if row.kind is ThingKind.NOTICE:
-            return self._untold(unit, found)
+        elif row.kind is ThingKind.NOTICE:
+            self._untold(unit, found)
+        else:
+            self._copy_rejected(unit, row, found, error)
+
+    def _copy_rejected(self, unit: Unit, row: Delivery, found: Attempt, error: Rejected) -> None:
+        store = unit.delivery
         match error.why:
             case RejectedWhy.UNCHANGED:
                 self._shown(unit, found, found.attempt.version)

@@ -36,7 +36,8 @@ class Call:
 def find_spec(name: str, text: str) -> tuple[CommandSpec, str, int]:
     """The spec, what is left of the text behind its verb, and how many characters that took.
 
-    Raises ``Refusal`` for an unknown command, with the nearest one."""
+    Raises ``Refusal`` for an unknown command, with the nearest one.
+    """
     words = name.lower().split()
     spec = next((c for c in COMMANDS if words and (c.name == words[0] or words[0] in c.aliases)), None)
     if spec is None:
@@ -62,7 +63,8 @@ def _first_word(text: str) -> tuple[str, int]:
 def parse(spec: CommandSpec, text: str) -> tuple[dict[str, str], int]:
     """Argument values of a text command, and how many characters stand before its ``TEXT``.
 
-    Raises ``Refusal`` naming what is missing."""
+    Raises ``Refusal`` naming what is missing.
+    """
     values: dict[str, str] = {}
     used = 0
     for index, arg in enumerate(spec.args):

@@ -154,7 +154,7 @@ class Engine:
         if copy is None and event.to_bot and event.reply_to and unit.delivery.any_try(chat.id):
             return self._park(unit, chat, event.reply_to, event)
         if chat.relay and chat.community_id is not None and chat.state is ChatState.ACTIVE:
-            return relays.pass_on(unit, self.rules, chat, account_of(unit, event.actor), event)
+            return relays.pass_on(unit, chat, account_of(unit, event.actor), event)
         raise Ignored
 
     def _reply(self, unit: Unit, event: MessageReceived, copy: Copy) -> None:

@@ -37,6 +37,10 @@ def message(id_: str, **args: str | int | datetime | Message | Secret) -> Messag
     return Message(id_, args)
 
 
+#: What an argument of a message may be.
+Argument = str | int | datetime | Message | Secret
+
+
 class StormoError(Exception):
     """Root of everything that Stormo raises on purpose."""
 

@@ -29,6 +29,9 @@ class Form(StrEnum):
     LINK = "link"
 
 
+_ENGLISH = Language("en")
+
+
 @dataclass(frozen=True, slots=True)
 class Button:
     """A button with a worded label that does one of three things.
@@ -61,7 +64,7 @@ class View:
     buttons: tuple[Button, ...] = ()
     text_command: str = ""
     link: str = ""
-    language: Language = Language("en")
+    language: Language = _ENGLISH
     silent: bool = True
 
 
@@ -127,8 +130,11 @@ Intent = Create | Edit | Withdraw | Tell | Mark
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """A platform did what was asked. ``message``: what stands there now, where there is something to name
-    (nothing for an ephemeral answer, a toast, a withdrawal)."""
+    """A platform did what was asked.
+
+    ``message``: what stands there now, where there is something to name (nothing for an ephemeral answer, a toast, a
+    withdrawal).
+    """
 
     message: MessageRef | None = None
 

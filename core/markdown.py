@@ -99,7 +99,7 @@ _PAIRS = {
 }
 
 
-def _pair(name: str, pattern: re.Pattern[str], state: StateInline, silent: bool) -> bool:  # noqa: FBT001 - the parser passes it so
+def _pair(name: str, pattern: re.Pattern[str], state: StateInline, silent: bool) -> bool:
     end = state.posMax
     found = pattern.match(state.src, state.pos, end)
     if not found or state.level >= state.md.options.maxNesting:
@@ -135,7 +135,7 @@ _TOKEN = re.compile(
 )
 
 
-def _discord_token(state: StateInline, silent: bool) -> bool:  # noqa: FBT001 - the parser passes it so
+def _discord_token(state: StateInline, silent: bool) -> bool:
     found = _TOKEN.match(state.src, state.pos, state.posMax)
     if not found:
         return False

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from core.errors import Message, Secret, message
+from core.errors import Argument, Message, Secret, message
 from core.records import Account, Chat, Notice, Verb
 from core.scene import Scene
 from core.stores import Unit
@@ -47,17 +47,17 @@ class Said:
     seconds: int = 0
 
 
-def say(id_: str, **args: Any) -> Said:
+def say(id_: str, **args: Argument) -> Said:
     """One personal line."""
     return Said((message(id_, **args),))
 
 
-def brief(id_: str, **args: Any) -> Said:
+def brief(id_: str, **args: Argument) -> Said:
     """One line that may stand in the room for a minute."""
     return Said((message(id_, **args),), brief=True)
 
 
-def openly(id_: str, **args: Any) -> Said:
+def openly(id_: str, **args: Argument) -> Said:
     """One line that the whole room may read."""
     return Said((message(id_, **args),), personal=False)
 
@@ -222,13 +222,15 @@ def _load_message(raw: list[Any]) -> Message:
     return Message(raw[0], {name: _load_value(value) for name, value in args.items()})
 
 
-def _load_value(raw: Any) -> Any:
+def _load_value(raw: object) -> Argument:
     match raw:
-        case {"message": inner}:
+        case {"message": list() as inner}:
             return _load_message(inner)
-        case {"time": text}:
+        case {"time": str() as text}:
             return datetime.fromisoformat(text)
-        case {"secret": nonce}:
+        case {"secret": str() as nonce}:
             return Secret(nonce)
-        case _:
+        case str() | int():
             return raw
+        case _:
+            raise ValueError("no argument of a message")

@@ -17,7 +17,6 @@ from core.intents import Capabilities, Intent, Receipt
 from core.stores import Unit
 from core.types import ChatRef, MessageRef, Platform
 
-
 T = TypeVar("T")
 
 

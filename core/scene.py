@@ -79,8 +79,11 @@ def hash_code(code: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scene:
-    """One act. ``member`` is ``None`` for who did not join; ``message`` is the person's own message, ``target`` the
-    one they answer to; ``handle`` lets the adapter answer only them."""
+    """One act.
+
+    ``member`` is ``None`` for who did not join; ``message`` is the person's own message, ``target`` the one they
+    answer to; ``handle`` lets the adapter answer only them.
+    """
 
     unit: Unit
     rules: Rules

@@ -16,7 +16,7 @@ from core.social import relays
 from core.social.posts import may_be_shown, short_id
 from core.stores import Unit
 from core.text import first_words
-from core.types import Language, MessageRef, PostId, ThingId, ThingKind
+from core.types import Language, MessageRef, ThingId, ThingKind
 
 #: Graphemes of a post shown where only a glimpse fits.
 GLIMPSE = 80

@@ -167,14 +167,16 @@ BLOCKS_OF = Statement(
     lambda _: select(_B.feed_kind, _B.feed_key).where(_B.chat_id == bindparam("chat")).order_by(_B.feed_key)
 )
 COPY_BANS = Statement(
-    lambda d: d.insert(t.bans)
-    .from_select(
-        ["community_id", "member_id", "by_account_id", "created_at"],
-        select(_N.community_id, bindparam("winner", type_=BigInteger), _N.by_account_id, _N.created_at).where(
-            _N.member_id == bindparam("loser")
-        ),
+    lambda d: (
+        d.insert(t.bans)
+        .from_select(
+            ["community_id", "member_id", "by_account_id", "created_at"],
+            select(
+                _N.community_id, bindparam("winner", type_=BigInteger), _N.by_account_id, _N.created_at
+            ).where(_N.member_id == bindparam("loser")),
+        )
+        .on_conflict_do_nothing()
     )
-    .on_conflict_do_nothing()
 )
 BANNED = Statement(
     lambda _: select(literal(1)).where(
@@ -202,7 +204,9 @@ COPY_MEMBERSHIPS = Statement(
         d.insert(t.memberships)
         .from_select(
             ["community_id", "member_id", "since"],
-            select(_S.community_id, bindparam("winner", type_=BigInteger), _S.since).where(_S.member_id == bindparam("loser")),
+            select(_S.community_id, bindparam("winner", type_=BigInteger), _S.since).where(
+                _S.member_id == bindparam("loser")
+            ),
         )
         .on_conflict_do_nothing()
     )

@@ -7,7 +7,7 @@ import queue
 import sqlite3
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,7 +17,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from core.errors import StormoError
 from core.ports import Clock
 from storage.statements import Runner
-from storage.unit import SqlUnit, Snowflakes
+from storage.unit import Snowflakes, SqlUnit
 
 T = TypeVar("T")
 
@@ -93,10 +93,8 @@ class Link:
 
     def rollback(self) -> None:
         """Never raises: it runs where something worse is already on its way up."""
-        try:
+        with suppress(Exception):
             self.cursor.execute("ROLLBACK")
-        except Exception:  # noqa: BLE001, S110
-            pass
 
     def close(self) -> None:
         self._proxy.invalidate()

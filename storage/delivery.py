@@ -18,6 +18,8 @@ _DELIVERY_NAMES = ("chat_id", "thing_id", "kind", "wanted", "shown", "generation
                    "queued_at", "attempts", "reason", "fold_id")  # fmt: skip
 _DELIVERY = tuple(_O[name] for name in _DELIVERY_NAMES)
 _LIVE = CopyState.LIVE.value
+#: The rank of an edit that only moves a tally.
+TALLY = 3
 
 
 def _want(d: Build) -> Any:
@@ -41,7 +43,7 @@ def _bump(_: Build) -> Any:
             wanted=bindparam("version"),
             due=case((_O.state == _LIVE, 1), else_=_O.due),
             rank=case((_O.shown == 0, _O.rank), (idle | (_O.rank > rank), rank), else_=_O.rank),
-            ready_at=case((_O.shown == 0, _O.ready_at), (rank == 3, _later(_O.ready_at, now)), else_=now),
+            ready_at=case((_O.shown == 0, _O.ready_at), (rank == TALLY, _later(_O.ready_at, now)), else_=now),
         )
         .returning(_O.chat_id, _O.state, _O.fold_id)
     )
@@ -123,7 +125,7 @@ def _next_notice(_: Build) -> Any:
 NEXT_EXEMPT = Statement(_next_exempt)
 NEXT_NOTICE = Statement(_next_notice)
 SOONEST = Statement(
-    lambda _: select(func.min(_O.ready_at).label("ready_at", )).where(
+    lambda _: select(func.min(_O.ready_at).label("ready_at" )).where(
         _O.chat_id == bindparam("chat"), _O.due == 1, _O.ready_at > bindparam("at")
     )
 )  # fmt: skip
@@ -227,7 +229,7 @@ TRIES_OF = Statement(
 _C = t.copies.c
 _H = t.chats.c
 _COPY_NAMES = ("chat_id", "thing_id", "kind", "part", "message_key", "ours", "shown", "sent_at")
-_COPY = tuple(_C[name] for name in _COPY_NAMES) + (_H.platform, _H.key)
+_COPY = (*(_C[name] for name in _COPY_NAMES), _H.platform, _H.key)
 _COPIES = t.copies.join(t.chats, _H.id == _C.chat_id)
 
 
@@ -488,7 +490,7 @@ class DeliveryStore:
         self._woken.add(chat)
 
     def states(self) -> dict[str, int]:
-        return {state: count for state, count in self._run.all(STATES)}
+        return dict(self._run.all(STATES))
 
     def in_states(self, states: list[CopyState]) -> list[Delivery]:
         return [_delivery(row) for row in self._run.all(REFUSED, states=[str(s) for s in states])]

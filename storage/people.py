@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, delete, func, select, update
+from sqlalchemy import bindparam, delete, select, update
 
 from core.records import Account, Code, Member
 from core.types import AccountId, AccountRef, ChatId, Feed, FeedKind, MemberId, Platform

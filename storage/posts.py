@@ -13,8 +13,11 @@ from storage import tables as t
 from storage.statements import Build, Row, Runner, Statement
 
 _P = t.posts.c
-_POST_NAMES = ("id", "author_id", "account_id", "community_id", "chat_id", "visibility", "reply_to", "revision", "version",
-               "score", "guests", "created_at", "deleted_at")  # fmt: skip
+_POST_NAMES = (
+    "id", "author_id", "account_id", "community_id", "chat_id",
+    "visibility", "reply_to", "revision", "version",
+    "score", "guests", "created_at", "deleted_at",
+)  # fmt: skip
 _POST = tuple(_P[name] for name in _POST_NAMES)
 POST = Statement(lambda _: select(*_POST).where(_P.id == bindparam("id")))
 POSTS = Statement(lambda d: select(*_POST).where(d.among(_P.id, "ids")).order_by(_P.id))

@@ -73,7 +73,7 @@ DROP_SIGNAL = Statement(
 DROP_SIGNALS_BY = Statement(lambda _: delete(t.signals).where(_S.account_id == bindparam("account")))
 
 
-def _forget_guests(d: Build) -> Any:
+def _forget_guests(_: Build) -> Any:
     guests = (
         select(t.accounts.c.id)
         .where(t.accounts.c.id == _S.account_id, t.accounts.c.member_id.is_(None))

@@ -139,7 +139,7 @@ class Writer:
             return self._transaction(batch)
         except BROKEN as error:
             return self._again(batch, error)
-        except Exception:  # noqa: BLE001
+        except Exception:
             log.warning("a batch of %d failed together, its jobs run one by one", len(batch), exc_info=True)
         woken: set[ChatId] = set()
         for job in batch:
@@ -162,8 +162,10 @@ class Writer:
         return frozenset(unit.woken)
 
     def _again(self, batch: Sequence[_Job[Any]], error: BaseException) -> frozenset[ChatId]:
-        """After a lost connection or a full disk the whole batch is repeated once: the inbox and the unique keys
-        make a commit whose answer was lost harmless."""
+        """After a lost connection or a full disk the whole batch is repeated once.
+
+        The inbox and the unique keys make a commit whose answer was lost harmless.
+        """
         self._drop()
         try:
             return self._transaction(batch)

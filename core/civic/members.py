@@ -116,10 +116,10 @@ def whoami(scene: Scene) -> None:
     if scene.member is None:
         return answer(scene, brief("whoami.guest"))
     lines = [message("whoami.member", handle=scene.member.handle)]
-    for account in scene.unit.people.accounts_of(scene.member.id):
-        lines.append(
-            message("whoami.account", name=account.name, platform=scene.rules.label(account.ref.platform))
-        )
+    lines += [
+        message("whoami.account", name=account.name, platform=scene.rules.label(account.ref.platform))
+        for account in scene.unit.people.accounts_of(scene.member.id)
+    ]
     return answer(scene, Said(tuple(lines)))
 
 

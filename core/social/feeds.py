@@ -22,8 +22,10 @@ _LAST = 2**63 - 1
 
 
 def find_feed(scene: Scene, typed: str) -> Feed:
-    """``@handle``, ``#tag``, a community's name, ``everything``. Raises ``Refusal`` for what does not exist or may
-    not be seen."""
+    """``@handle``, ``#tag``, a community's name, ``everything``.
+
+    Raises ``Refusal`` for what does not exist or may not be seen.
+    """
     word = typed.strip()
     if word.startswith("#"):
         return tag_feed(word)

@@ -7,12 +7,12 @@ from datetime import timedelta
 from core.body import Body, from_json, to_json
 from core.civic.members import require_member
 from core.errors import Message, Refusal, message
-from core.tags import resolve, tags
 from core.notices import Choice, Said, answer, mark
 from core.records import Chat, Copy, CopyState, Member, Post, Revision
 from core.scene import Scene
 from core.social.votes import show_again
 from core.stores import Unit
+from core.tags import resolve, tags
 from core.text import from_plain, is_empty, plain
 from core.types import (
     ChatId,
@@ -237,7 +237,8 @@ def _place_line(scene: Scene, chat: Chat) -> Message:
 def post_of(scene: Scene, typed: str) -> Post:
     """The post meant: by its id, else the one whose copy was answered, else the actor's newest.
 
-    Raises ``Refusal`` when there is none."""
+    Raises ``Refusal`` when there is none.
+    """
     unit = scene.unit
     if typed:
         id_ = parse_id(typed)

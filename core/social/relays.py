@@ -12,7 +12,7 @@ from core.stores import Unit
 from core.types import MessageRef, ThingId, ThingKind
 
 
-def pass_on(unit: Unit, rules: Rules, chat: Chat, account: Account, event: MessageReceived) -> None:
+def pass_on(unit: Unit, chat: Chat, account: Account, event: MessageReceived) -> None:
     """One message of a room with its relay on goes to the other rooms of its community that have it on."""
     assert chat.community_id is not None
     others = unit.communities.relayed_with(chat.community_id, chat.id)
