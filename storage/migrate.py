@@ -1,0 +1,154 @@
+"""The schema's versions: what a database has, and the way to the newest one, all in one transaction.
+
+A new revision is drafted by comparing ``tables.py`` with what the revisions so far make:
+``python -m storage.migrate "what changes"``. Read it before it is committed.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine, inspect, text
+
+from core.errors import StormoError
+from storage.database import open_engine
+from storage.tables import metadata
+
+_FOLDER = Path(__file__).parent / "migrations"
+#: Two programs that start at once on one PostgreSQL must not both migrate it. An arbitrary, fixed number.
+_PG_LOCK = 0x53544F524D4F
+
+
+class NewerDatabase(StormoError):
+    """The database has a version that this program does not know: a newer program made it."""
+
+    def __init__(self, found: str) -> None:
+        self.version = found
+        super().__init__(f"the database has version {found}, which is newer than this program's {newest()}")
+
+
+class ForeignDatabase(StormoError):
+    """There are tables with our names that no version of ours made."""
+
+    def __init__(self) -> None:
+        super().__init__("the database holds tables of something else with the names of ours")
+
+
+class BrokenReferences(StormoError):
+    """A revision left rows that point nowhere: it was undone."""
+
+
+def newest() -> str:
+    """The version that this program works with."""
+    return _scripts().get_current_head() or ""
+
+
+def known(version: str) -> bool:
+    """Whether this program knows the way from that version."""
+    return version in {script.revision for script in _scripts().walk_revisions()}
+
+
+def version(url: str) -> str | None:
+    """The version of a database, ``None`` for one without our tables. Raises ``NewerDatabase``, ``ForeignDatabase``."""
+    engine = open_engine(url)
+    try:
+        with engine.connect() as connection:
+            return _version(connection)
+    finally:
+        engine.dispose()
+
+
+def upgrade(url: str, to: str = "head") -> str:
+    """Brings a database to a version, the newest unless told, and returns it. Nothing happens where it is there.
+
+    Raises ``NewerDatabase`` or ``ForeignDatabase`` before anything is touched; any error undoes everything.
+    """
+    engine = open_engine(url)
+    try:
+        if version(url) == (newest() if to == "head" else to):
+            return newest() if to == "head" else to
+        with transaction(engine) as connection:
+            return upgrade_on(connection, to)
+    finally:
+        engine.dispose()
+
+
+@contextmanager
+def transaction(engine: Engine) -> Iterator[Connection]:
+    """A transaction in which tables may be rebuilt. Raises ``BrokenReferences`` where rows then point nowhere."""
+    with engine.connect() as connection:
+        sqlite = engine.dialect.name == "sqlite"
+        driver = connection.connection.driver_connection
+        assert driver is not None
+        if sqlite:
+            # Inside a transaction this is ignored, and a rebuild of a table would then break its children.
+            driver.execute("PRAGMA foreign_keys=OFF")
+        try:
+            with connection.begin():
+                if not sqlite:
+                    connection.execute(text(f"SELECT pg_advisory_xact_lock({_PG_LOCK})"))
+                yield connection
+                if sqlite and (broken := connection.exec_driver_sql("PRAGMA foreign_key_check").all()):
+                    raise BrokenReferences(f"{len(broken)} rows point nowhere, the first in {broken[0][0]}")
+        finally:
+            if sqlite:
+                driver.execute("PRAGMA foreign_keys=ON")
+
+
+def upgrade_on(connection: Connection, to: str = "head") -> str:
+    """The same inside a ``transaction`` of the caller."""
+    _version(connection)
+    command.upgrade(_config(connection), to)
+    return _version(connection) or ""
+
+
+def _version(connection: Connection) -> str | None:
+    found = MigrationContext.configure(connection).get_current_revision()
+    if found is None:
+        if set(inspect(connection).get_table_names()) & set(metadata.tables):
+            raise ForeignDatabase
+        return None
+    if not known(found):
+        raise NewerDatabase(found)
+    return found
+
+
+def _config(connection: Connection | None = None) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(_FOLDER).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    return config
+
+
+def _scripts() -> ScriptDirectory:
+    return ScriptDirectory.from_config(_config())
+
+
+def draft(what: str) -> Path:
+    """Writes the revision from what the revisions so far make to ``tables.py``. Returns its file."""
+    with tempfile.TemporaryDirectory() as folder:
+        url = f"sqlite:///{folder}/draft.sqlite"
+        if newest():
+            upgrade(url)
+        engine = open_engine(url)
+        with transaction(engine) as connection:
+            number = len(list(_scripts().walk_revisions())) + 1
+            script = command.revision(
+                _config(connection), what, autogenerate=True, rev_id=f"{number:04d}", head="head"
+            )
+        engine.dispose()
+    assert script is not None
+    assert not isinstance(script, list)
+    return Path(script.path)
+
+
+if __name__ == "__main__":
+    print(draft(" ".join(sys.argv[1:]).capitalize()))  # noqa: T201
