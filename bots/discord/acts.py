@@ -149,7 +149,8 @@ class Acts:
     async def _mark(self, intent: Mark) -> Receipt:
         message = intent.message
         parts = (message.chat.key, message.key, render.reaction(intent.emoji))
-        await self._call(Route("PUT" if intent.on else "DELETE", _OWN_REACTION, parts))
+        method = "PUT" if intent.on else "DELETE"
+        await self._call(Route(method, _OWN_REACTION, parts, limit="reactions"))
         return Receipt()
 
     async def _tell(self, intent: Tell) -> Receipt:

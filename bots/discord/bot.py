@@ -204,6 +204,10 @@ class DiscordAdapter:
     async def perform(self, intent: Intent) -> Receipt:
         return await self._acts.perform(intent)
 
+    async def close(self) -> None:
+        """Give connections back after acts outside of ``run``."""
+        await self._rest.close()
+
     def link(self, message: MessageRef) -> str:
         """Derivable where the gateway told us of the channel."""
         channel = self._client.get_channel(int(message.chat.key)) if self._client is not None else None

@@ -1,10 +1,10 @@
 """Calls to Discord's HTTP API that never wait and never repeat.
 
 Why not discord.py's own ``HTTPClient`` or webhook adapter: both sleep through a 429 (the floor of
-``max_ratelimit_timeout`` is 30 seconds), repeat a 5xx up to five times and wait in front of an exhausted bucket,
-while they keep no order among waiting sends. Here the courier's lanes own all waiting, so each failure must come
-out at once. discord.py keeps what it does best: the gateway, its cache, and the reading back of history, where
-waiting does no harm.
+``max_ratelimit_timeout`` is 30 seconds), repeat a 5xx up to five times and wait in front of an exhausted
+bucket, while they keep no order among waiting sends. Here the courier's lanes own all waiting, so each
+failure must come out at once. discord.py keeps what it does best: the gateway, its cache, and the reading
+back of history, where waiting does no harm.
 """
 
 from __future__ import annotations
@@ -48,6 +48,12 @@ class Route:
     path: str
     parts: tuple[str, ...] = ()
     secret: bool = False
+    #: Routes known to share one limit name it alike; others stand alone until Discord names their bucket.
+    limit: str = ""
+
+    @property
+    def limited_as(self) -> str:
+        return self.limit or f"{self.method} {self.path}"
 
     @property
     def major(self) -> str:
@@ -71,7 +77,7 @@ class Rest:
         self._token = token
         self._session: aiohttp.ClientSession | None = None
         self._parked: dict[tuple[str, str], float] = {}
-        self._buckets: dict[tuple[str, str], str] = {}
+        self._buckets: dict[str, str] = {}
 
     async def close(self) -> None:
         """Give the connections back; a later call opens new ones."""
@@ -151,13 +157,12 @@ class Rest:
             return
         name = response.headers.get("X-RateLimit-Bucket")
         if name:
-            self._buckets[route.method, route.path] = name
+            self._buckets[route.limited_as] = name
         if response.headers.get("X-RateLimit-Remaining") == "0":
             self._park(self._bucket(route), _seconds(response.headers.get("X-RateLimit-Reset-After")))
 
     def _bucket(self, route: Route) -> tuple[str, str]:
-        own = f"{route.method} {route.path}"
-        return self._buckets.get((route.method, route.path), own), route.major
+        return self._buckets.get(route.limited_as, route.limited_as), route.major
 
     def _park(self, key: tuple[str, str], seconds: float) -> None:
         now = time.monotonic()

@@ -202,6 +202,9 @@ class Pipeline:
         except Exception:  # noqa: BLE001  # a fault of the double's own must show in the test, not as a retry
             self.broken.append(traceback.format_exc())
             return self._write(500, {"message": "500: our double broke", "code": 0}, None)
+        finally:
+            # Requests that tell no event (commands, answers to interactions) change what a test waits for, too.
+            self._world.touch()
 
     def _unknown(self, request: web.Request) -> web.Response:
         path = request.rel_url.raw_path.removeprefix(PREFIX)

@@ -1,0 +1,692 @@
+"""The Discord adapter through the real discord.py, over sockets, against our own double."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TypeVar
+
+import pytest
+
+from bots.discord.bot import DiscordAdapter, Settings
+from bots.discord.catchup import Limits
+from core.body import Body, Paragraph, Text
+from core.errors import BadToken, Message, Rejected, RejectedWhy, RetryLater
+from core.events import (
+    ButtonPressed,
+    CommandEdited,
+    CommandInvoked,
+    Inbound,
+    MessageDeleted,
+    MessageEdited,
+    MessageReceived,
+    PlaceChanged,
+    ReactionChanged,
+)
+from core.intents import Button, Create, Edit, Form, Mark, Tell, View, Voice, Withdraw
+from core.ports import Adapter, WatchedMessage
+from core.types import AccountRef, ChatRef, MessageRef, Platform
+from tests.doubles.discord import Channel, DiscordDouble, Guild, Intent, Permission, Person, Rate
+from tests.doubles.discord import Message as Seen
+
+pytestmark = [pytest.mark.peer, pytest.mark.timeout(60)]
+
+DISCORD = Platform("discord")
+_E = TypeVar("_E", bound=Inbound)
+
+
+class WallClock:
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+    def monotonic(self) -> float:
+        return asyncio.get_running_loop().time()
+
+
+def words(message: Message, language: str) -> str:
+    return f"{message.id} in {language}"
+
+
+@dataclass
+class CollectingGate:
+    """A core that commits at once: keeps events once a key, bookmarks, and what is watched."""
+
+    events: list[Inbound] = field(default_factory=list)
+    bookmarks: dict[str, str] = field(default_factory=dict)
+    watched: list[ChatRef] = field(default_factory=list)
+    recent: list[WatchedMessage] = field(default_factory=list)
+    on_event: Callable[[Inbound], Awaitable[None]] | None = None
+    _seen: set[str] = field(default_factory=set)
+    _changed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def handle(self, event: Inbound) -> None:
+        if event.bookmark is not None:
+            self.bookmarks[event.bookmark.scope] = event.bookmark.value
+        if event.key is not None and event.key in self._seen:
+            return
+        if event.key is not None:
+            self._seen.add(event.key)
+        self.events.append(event)
+        self._changed.set()
+        if self.on_event is not None:
+            await self.on_event(event)
+
+    async def bookmark(self, scope: str) -> str | None:
+        return self.bookmarks.get(scope)
+
+    async def watched_chats(self, platform: Platform) -> Sequence[ChatRef]:
+        return self.watched
+
+    async def recent_messages(self, platform: Platform, since: datetime) -> Sequence[WatchedMessage]:
+        return self.recent
+
+    async def until(self, kind: type[_E], where: Callable[[_E], bool] = lambda _: True) -> _E:
+        """The first event of this kind that was or will be handed over, within ten seconds."""
+        async with asyncio.timeout(10):
+            while True:
+                for event in self.events:
+                    if isinstance(event, kind) and where(event):
+                        return event
+                self._changed.clear()
+                await self._changed.wait()
+
+
+@dataclass
+class Scene:
+    """A guild with one channel, its owner, a member, the adapter and the core it talks to."""
+
+    double: DiscordDouble
+    guild: Guild
+    channel: Channel
+    owner: Person
+    anna: Person
+    gate: CollectingGate
+    adapter: DiscordAdapter
+    others: list[DiscordAdapter] = field(default_factory=list)
+
+    @property
+    def chat(self) -> ChatRef:
+        return ChatRef(DISCORD, str(self.channel.id))
+
+    def ref(self, message: Seen) -> MessageRef:
+        return MessageRef(ChatRef(DISCORD, str(message.channel.id)), str(message.id))
+
+    def another(self, **changes: object) -> DiscordAdapter:
+        self.others.append(adapter_for(self.double, **changes))
+        return self.others[-1]
+
+    async def close(self) -> None:
+        for adapter in (self.adapter, *self.others):
+            await adapter.close()
+
+    async def create(self, text: str = "Hello", **changes: object) -> MessageRef:
+        receipt = await self.adapter.perform(create(self.chat, text, **changes))
+        assert receipt.message is not None
+        return receipt.message
+
+
+def adapter_for(double: DiscordDouble, **changes: object) -> DiscordAdapter:
+    given: dict[str, object] = {
+        "token": double.token,
+        "api_url": double.api_url,
+        "gateway_url": double.gateway_url,
+        "cdn_url": double.cdn_url,
+        "guild_ready_timeout": 0.2,
+        "limits": Limits(pace=0),
+    }
+    return DiscordAdapter(Settings(**(given | changes)), words, WallClock())  # type: ignore[arg-type]
+
+
+@contextlib.asynccontextmanager
+async def running(scene: Scene, adapter: Adapter | None = None) -> AsyncIterator[None]:
+    """The adapter connected, its commands offered; a fault of `run` fails the test."""
+    task = asyncio.create_task((adapter or scene.adapter).run(scene.gate))
+    connected = asyncio.create_task(scene.double.gateway.wait_connected())
+    await asyncio.wait({task, connected}, return_when=asyncio.FIRST_COMPLETED)
+    try:
+        if not task.done():
+            await scene.double.until(lambda: scene.double.world.commands[None], 10, "commands offered")
+            yield
+    finally:
+        connected.cancel()
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+@pytest.fixture
+async def scene() -> AsyncIterator[Scene]:
+    async with DiscordDouble() as double:
+        owner, anna = double.person("Olga"), double.person("Anna", locale="it")
+        guild = double.guild("Birders", owner=owner, members=(anna,))
+        channel = guild.text_channel("general")
+        scene = Scene(double, guild, channel, owner, anna, CollectingGate(), adapter_for(double))
+        yield scene
+        await scene.close()
+        assert double.violations == []
+
+
+def body(text: str) -> Body:
+    return Body((Paragraph((Text(text),)),))
+
+
+def view(text: str, **changes: object) -> View:
+    return View(**({"voice": Voice.BOT, "body": body(text)} | changes))  # type: ignore[arg-type]
+
+
+def create(chat: ChatRef, text: str, **changes: object) -> Create:
+    shown = {
+        name: changes.pop(name)
+        for name in ("voice", "author", "footer", "buttons", "link")
+        if name in changes
+    }
+    given: dict[str, object] = {"key": f"key of {text}", "chat": chat, "view": view(text, **shown)}
+    return Create(**(given | changes))  # type: ignore[arg-type]
+
+
+# Listening
+
+
+async def test_what_people_write_reaches_the_core_in_its_order(scene: Scene) -> None:
+    async with running(scene):
+        said = [await scene.anna.say(scene.channel, f"line {n}") for n in range(20)]
+        await scene.gate.until(MessageReceived, lambda event: event.source == "line 19")
+    got = [event for event in scene.gate.events if isinstance(event, MessageReceived)]
+    assert [event.source for event in got] == [f"line {n}" for n in range(20)]
+    assert got[0].message == scene.ref(said[0])
+    assert (got[0].place.title, got[0].place.group) == ("general", str(scene.guild.id))
+    assert (got[0].actor.name, got[0].actor.account.key) == ("Anna", str(scene.anna.id))
+
+
+async def test_a_mention_with_a_command_word_is_a_command_with_the_authors_rights(scene: Scene) -> None:
+    async with running(scene):
+        mention = f"<@{scene.double.bot.id}>"
+        await scene.anna.say(scene.channel, f"{mention} post Hello *you*")
+        await scene.owner.say(scene.channel, f"{mention} pause")
+        asked = await scene.gate.until(CommandInvoked, lambda event: event.name == "post")
+        paused = await scene.gate.until(CommandInvoked, lambda event: event.name == "pause")
+    assert (asked.text, asked.actor.rights.admin) == ("Hello *you*", False)
+    assert paused.actor.rights.admin
+    assert paused.actor.rights.moderator
+
+
+async def test_a_channels_overwrite_makes_a_moderator_only_there(scene: Scene) -> None:
+    other = scene.guild.text_channel("other")
+    scene.channel.overwrite(scene.anna, allow=Permission.MANAGE_MESSAGES)
+    async with running(scene):
+        await scene.anna.say(scene.channel, "here")
+        await scene.anna.say(other, "there")
+        here = await scene.gate.until(MessageReceived, lambda event: event.source == "here")
+        there = await scene.gate.until(MessageReceived, lambda event: event.source == "there")
+    assert (here.actor.rights.moderator, there.actor.rights.moderator) == (True, False)
+
+
+async def test_a_private_chat_takes_text_commands(scene: Scene) -> None:
+    async with running(scene):
+        await scene.anna.dm("whoami")
+        event = await scene.gate.until(CommandInvoked)
+    assert event.name == "whoami"
+    assert event.place.private
+
+
+async def test_an_edit_counts_once_and_previews_and_pins_not_at_all(scene: Scene) -> None:
+    async with running(scene):
+        message = await scene.anna.say(scene.channel, "see https://example.org")
+        scene.double.preview_link(message, "https://example.org")
+        await scene.anna.edit(message, "better")
+        await scene.owner.pin(message)
+        await scene.anna.say(scene.channel, "end")
+        await scene.gate.until(MessageReceived, lambda event: event.source == "end")
+    edits = [event.source for event in scene.gate.events if isinstance(event, MessageEdited)]
+    assert edits == ["better"]
+
+
+async def test_an_edited_command_is_still_a_command(scene: Scene) -> None:
+    async with running(scene):
+        mention = f"<@{scene.double.bot.id}>"
+        message = await scene.anna.say(scene.channel, f"{mention} post one")
+        await scene.anna.edit(message, f"{mention} post two")
+        event = await scene.gate.until(CommandEdited)
+    assert (event.name, event.text, event.message) == ("post", "two", scene.ref(message))
+
+
+async def test_deletions_alone_and_in_bulk(scene: Scene) -> None:
+    async with running(scene):
+        one, two, three = [await scene.anna.say(scene.channel, text) for text in "abc"]
+        await scene.anna.delete(one)
+        await scene.owner.purge([two, three])
+        for message in (one, two, three):
+            ref = scene.ref(message)
+            await scene.gate.until(MessageDeleted, lambda event, ref=ref: event.message == ref)  # type: ignore[misc]
+
+
+async def test_reactions_name_their_owner_and_ours_are_no_event(scene: Scene) -> None:
+    async with running(scene):
+        copy = await scene.create()
+        message = scene.double.message(int(copy.key))
+        await scene.adapter.perform(Mark(key="m", message=copy, emoji="❤"))
+        await scene.anna.react(message, "👍")
+        await scene.anna.unreact(message, "👍")
+        gone = await scene.gate.until(ReactionChanged, lambda event: bool(event.removed))
+    reactions = [event for event in scene.gate.events if isinstance(event, ReactionChanged)]
+    assert [(event.added, event.removed) for event in reactions] == [(("👍",), ()), ((), ("👍",))]
+    assert gone.actor.name == "Anna"
+    assert gone.message == copy
+    assert message.reaction_counts == {"❤️": 1}
+
+
+async def test_a_thread_is_a_chat_of_its_own_in_the_same_guild(scene: Scene) -> None:
+    async with running(scene):
+        thread = await scene.anna.open_thread(scene.channel, "nests")
+        await scene.anna.say(thread, "an egg")
+        event = await scene.gate.until(MessageReceived)
+    assert (event.place.chat.key, event.place.title) == (str(thread.id), "nests")
+    assert event.place.group == str(scene.guild.id)
+
+
+async def test_lost_channels_and_guilds_are_told(scene: Scene) -> None:
+    other = scene.guild.text_channel("other")
+    async with running(scene):
+        scene.channel.remove()
+        await scene.gate.until(PlaceChanged, lambda event: event.gone and event.chat == scene.chat)
+        scene.guild.remove_bot()
+        await scene.gate.until(PlaceChanged, lambda event: event.gone and event.chat.key == str(other.id))
+
+
+# Interactions
+
+
+def answering(scene: Scene, *texts: str) -> Callable[[Inbound], Awaitable[None]]:
+    async def answer(event: Inbound) -> None:
+        if isinstance(event, CommandInvoked | ButtonPressed):
+            for text in texts:
+                await scene.adapter.perform(
+                    Tell(
+                        key=f"{event.key} {text}",
+                        chat=event.place.chat,
+                        to=event.actor.account,
+                        view=view(text),
+                        handle=event.handle,
+                    )
+                )
+
+    return answer
+
+
+async def test_a_slash_command_is_answered_to_its_asker_only(scene: Scene) -> None:
+    scene.gate.on_event = answering(scene, "Posted.", "And more.")
+    async with running(scene):
+        answer = await scene.anna.slash(scene.channel, "post", {"text": "Hello", "visibility": "public"})
+        await answer.until(lambda now: now.followups)
+    event = await scene.gate.until(CommandInvoked)
+    assert (event.name, dict(event.options or {})) == ("post", {"text": "Hello", "visibility": "public"})
+    assert (event.actor.locale, event.place.title) == ("it", "general")
+    assert answer.ephemeral
+    assert answer.content == "Posted."
+    assert [(each.content, each.ephemeral) for each in answer.followups] == [("And more.", True)]
+
+
+async def test_a_verb_is_a_subcommand_and_rights_come_with_it(scene: Scene) -> None:
+    scene.gate.on_event = answering(scene, "Added.")
+    async with running(scene):
+        await scene.owner.slash(scene.channel, "mirror add", {"feed": "#birds"})
+    event = await scene.gate.until(CommandInvoked)
+    assert (event.name, dict(event.options or {})) == ("mirror add", {"feed": "#birds"})
+    assert event.actor.rights.admin
+
+
+async def test_another_process_answers_with_the_handle_alone(scene: Scene) -> None:
+    async with running(scene):
+        asked = asyncio.create_task(scene.anna.slash(scene.channel, "whoami"))
+        event = await scene.gate.until(CommandInvoked)
+        other = scene.another()
+        for text in ("first", "second"):
+            await other.perform(
+                Tell(
+                    key=text,
+                    chat=scene.chat,
+                    to=AccountRef(DISCORD, "1"),
+                    view=view(text),
+                    handle=event.handle,
+                )
+            )
+        answer = await asked
+    assert (answer.content, [each.content for each in answer.followups]) == ("first", ["second"])
+
+
+async def test_a_handle_that_grew_old_reaches_nobody(scene: Scene) -> None:
+    old = int((datetime.now(UTC) - timedelta(minutes=16)).timestamp() * 1000)
+    tell = Tell(
+        key="k",
+        chat=scene.chat,
+        to=AccountRef(DISCORD, "1"),
+        view=view("late"),
+        handle=f"interaction:1:secret:{old}",
+    )
+    with pytest.raises(Rejected) as refused:
+        await scene.adapter.perform(tell)
+    assert refused.value.why is RejectedWhy.UNREACHABLE
+    assert scene.double.requests == []
+
+
+async def test_a_pressed_button_is_acknowledged_and_answered_in_private(scene: Scene) -> None:
+    scene.gate.on_event = answering(scene, "Counted.")
+    async with running(scene):
+        copy = await scene.create(
+            buttons=(Button("Yes", data="vote yes"), Button("Open", url="https://example.org"))
+        )
+        answer = await scene.anna.press(scene.double.message(int(copy.key)), "Yes")
+        await answer.until(lambda now: now.followups)
+    event = await scene.gate.until(ButtonPressed)
+    assert (event.data, event.message) == ("vote yes", copy)
+    assert [(each.content, each.ephemeral) for each in answer.followups] == [("Counted.", True)]
+    assert scene.double.message(int(copy.key)).content == "Hello"
+
+
+async def test_a_private_button_is_the_start_command(scene: Scene) -> None:
+    scene.gate.on_event = answering(scene, "Welcome.")
+    async with running(scene):
+        copy = await scene.create(buttons=(Button("Join", private="join_17"),))
+        await scene.anna.press(scene.double.message(int(copy.key)), "Join")
+        event = await scene.gate.until(CommandInvoked)
+    assert (event.name, event.text) == ("start", "join_17")
+
+
+async def test_commands_are_written_once(scene: Scene) -> None:
+    async with running(scene):
+        pass
+    async with running(scene, scene.another()):
+        await scene.anna.say(scene.channel, "hello")
+        await scene.gate.until(MessageReceived)
+        await scene.double.until(lambda: _commands_read(scene.double) == 2, 10, "commands compared")
+    written = [route for method, route in scene.double.requests if method == "PUT" and "commands" in route]
+    assert len(written) == 1
+
+
+def _commands_read(double: DiscordDouble) -> int:
+    return sum(method == "GET" and "commands" in route for method, route in double.requests)
+
+
+async def test_no_secret_reaches_the_log(scene: Scene, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    scene.gate.on_event = answering(scene, "Posted.")
+    async with running(scene):
+        await scene.anna.slash(scene.channel, "post", {"text": "whisper"})
+    event = await scene.gate.until(CommandInvoked)
+    secret = event.handle.split(":")[2]
+    logged = "\n".join(
+        record.getMessage() for record in caplog.records if record.name.startswith(("discord", "bots"))
+    )
+    assert logged
+    for hidden in (secret, scene.double.token, "whisper"):
+        assert hidden not in logged
+    assert scene.double.token not in repr(Settings(token=scene.double.token))
+
+
+# What was missed
+
+
+async def test_a_new_session_reads_back_what_was_missed_in_order(scene: Scene) -> None:
+    scene.gate.watched = [scene.chat]
+    async with running(scene):
+        await scene.anna.say(scene.channel, "before")
+        await scene.gate.until(MessageReceived)
+    for n in range(150):
+        await scene.anna.say(scene.channel, f"missed {n}")
+    async with running(scene, scene.another()):
+        await scene.anna.say(scene.channel, "after")
+        await scene.gate.until(MessageReceived, lambda event: event.source == "after")
+    got = [event.source for event in scene.gate.events if isinstance(event, MessageReceived)]
+    assert got == ["before", *(f"missed {n}" for n in range(150)), "after"]
+
+
+async def test_a_missed_command_has_its_authors_rights(scene: Scene) -> None:
+    scene.gate.watched = [scene.chat]
+    async with running(scene):
+        await scene.anna.say(scene.channel, "before")
+        await scene.gate.until(MessageReceived)
+    await scene.owner.say(scene.channel, f"<@{scene.double.bot.id}> pause")
+    async with running(scene, scene.another()):
+        event = await scene.gate.until(CommandInvoked)
+    assert (event.name, event.actor.rights.admin) == ("pause", True)
+
+
+async def test_reactions_edits_and_deletions_are_found_again(scene: Scene) -> None:
+    kept, gone = await scene.create("kept"), await scene.create("gone")
+    origin = await scene.anna.say(scene.channel, "origin")
+    scene.gate.recent = [
+        WatchedMessage(kept, ours=True),
+        WatchedMessage(gone, ours=True),
+        WatchedMessage(scene.ref(origin), ours=False),
+    ]
+    message = scene.double.message(int(kept.key))
+    await scene.anna.react(message, "❤️")
+    await scene.anna.react(message, "👍🏽")
+    await scene.owner.react(message, "🎉")
+    await scene.anna.edit(origin, "origin, better")
+    await scene.owner.delete(scene.double.message(int(gone.key)))
+    async with running(scene):
+        found = await scene.gate.until(ReactionChanged)
+        edited = await scene.gate.until(MessageEdited)
+        deleted = await scene.gate.until(MessageDeleted)
+    assert (found.actor.account.key, set(found.added)) == (str(scene.anna.id), {"❤️", "👍🏽"})
+    assert (found.whole, found.found, found.key) == (True, True, None)
+    assert (edited.source, deleted.message) == ("origin, better", gone)
+    assert len([event for event in scene.gate.events if isinstance(event, ReactionChanged)]) == 1
+
+
+async def test_a_resumed_session_reads_nothing_back_and_a_lost_one_does(scene: Scene) -> None:
+    scene.gate.watched = [scene.chat]
+    async with running(scene):
+        await scene.anna.say(scene.channel, "one")
+        await scene.gate.until(MessageReceived)
+        reads = _history_reads(scene.double)
+        scene.double.gateway.drop()
+        await scene.double.until(lambda: scene.double.gateway.resumes, 10, "resumed")
+        await scene.anna.say(scene.channel, "two")
+        await scene.gate.until(MessageReceived, lambda event: event.source == "two")
+        assert _history_reads(scene.double) == reads
+        scene.double.gateway.invalidate()
+        await scene.anna.say(scene.channel, "three")
+        await scene.gate.until(MessageReceived, lambda event: event.source == "three")
+    assert _history_reads(scene.double) > reads
+
+
+def _history_reads(double: DiscordDouble) -> int:
+    return sum(method == "GET" and route.endswith("/messages") for method, route in double.requests)
+
+
+async def test_a_watched_channel_that_went_meanwhile_is_told(scene: Scene) -> None:
+    scene.gate.watched = [scene.chat]
+    scene.gate.bookmarks[f"discord:{scene.channel.id}"] = "1"
+    scene.channel.remove()
+    async with running(scene):
+        event = await scene.gate.until(PlaceChanged)
+    assert (event.chat, event.gone) == (scene.chat, True)
+
+
+# Ends of a session
+
+
+async def test_a_wrong_token_is_named(scene: Scene) -> None:
+    stranger = scene.another(token="wrong")
+    with pytest.raises(BadToken) as bad:
+        await stranger.run(scene.gate)
+    assert bad.value.message.id == "platform.bad_token"
+    with pytest.raises(BadToken):
+        await stranger.perform(create(scene.chat, "x"))
+
+
+async def test_without_message_content_it_runs_and_says_so_once(
+    scene: Scene, caplog: pytest.LogCaptureFixture
+) -> None:
+    scene.double.gateway.enabled_intents &= ~Intent.MESSAGE_CONTENT
+    async with running(scene):
+        await scene.anna.say(scene.channel, "not for us")
+        await scene.anna.say(scene.channel, f"<@{scene.double.bot.id}> whoami")
+        event = await scene.gate.until(CommandInvoked)
+    assert event.name == "whoami"
+    assert not [event for event in scene.gate.events if isinstance(event, MessageReceived)]
+    assert sum("Message Content Intent" in record.getMessage() for record in caplog.records) == 1
+
+
+async def test_a_malformed_payload_ends_the_run_for_the_supervisor(scene: Scene) -> None:
+    task = asyncio.create_task(scene.adapter.run(scene.gate))
+    await scene.double.until(lambda: scene.double.world.commands[None], 10, "commands offered")
+    scene.double.gateway.send_raw('{"op": 0, "t": "MESSAGE_CREATE", "s": 99, "d": {"id": []}}')
+    async with asyncio.timeout(10):
+        with pytest.raises(Exception) as ended:  # noqa: PT011 - whatever discord.py makes of it
+            await task
+    assert not isinstance(ended.value, BaseExceptionGroup)
+
+
+# Acting
+
+
+async def test_a_persons_post_is_an_embed_and_an_edit_may_change_the_form(scene: Scene) -> None:
+    shown = {"voice": Voice.PERSON, "author": "Anna (@anna · Telegram)", "footer": "3 votes"}
+    copy = await scene.create("Hello, *flock*", **shown)
+    (embed,) = scene.double.message(int(copy.key)).embeds
+    assert embed["author"]["name"] == "Anna (@anna · Telegram)"
+    assert embed["footer"]["text"] == "3 votes"
+    assert embed["description"] == "Hello, \\*flock\\*"
+    await scene.adapter.perform(Edit(key="e", message=copy, view=view("Now", **shown), form=Form.PLAIN))
+    message = scene.double.message(int(copy.key))
+    assert (message.embeds, message.content) == ([], "**Anna (@anna · Telegram)**\nNow\n-# 3 votes")
+
+
+async def test_nobody_is_ever_pinged(scene: Scene) -> None:
+    text = f"@everyone <@{scene.anna.id}>"
+    origin = await scene.anna.say(scene.channel, "hi")
+    copy = await scene.create(text, reply_to=scene.ref(origin))
+    message = scene.double.message(int(copy.key))
+    assert not message.pinged
+    assert message.reply_to is origin
+
+
+async def test_a_repeated_send_is_one_message(scene: Scene) -> None:
+    scene.double.fault("error_after", method="POST", route="/messages", status=502)
+    with pytest.raises(RetryLater) as later:
+        await scene.create()
+    assert later.value.unknown
+    assert later.value.after is None
+    again = await scene.create()
+    assert [shown.id for shown in scene.double.visible(scene.channel)] == [int(again.key)]
+
+
+@pytest.mark.parametrize(
+    ("fault", "unknown"),
+    [("drop_after", True), ("drop_before", True), ("error_before", True), ("rate_limit", False)],
+)
+async def test_every_fault_comes_out_at_once(scene: Scene, fault: str, unknown: bool) -> None:
+    order = scene.double.fault(fault, method="POST", route="/messages", seconds=0.05)  # type: ignore[arg-type]
+    with pytest.raises(RetryLater) as later:
+        await scene.create()
+    assert later.value.unknown is unknown
+    assert order.hits == 1
+    assert (later.value.after is not None) is (fault == "rate_limit")
+
+
+async def test_a_used_up_limit_is_not_tried(scene: Scene) -> None:
+    for n in range(5):
+        await scene.create(f"line {n}")
+    with pytest.raises(RetryLater) as later:
+        await scene.create("one too many")
+    assert later.value.after is not None
+    assert timedelta(0) < later.value.after <= timedelta(seconds=5)
+    assert not later.value.whole_token
+    assert scene.double.refused == []
+    other = scene.guild.text_channel("other")
+    await scene.adapter.perform(create(ChatRef(DISCORD, str(other.id)), "elsewhere"))
+
+
+async def test_a_global_limit_holds_the_whole_token(scene: Scene) -> None:
+    scene.double.fault("rate_limit", method="POST", seconds=5, everywhere=True)
+    with pytest.raises(RetryLater) as later:
+        await scene.create()
+    assert later.value.whole_token
+    with pytest.raises(RetryLater) as parked:
+        await scene.adapter.perform(Withdraw(key="w", message=MessageRef(scene.chat, "1")))
+    assert parked.value.whole_token
+
+
+async def test_refusals_say_what_follows(scene: Scene) -> None:
+    copy = await scene.create()
+    await scene.owner.delete(scene.double.message(int(copy.key)))
+    for intent in (
+        Edit(key="e", message=copy, view=view("Now")),
+        Withdraw(key="w", message=copy),
+        Mark(key="m", message=copy, emoji="👍"),
+    ):
+        assert await why(scene, intent) is RejectedWhy.GONE
+    nowhere = ChatRef(DISCORD, "12345")
+    assert await why(scene, create(nowhere, "x")) is RejectedWhy.CHAT_GONE
+    assert await why(scene, create(scene.chat, "x" * 5000)) is RejectedWhy.FORM
+    scene.channel.overwrite(scene.guild.everyone, deny=Permission.EMBED_LINKS)
+    scene.channel.overwrite(scene.guild.bot_role, deny=Permission.EMBED_LINKS)
+    assert await why(scene, create(scene.chat, "x", voice=Voice.PERSON)) is RejectedWhy.FORM
+    await scene.adapter.perform(create(scene.chat, "plain", voice=Voice.PERSON, form=Form.PLAIN))
+    scene.channel.overwrite(scene.guild.bot_role, deny=Permission.SEND_MESSAGES)
+    assert await why(scene, create(scene.chat, "x")) is RejectedWhy.FORBIDDEN
+
+
+async def why(scene: Scene, intent: Create | Edit | Withdraw | Mark) -> RejectedWhy:
+    with pytest.raises(Rejected) as refused:
+        await scene.adapter.perform(intent)
+    return refused.value.why
+
+
+async def test_a_mark_just_set_is_not_taken_back_too_soon(scene: Scene) -> None:
+    copy = await scene.create()
+    await scene.adapter.perform(Mark(key="on", message=copy, emoji="✅"))
+    with pytest.raises(RetryLater):
+        await scene.adapter.perform(Mark(key="off", message=copy, emoji="✅", on=False))
+    assert scene.double.refused == []
+
+
+async def test_a_mark_and_a_withdrawal(scene: Scene) -> None:
+    scene.double.limits.reactions = (Rate(10, 1.0),)
+    copy = await scene.create()
+    await scene.adapter.perform(Mark(key="on", message=copy, emoji="✅"))
+    assert scene.double.message(int(copy.key)).reaction_counts == {"✅": 1}
+    await scene.adapter.perform(Mark(key="off", message=copy, emoji="✅", on=False))
+    assert scene.double.message(int(copy.key)).reaction_counts == {}
+    await scene.adapter.perform(Withdraw(key="w", message=copy))
+    assert scene.double.visible(scene.channel) == []
+
+
+async def test_a_link_leads_to_the_message_once_the_channel_is_known(scene: Scene) -> None:
+    copy = await scene.create()
+    assert scene.adapter.link(copy) == ""
+    async with running(scene):
+        await scene.anna.say(scene.channel, "x")
+        await scene.gate.until(MessageReceived)
+        link = scene.adapter.link(copy)
+    assert link == f"https://discord.com/channels/{scene.guild.id}/{scene.channel.id}/{copy.key}"
+
+
+# Checking
+
+
+async def test_check_names_what_is_missing(scene: Scene) -> None:
+    found = {finding.message.id: finding.ok for finding in await scene.adapter.check()}
+    assert found == {
+        "discord.check.token": True,
+        "discord.check.content_on": True,
+        "discord.check.guild": True,
+    }
+    scene.double.gateway.enabled_intents = 0
+    scene.guild.set_permissions(scene.guild.everyone, 0)
+    scene.guild.set_permissions(scene.guild.bot_role, Permission.VIEW_CHANNEL | Permission.SEND_MESSAGES)
+    found = {finding.message.id: finding.ok for finding in await scene.adapter.check()}
+    assert found == {
+        "discord.check.token": True,
+        "discord.check.content_off": False,
+        "discord.check.guild_lacks": False,
+    }
+    (bad,) = await scene.another(token="wrong").check()
+    assert (bad.ok, bad.message.id) == (False, "platform.bad_token")
