@@ -99,7 +99,7 @@ class DiscordAdapter:
             await self._session(gate)
         except discord.PrivilegedIntentsRequired:
             if self._without_content:
-                raise ConfigError((message("discord.intents_refused"),)) from None
+                raise ConfigError((message("check.discord.intents_refused"),)) from None
             self._without_content = True
             log.warning(
                 "discord: the switch 'Message Content Intent' is off in the developer portal (Bot page): "
@@ -229,17 +229,17 @@ class DiscordAdapter:
             return [Finding(False, bad.message)]
         finally:
             await rest.close()
-        found = [Finding(True, message("discord.check.token", name=str(me.get("username", ""))))]
+        found = [Finding(True, message("check.discord.token", name=str(me.get("username", ""))))]
         found.append(self._content_finding(application))
         if not guilds:
-            found.append(Finding(False, message("discord.check.no_guild", url=self._invitation(application))))
+            found.append(Finding(False, message("check.discord.no_guild", url=self._invitation(application))))
         return [*found, *map(_guild_finding, guilds)]
 
     def _content_finding(self, application: Mapping[str, Any]) -> Finding:
         if not self._settings.message_content:
-            return Finding(True, message("discord.check.content_unwanted"))
+            return Finding(True, message("check.discord.content_unwanted"))
         switched_on = bool(int(application.get("flags") or 0) & _CONTENT_FLAGS)
-        return Finding(switched_on, message(f"discord.check.content_{'on' if switched_on else 'off'}"))
+        return Finding(switched_on, message(f"check.discord.content_{'on' if switched_on else 'off'}"))
 
     def _invitation(self, application: Mapping[str, Any]) -> str:
         scope = "bot+applications.commands"
@@ -254,14 +254,14 @@ def _guild_finding(guild: Mapping[str, Any]) -> Finding:
     name, bits = str(guild.get("name", "")), int(guild.get("permissions") or 0)
     lacking = missing(bits)
     if lacking:
-        first, *others = [Message(f"discord.permission.{one}") for one in lacking]
+        first, *others = [Message(f"check.discord.permission.{one}") for one in lacking]
         listed = first
         for other in others:
-            listed = message("discord.check.and", first=listed, second=other)
-        return Finding(False, message("discord.check.guild_lacks", guild=name, permissions=listed))
+            listed = message("check.discord.and", first=listed, second=other)
+        return Finding(False, message("check.discord.guild_lacks", guild=name, permissions=listed))
     if bits & ADMINISTRATOR:
-        return Finding(True, message("discord.check.guild_administrator", guild=name))
-    return Finding(True, message("discord.check.guild", guild=name))
+        return Finding(True, message("check.discord.guild_administrator", guild=name))
+    return Finding(True, message("check.discord.guild", guild=name))
 
 
 @contextlib.asynccontextmanager

@@ -675,18 +675,18 @@ async def test_a_link_leads_to_the_message_once_the_channel_is_known(scene: Scen
 async def test_check_names_what_is_missing(scene: Scene) -> None:
     found = {finding.message.id: finding.ok for finding in await scene.adapter.check()}
     assert found == {
-        "discord.check.token": True,
-        "discord.check.content_on": True,
-        "discord.check.guild": True,
+        "check.discord.token": True,
+        "check.discord.content_on": True,
+        "check.discord.guild": True,
     }
     scene.double.gateway.enabled_intents = 0
     scene.guild.set_permissions(scene.guild.everyone, 0)
     scene.guild.set_permissions(scene.guild.bot_role, Permission.VIEW_CHANNEL | Permission.SEND_MESSAGES)
     found = {finding.message.id: finding.ok for finding in await scene.adapter.check()}
     assert found == {
-        "discord.check.token": True,
-        "discord.check.content_off": False,
-        "discord.check.guild_lacks": False,
+        "check.discord.token": True,
+        "check.discord.content_off": False,
+        "check.discord.guild_lacks": False,
     }
     (bad,) = await scene.another(token="wrong").check()
     assert (bad.ok, bad.message.id) == (False, "platform.bad_token")

@@ -332,7 +332,8 @@ def test_permissions_add_up_in_discords_order() -> None:
 
 
 def view(text: str = "Hello", **changes: Any) -> View:
-    return View(**({"voice": Voice.BOT, "body": Body((Paragraph((Text(text),)),))} | changes))
+    given_: dict[str, Any] = {"voice": Voice.BOT, "body": Body((Paragraph((Text(text),)),))}
+    return View(**(given_ | changes))
 
 
 def test_a_persons_post_in_full() -> None:
