@@ -91,9 +91,13 @@ async def _play(stage: Stage, chosen: list[Round]) -> None:
     for one in chosen:
         await _one(stage, one, tally)
         tally["rounds"] += 1
-    report = Path(os.environ.get("STORMO_FAULTS_REPORT", stage.folder / "faults.json"))
-    report.write_text(json.dumps({"kill -9": dict(sorted(tally.items()))}) + "\n")
+    _report(stage, tally)
     assert tally["rounds"] == len(chosen)
+
+
+def _report(stage: Stage, tally: Counter[str]) -> None:
+    path = Path(os.environ.get("STORMO_FAULTS_REPORT", stage.folder / "faults.json"))
+    path.write_text(json.dumps({"kill -9": dict(sorted(tally.items()))}) + "\n")
 
 
 async def _one(stage: Stage, one: Round, tally: Counter[str]) -> None:
