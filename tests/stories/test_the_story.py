@@ -1,91 +1,27 @@
-"""The story that must always work, on a real Synapse and both doubles, with `stormo run` as a process of its own."""
+"""The story that must always work."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-
-import pytest
-import pytest_asyncio
-
-from tests.peers.synapse import SynapseServer
-from tests.stage import Stage, until
-
-pytestmark = [pytest.mark.peer, pytest.mark.timeout(300)]
+from tests.stories.world import MINUTE, Person, Room, World
 
 
-@pytest_asyncio.fixture
-async def stage(synapse: SynapseServer, tmp_path: Path) -> AsyncIterator[Stage]:
-    async with Stage(synapse, tmp_path) as built:
-        yield built
+async def flock(world: World) -> tuple[Person, Room, list[Room], Room]:
+    """A Telegram group whose feed three Discord channels and a Matrix room mirror, and a member in the group."""
+    origin = world.room("telegram", "birds")
+    channels = [world.room("discord", f"channel{i}") for i in range(3)]
+    matrix = world.room("matrix", "aviary")
+    await world.community(origin, *channels, matrix)
+    anna = await world.member("telegram", "anna")
+    for room in (*channels, matrix):
+        await world.mirrors(room, "birds")
+    return anna, origin, channels, matrix
 
 
-async def test_one_post_everywhere_one_vote_per_member(stage: Stage) -> None:
-    await stage.set_up()
-    everywhere = {"discord general": 1, "discord news": 1, "discord pictures": 1, "telegram": 1, "matrix": 1}
-
-    post = await stage.anna.send(stage.group, "/post Hello, flock!")
-    await until(lambda: _shows(stage, "Hello, flock!", everywhere), "a copy in each room")
-
-    copy = await stage.chiara.wait_message(stage.room, "Hello, flock!")
-    await stage.chiara.react(stage.room, copy.event_id, "👍")
-    await until(lambda: _shows(stage, "1 vote", everywhere), "the score on every copy")
-
-    await _chiara_taps_discord_too(stage)
-    await stage.quiet()
-    assert stage.ask("SELECT score, guests FROM posts") == [(1, 0)], "one member, one vote"
-
-    await stage.anna.edit(post, "/post Hello, wide world!")
-    await until(lambda: _shows(stage, "Hello, wide world!", everywhere), "the edit on every copy")
-
-    removed = stage.channels[1]
-    gone = next(m for m in stage.discord.visible(removed) if "wide world" in m.text)
-    await stage.bruno.delete(stage.discord.message(gone.id))
-    await until(lambda: stage.ask("SELECT 1 FROM outbox WHERE state = 'removed'"), "the removal noticed")
-
-    await stage.restart()
-    await stage.anna.edit(post, "/post Hello again!")
-    left = everywhere | {"discord news": 0}
-    await until(lambda: _shows(stage, "Hello again!", left), "the edit on what is left")
-
-    await stage.anna.send(stage.group, "/delete", reply_to=post)
-    await until(lambda: _shows(stage, "Hello again!", dict.fromkeys(everywhere, 0)), "the withdrawal")
-    assert stage.doubts() == 0
-    assert stage.discord.refused == []
-    assert stage.telegram.refused[429] == 0
-
-
-async def _shows(stage: Stage, part: str, wanted: dict[str, int]) -> bool:
-    return await stage.counts(part) == wanted
-
-
-async def _chiara_taps_discord_too(stage: Stage) -> None:
-    """The same person, linked, votes on a Discord copy as well."""
-    double = stage.discord.person("Chiara", username="chiara")
-    stage.guild.join(double)
-    asked = await double.slash(stage.channels[0], "whoami", {})
-    assert asked.ephemeral
-    direct = await stage.chiara.create_room("", invite=[stage.bot.user_id])
-    await until(lambda: _in(stage, direct), "the bot in the private chat")
-    await stage.chiara.say(direct, "!link")
-    shown = await stage.chiara.wait_for(lambda: _code_in(stage, direct))
-    await double.slash(stage.channels[0], "link", {"code": shown})
-    await stage.chiara.wait_message(direct, "Chiara", 30)
-    await stage.chiara.say(direct, "!link yes")
-    await until(
-        lambda: stage.ask("SELECT 1 FROM accounts GROUP BY member_id HAVING count(*) = 2"),
-        "one member, two accounts",
-    )
-    copy = next(m for m in stage.discord.visible(stage.channels[0]) if "Hello, flock!" in m.text)
-    await double.react(stage.discord.message(copy.id), "❤")
-
-
-async def _in(stage: Stage, room: str) -> bool:
-    return (await stage.chiara.members(room)).get(stage.bot.user_id) == "join"
-
-
-async def _code_in(stage: Stage, room: str) -> str:
-    from tests.stage import CODE
-
-    shown = await stage.chiara.visible(room)
-    return next((c for m in shown if m.sender == stage.bot.user_id for c in CODE.findall(m.body)), "")
+async def test_a_post_is_seen_as_itself_in_every_room_that_mirrors_its_feed(world: World) -> None:
+    anna, origin, channels, matrix = await flock(world)
+    own = await anna.posts(origin, "The swifts are back")
+    for room in (*channels, matrix):
+        assert room.texts == ["The swifts are back"]
+        assert room.copies[0].author == "@anna · Telegram"
+    assert origin.copies == []
+    assert own.marks == {"👌"}

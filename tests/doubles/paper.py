@@ -1,0 +1,225 @@
+"""A platform on paper: rooms with lines in memory, declared capabilities, and faults on order.
+
+It stands in for a whole platform behind `core.ports.Adapter`, so that a story can count what a room shows. It
+recognises a key only while its capabilities say so, as the real servers do.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from core.errors import Rejected, RejectedWhy
+from core.events import MessageDeleted
+from core.intents import Capabilities, Create, Edit, Form, Intent, Mark, Receipt, Tell, View, Withdraw
+from core.ports import Clock, Finding, Gate
+from core.text import plain
+from core.types import ChatRef, MessageRef, Platform
+
+BOT = "stormo"
+
+
+@dataclass(slots=True, eq=False)
+class Line:
+    """One message of a room. `only_for`: the account key of the one person who sees it."""
+
+    ref: MessageRef
+    by: str
+    text: str
+    at: datetime
+    view: View | None = None
+    form: Form = Form.FULL
+    reply_to: MessageRef | None = None
+    pinned: bool = False
+    only_for: str = ""
+    key: str = ""
+    marks: set[str] = field(default_factory=set)
+    deleted: bool = False
+    edits: int = 0
+
+    @property
+    def author(self) -> str:
+        return self.view.author if self.view else self.by
+
+    @property
+    def footer(self) -> str:
+        return self.view.footer if self.view else ""
+
+
+@dataclass(slots=True)
+class Fault:
+    """What goes wrong with the next `times` acts that `when` picks; `after`: once the act has taken effect."""
+
+    error: Exception
+    when: Callable[[Intent], bool]
+    after: bool = False
+    times: int = 1
+
+
+@dataclass(slots=True)
+class Hold:
+    """A call that has taken effect and whose answer is kept back until `release` is set."""
+
+    when: Callable[[Intent], bool]
+    reached: asyncio.Event = field(default_factory=asyncio.Event)
+    release: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+def any_intent(_: Intent) -> bool:
+    return True
+
+
+def chat_of(intent: Intent) -> ChatRef:
+    return intent.chat if isinstance(intent, Create | Tell) else intent.message.chat
+
+
+class Paper:
+    """One platform. `unchanged`: an edit to what already stands is refused, as Telegram does."""
+
+    def __init__(
+        self, platform: str, capabilities: Capabilities, clock: Clock, *, slash: bool = False, unchanged: bool = False
+    ) -> None:
+        self.platform = Platform(platform)
+        self.capabilities = capabilities
+        self.slash = slash
+        self.unchanged = unchanged
+        self.rooms: dict[str, list[Line]] = {}
+        self.calls: list[tuple[float, Intent]] = []
+        self.faults: list[Fault] = []
+        self.holds: list[Hold] = []
+        self.gate: Gate | None = None
+        self.echoes: list[asyncio.Future[None]] = []
+        self._clock = clock
+        self._number = 0
+
+    # -- the port ------------------------------------------------------------------------------------------------
+
+    async def run(self, gate: Gate) -> None:
+        """The people of a story hand over their acts themselves."""
+        self.gate = gate
+        await asyncio.Event().wait()
+
+    async def check(self) -> Sequence[Finding]:
+        return ()
+
+    def link(self, message: MessageRef) -> str:
+        return f"https://{self.platform}.example/{message.chat.key}/{message.key}"
+
+    async def perform(self, intent: Intent) -> Receipt:
+        self.calls.append((self._clock.monotonic(), intent))
+        fault = self._fault(intent)
+        if fault is not None and not fault.after:
+            raise fault.error
+        receipt = self._do(intent)
+        if fault is not None:
+            raise fault.error
+        for hold in self.holds:
+            if hold.when(intent):
+                self.holds.remove(hold)
+                hold.reached.set()
+                await hold.release.wait()
+                break
+        return receipt
+
+    # -- what a test orders ----------------------------------------------------------------------------------------
+
+    def fails(
+        self,
+        error: Exception,
+        *,
+        when: Callable[[Intent], bool] = any_intent,
+        after: bool = False,
+        times: int = 1,
+    ) -> Fault:
+        fault = Fault(error, when, after, times)
+        self.faults.append(fault)
+        return fault
+
+    def hold(self, when: Callable[[Intent], bool] = any_intent) -> Hold:
+        hold = Hold(when)
+        self.holds.append(hold)
+        return hold
+
+    def write(self, chat: ChatRef, by: str, text: str, **more: object) -> Line:
+        """A new line; a person's, unless `view` is given."""
+        self._number += 1
+        line = Line(MessageRef(chat, f"m{self._number}"), by, text, self._clock.now(), **more)  # type: ignore[arg-type]
+        self.rooms.setdefault(chat.key, []).append(line)
+        return line
+
+    def find(self, ref: MessageRef) -> Line | None:
+        return next((line for line in self.rooms.get(ref.chat.key, []) if line.ref == ref), None)
+
+    # -- doing -----------------------------------------------------------------------------------------------------
+
+    def _fault(self, intent: Intent) -> Fault | None:
+        for fault in self.faults:
+            if fault.times > 0 and fault.when(intent):
+                fault.times -= 1
+                return fault
+        return None
+
+    def _do(self, intent: Intent) -> Receipt:
+        match intent:
+            case Create():
+                return self._put(intent, intent.form)
+            case Tell():
+                return self._tell(intent)
+            case Edit():
+                return self._edit(intent)
+            case Withdraw():
+                return self._withdraw(intent)
+            case Mark():
+                line = self._there(intent.message)
+                (line.marks.add if intent.on else line.marks.discard)(intent.emoji)
+                return Receipt()
+
+    def _put(self, intent: Create | Tell, form: Form) -> Receipt:
+        known = self._known(intent.key)
+        if known is not None:
+            return Receipt(known.ref)
+        line = self.write(intent.chat, BOT, plain(intent.view.body), view=intent.view, key=intent.key)
+        line.form, line.reply_to = form, intent.reply_to
+        line.pinned = isinstance(intent, Create) and intent.pin
+        return Receipt(line.ref)
+
+    def _known(self, key: str) -> Line | None:
+        life = self.capabilities.key_life
+        if life is None:
+            return None
+        lines = (line for lines in self.rooms.values() for line in lines)
+        return next((line for line in lines if line.key == key and self._clock.now() - line.at < life), None)
+
+    def _tell(self, intent: Tell) -> Receipt:
+        if not intent.handle:
+            return self._put(intent, Form.FULL)
+        line = self.write(intent.chat, BOT, plain(intent.view.body), view=intent.view, only_for=intent.to.key)
+        line.key = intent.key
+        return Receipt()
+
+    def _edit(self, intent: Edit) -> Receipt:
+        line = self._there(intent.message)
+        if line.by != BOT:
+            raise Rejected("not ours", why=RejectedWhy.FORBIDDEN)
+        if self.unchanged and (line.view, line.form) == (intent.view, intent.form):
+            raise Rejected("not modified", why=RejectedWhy.UNCHANGED)
+        line.view, line.text, line.form = intent.view, plain(intent.view.body), intent.form
+        line.edits += 1
+        return Receipt(line.ref)
+
+    def _withdraw(self, intent: Withdraw) -> Receipt:
+        line = self._there(intent.message)
+        line.deleted = True
+        if self.gate is not None:
+            # Platforms tell a bot of its own deletions too.
+            event = MessageDeleted(key=f"{self.platform}:echo:{line.ref.key}", message=line.ref)
+            self.echoes.append(asyncio.ensure_future(self.gate.handle(event)))
+        return Receipt()
+
+    def _there(self, ref: MessageRef) -> Line:
+        line = self.find(ref)
+        if line is None or line.deleted:
+            raise Rejected("not found", why=RejectedWhy.GONE)
+        return line

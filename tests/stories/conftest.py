@@ -1,0 +1,17 @@
+"""The world of a story, on each database."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tests.stories.world import World
+
+
+@pytest.fixture
+async def world(database_url: str) -> AsyncIterator[World]:
+    world = World(database_url)
+    await world.start()
+    yield world
+    await world.stop()

@@ -1,0 +1,573 @@
+"""The whole core on a real database, with people acting in rooms on paper.
+
+`World` wires what the program wires: writer, readers, engine, courier, catalogue. Only the platforms and the clock
+are not real. `settled` waits until everything that was handed over is stored and shown.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
+
+from core.body import Body
+from core.courier import Courier
+from core.engine import Engine
+from core.errors import Message
+from core.events import (
+    Actor,
+    ButtonPressed,
+    CommandEdited,
+    CommandInvoked,
+    Inbound,
+    MessageDeleted,
+    MessageEdited,
+    MessageReceived,
+    Place,
+    ReactionChanged,
+    Rights,
+)
+from core.intents import Capabilities, Tell
+from core.ports import WatchedMessage
+from core.scene import Rules
+from core.text import from_plain
+from core.types import AccountRef, ChatId, ChatRef, Language, MessageRef, Platform
+from storage.database import Readers, open_engine
+from storage.tables import metadata
+from storage.unit import SqlUnit
+from storage.writer import Writer
+from stormo.words import Catalogue
+from tests.clock import FakeClock
+from tests.doubles.paper import BOT, Line, Paper
+
+T = TypeVar("T")
+
+MINUTE = timedelta(minutes=1)
+HOUR = timedelta(hours=1)
+#: Real seconds after which a story that does not come to rest has failed.
+DEADLINE = 30
+
+CAPABILITIES: Mapping[str, Capabilities] = {
+    "discord": Capabilities(
+        label="Discord",
+        max_text=4096,
+        length_unit="codepoint",
+        ephemeral=True,
+        key_life=timedelta(minutes=2),
+        tally_every=timedelta(seconds=5),
+    ),
+    "telegram": Capabilities(
+        label="Telegram", max_text=4096, length_unit="utf16", key_life=None, tally_every=timedelta(seconds=30)
+    ),
+    "matrix": Capabilities(
+        label="Matrix",
+        max_text=30_000,
+        length_unit="byte",
+        buttons=False,
+        command_prefix="!",
+        key_life=timedelta(hours=24),
+        tally_every=timedelta(minutes=10),
+    ),
+}
+
+
+class Speech:
+    """The catalogue, with a memory of which message every text was."""
+
+    def __init__(self) -> None:
+        self._catalogue = Catalogue()
+        self._known = self._catalogue.ids("en")
+        self._ids: dict[str, str] = {}
+
+    def __call__(self, message: Message, language: str) -> str:
+        text = self._catalogue(message, language) if message.id in self._known else self._spelt(message, language)
+        self._ids[text] = message.id
+        return text
+
+    def _spelt(self, message: Message, language: str) -> str:
+        """An id without words yet, with its arguments."""
+        values = (v if not isinstance(v, Message) else self(v, language) for k, v in message.args.items() if k != "p")
+        return " ".join([message.id, *map(str, values)])
+
+    def ids(self, text: str) -> list[str]:
+        """The messages that an answer is made of, line by line."""
+        found: list[str] = []
+        rest = text
+        while rest:
+            fitting = [t for t in self._ids if t and rest.startswith(t) and rest[len(t) : len(t) + 1] in ("", "\n")]
+            if not fitting:
+                raise AssertionError(f"nobody said {rest!r}")
+            best = max(fitting, key=len)
+            found.append(self._ids[best])
+            rest = rest[len(best) + 1 :]
+        return found
+
+
+@dataclass(eq=False)
+class Room:
+    """A chat, as the people in it see it."""
+
+    world: World
+    paper: Paper
+    place: Place
+
+    @property
+    def ref(self) -> ChatRef:
+        return self.place.chat
+
+    @property
+    def lines(self) -> list[Line]:
+        """What stands there for everybody."""
+        every = self.paper.rooms.get(self.ref.key, [])
+        return [line for line in every if not line.deleted and not line.only_for]
+
+    @property
+    def copies(self) -> list[Line]:
+        """People's words that we brought here."""
+        return [line for line in self.lines if line.by == BOT and line.author]
+
+    @property
+    def texts(self) -> list[str]:
+        return [line.text for line in self.copies]
+
+    @property
+    def spoken(self) -> list[Line]:
+        """What the bot says for itself: answers, notices, folds."""
+        return [line for line in self.lines if line.by == BOT and not line.author]
+
+    @property
+    def heard(self) -> list[str]:
+        return [id_ for line in self.spoken for id_ in self.world.speech.ids(line.text)]
+
+
+@dataclass(eq=False)
+class Person:
+    """Somebody with one account on one platform."""
+
+    world: World
+    paper: Paper
+    key: str
+    name: str
+    username: str = ""
+    locale: str = "en"
+    rights: dict[ChatRef, Rights] = field(default_factory=dict)
+    anonymous: bool = False
+    bot: bool = False
+    _asked: int = 0
+
+    @property
+    def ref(self) -> AccountRef:
+        return AccountRef(self.paper.platform, self.key)
+
+    @property
+    def private(self) -> Room:
+        """The chat with the bot alone."""
+        return self.world.room(self.paper.platform, f"dm-{self.key}", private=True)
+
+    def actor(self, room: Room) -> Actor:
+        return Actor(
+            account=self.ref,
+            name=self.name,
+            username=self.username,
+            locale=Language(self.locale),
+            rights=self.rights.get(room.ref, Rights()),
+            anonymous=self.anonymous,
+            bot=self.bot,
+        )
+
+    def leads(self, *rooms: Room) -> Person:
+        """Makes them an admin there."""
+        self.rights |= {room.ref: Rights(admin=True) for room in rooms}
+        return self
+
+    def moderates(self, *rooms: Room) -> Person:
+        self.rights |= {room.ref: Rights(moderator=True) for room in rooms}
+        return self
+
+    # -- acts, each settled when they return -----------------------------------------------------------------------
+
+    async def runs(self, room: Room, text: str, *, target: Line | None = None) -> Line | None:
+        """A command. Returns the person's own message, where the command is one."""
+        event = self.command(room, text, target=target)
+        await self.world.hand(event)
+        return self.paper.find(event.message) if event.message else None
+
+    def command(self, room: Room, text: str, *, target: Line | None = None) -> CommandInvoked:
+        """The event of a typed command, and its line in the room."""
+        name, _, rest = text.partition(" ")
+        message = None if self.paper.slash else self.paper.write(room.ref, self.key, f"/{text}").ref
+        return CommandInvoked(
+            key=self.world.new_key(),
+            at=self.world.clock.now(),
+            place=room.place,
+            actor=self.actor(room),
+            name=name,
+            text=rest,
+            source=rest,
+            message=message,
+            target=target.ref if target else None,
+            handle=f"h{self.world.new_key()}" if self.paper.slash else "",
+        )
+
+    async def asks(self, room: Room, text: str, *, target: Line | None = None) -> list[str]:
+        """A command; returns the ids of what was said to the person because of it."""
+        self.world.forget()
+        await self.runs(room, text, target=target)
+        return self.told
+
+    @property
+    def told(self) -> list[str]:
+        """The ids of what was said to this person since `forget`, wherever."""
+        said = [i for i in self.world.acts if isinstance(i, Tell) and i.to == self.ref]
+        return [id_ for intent in said for id_ in self.world.speech.ids(plain_text(intent))]
+
+    @property
+    def told_text(self) -> str:
+        said = [i for i in self.world.acts if isinstance(i, Tell) and i.to == self.ref]
+        return "\n".join(map(plain_text, said))
+
+    async def posts(self, room: Room, text: str, *, target: Line | None = None) -> Line:
+        """`/post`, on platforms where that is a message."""
+        line = await self.runs(room, f"post {text}", target=target)
+        assert line is not None
+        return line
+
+    async def says(
+        self, room: Room, text: str, *, reply_to: Line | None = None, to_bot: bool = False
+    ) -> Line:
+        line = self.paper.write(room.ref, self.key, text)
+        await self.world.hand(self.message(room, line, text, reply_to=reply_to, to_bot=to_bot))
+        return line
+
+    def message(
+        self, room: Room, line: Line, text: str, *, reply_to: Line | None = None, to_bot: bool = False
+    ) -> MessageReceived:
+        return MessageReceived(
+            key=self.world.new_key(),
+            at=self.world.clock.now(),
+            place=room.place,
+            actor=self.actor(room),
+            message=line.ref,
+            body=from_plain(text),
+            source=text,
+            dialect="plain",
+            reply_to=reply_to.ref if reply_to else None,
+            to_bot=to_bot,
+        )
+
+    async def edits(self, room: Room, line: Line, text: str) -> None:
+        """The own message gets new words; a command stays one when it begins with `/`."""
+        line.text = text
+        common: dict[str, Any] = {
+            "key": self.world.new_key(),
+            "at": self.world.clock.now(),
+            "place": room.place,
+            "actor": self.actor(room),
+            "message": line.ref,
+        }
+        if text.startswith("/"):
+            name, _, rest = text[1:].partition(" ")
+            await self.world.hand(CommandEdited(**common, name=name, text=rest, source=rest))
+        else:
+            body: Body = from_plain(text)
+            await self.world.hand(MessageEdited(**common, body=body, source=text, dialect="plain"))
+
+    async def deletes(self, line: Line) -> None:
+        """Somebody takes a message away."""
+        line.deleted = True
+        await self.world.hand(MessageDeleted(key=self.world.new_key(), message=line.ref))
+
+    async def reacts(self, line: Line, *emoji: str, off: bool = False, at: datetime | None = None) -> None:
+        await self.world.hand(self.reaction(line, *emoji, off=off, at=at))
+
+    def reaction(
+        self,
+        line: Line,
+        *emoji: str,
+        off: bool = False,
+        at: datetime | None = None,
+        whole: bool = False,
+        found: bool = False,
+        ref: str = "",
+    ) -> ReactionChanged:
+        """Telegram tells the whole set, Discord has no key and no time, Matrix has an event for each."""
+        keyed = self.paper.platform != "discord"
+        return ReactionChanged(
+            key=self.world.new_key() if keyed else None,
+            at=None if found or not keyed else at or self.world.clock.now(),
+            message=line.ref,
+            actor=self.actor(self.world.room_of(line)),
+            added=() if off else emoji,
+            removed=emoji if off else (),
+            whole=whole,
+            ref=MessageRef(line.ref.chat, ref) if ref else None,
+            found=found,
+        )
+
+    async def presses(self, line: Line, data: str) -> None:
+        """A button under a line."""
+        room = self.world.room_of(line)
+        await self.world.hand(
+            ButtonPressed(
+                key=self.world.new_key(),
+                at=self.world.clock.now(),
+                place=room.place,
+                actor=self.actor(room),
+                data=data,
+                message=line.ref,
+                handle=f"h{self.world.new_key()}" if self.paper.slash else "",
+            )
+        )
+
+
+def plain_text(intent: Tell) -> str:
+    from core.text import plain
+
+    return plain(intent.view.body)
+
+
+class World:
+    """Writer, readers, engine and courier over one database; the platforms on paper outlive a restart."""
+
+    def __init__(self, url: str, **rules: Any) -> None:
+        self.url = url
+        self.clock = FakeClock()
+        self.speech = Speech()
+        self.papers = {
+            Platform(name): Paper(
+                name, capabilities, self.clock, slash=name == "discord", unchanged=name == "telegram"
+            )
+            for name, capabilities in CAPABILITIES.items()
+        }
+        self.rules = Rules(
+            **{
+                "instance": "story",
+                "key": b"k" * 32,
+                "platforms": {p: paper.capabilities for p, paper in self.papers.items()},
+                "hold": timedelta(0),
+            }
+            | rules
+        )
+        self.gate = _Gate(self)
+        self.handed: list[Inbound] = []
+        self._rooms: dict[ChatRef, Room] = {}
+        self._keys = 0
+        self._seen: dict[Platform, int] = {}
+        self._made = False
+
+    # -- life ------------------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        loop = asyncio.get_running_loop()
+        self.database = open_engine(self.url)
+        if not self._made:
+            metadata.create_all(self.database)
+            self._made = True
+        self.engine = Engine(self.rules)
+        self.writer = Writer(
+            self.database,
+            self.clock,
+            self.engine.settle,
+            lambda chats: _hop(loop, lambda: self.courier.wake(chats)),
+        )
+        self.readers = Readers(self.database, self.clock)
+        self.courier = Courier(
+            adapters=self.papers, writer=self.writer, engine=self.engine, words=self.speech, clock=self.clock
+        )
+        self.writer.start()
+        for paper in self.papers.values():
+            paper.gate = self.gate
+        self._running = asyncio.create_task(self.courier.run())
+        await self.settled()
+
+    async def stop(self) -> None:
+        """The orderly end: calls under way are awaited."""
+        await self.courier.drain()
+        await self._end()
+
+    async def crash(self) -> None:
+        """The process dies: what a platform has done meanwhile is recorded by nobody."""
+        busy = list(self.courier._busy.values())
+        for task in busy:
+            task.cancel()
+        await asyncio.gather(*busy, return_exceptions=True)
+        await self._end()
+
+    async def restart(self, *, crash: bool = False, after: timedelta = timedelta(seconds=1)) -> None:
+        await (self.crash() if crash else self.stop())
+        self.clock.advance(after)
+        await self.start()
+
+    async def _end(self) -> None:
+        self._running.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._running
+        self.writer.close()
+        self.readers.close()
+        self.database.dispose()
+
+    async def settled(self) -> None:
+        """Everything handed over is stored, and no lane has anything to do at this time."""
+        async with asyncio.timeout(DEADLINE):
+            while True:
+                echoes = [echo for paper in self.papers.values() for echo in paper.echoes]
+                for paper in self.papers.values():
+                    paper.echoes.clear()
+                await asyncio.gather(*echoes)
+                await self.writer.submit(lambda _: None)
+                for _ in range(3):
+                    await asyncio.sleep(0)
+                busy = list(self.courier._busy.values())
+                if busy:
+                    await asyncio.wait(busy)
+                elif self.courier.idle and not any(paper.echoes for paper in self.papers.values()):
+                    return
+
+    async def passes(self, time: timedelta) -> None:
+        """Time goes by, from alarm to alarm."""
+        end = self.clock.now() + time
+        await self.settled()
+        while True:
+            alarm = self.clock.next_alarm
+            if alarm is None or alarm >= end:
+                break
+            self.clock.advance(max(alarm - self.clock.now(), timedelta(0)))
+            await self.settled()
+        self.clock.advance(end - self.clock.now())
+        await self.settled()
+
+    # -- acts and looks --------------------------------------------------------------------------------------------
+
+    async def hand(self, *events: Inbound) -> None:
+        """These events come in, in this order, and everything that follows is done."""
+        self.handed += events
+        await asyncio.gather(*(self.gate.handle(event) for event in events))
+        await self.settled()
+
+    async def write(self, work: Callable[[SqlUnit], T]) -> T:
+        return await self.writer.submit(work)
+
+    async def read(self, work: Callable[[SqlUnit], T]) -> T:
+        return await self.readers.read(work)
+
+    async def community_of(self, room: Room) -> Any:
+        def work(unit: SqlUnit) -> Any:
+            chat = unit.communities.chat(room.ref)
+            assert chat is not None
+            assert chat.community_id is not None
+            return unit.communities.community(chat.community_id)
+
+        return await self.read(work)
+
+    def new_key(self) -> str:
+        self._keys += 1
+        return f"story:{self._keys}"
+
+    def room(
+        self, platform: str, key: str, *, title: str = "", private: bool = False, closed: bool = False
+    ) -> Room:
+        ref = ChatRef(Platform(platform), key)
+        if ref not in self._rooms:
+            place = Place(chat=ref, title=title or key, private=private, closed=closed)
+            self._rooms[ref] = Room(self, self.papers[ref.platform], place)
+        return self._rooms[ref]
+
+    def room_of(self, line: Line) -> Room:
+        return self._rooms[line.ref.chat]
+
+    def person(self, platform: str, key: str, *, name: str = "", **more: Any) -> Person:
+        return Person(self, self.papers[Platform(platform)], key, name or key.capitalize(), **more)
+
+    async def member(self, platform: str, key: str, **more: Any) -> Person:
+        """Somebody who opened the private chat and joined."""
+        person = self.person(platform, key, **more)
+        await person.runs(person.private, "join")
+        return person
+
+    async def community(self, *rooms: Room) -> Person:
+        """These rooms are one community; returns its founder, who is no member."""
+        founder = self.person(rooms[0].paper.platform, f"founder-{rooms[0].ref.key}")
+        founder.leads(rooms[0])
+        if not founder.paper.slash:
+            await founder.runs(founder.private, "start")
+        await founder.runs(rooms[0], "setup")
+        for room in rooms[1:]:
+            self.forget()
+            await founder.runs(rooms[0], "setup")
+            code = code_in(founder.told_text)
+            other = self.person(room.paper.platform, f"admin-{room.ref.key}").leads(room)
+            await other.runs(room, f"setup {code}")
+        return founder
+
+    async def mirrors(self, room: Room, *feeds: str) -> None:
+        admin = self.person(room.paper.platform, f"admin-{room.ref.key}").leads(room)
+        for feed in feeds:
+            await admin.runs(room, f"mirror add {feed}")
+
+    @property
+    def acts(self) -> Sequence[Any]:
+        """What the platforms were asked since `forget`."""
+        return [
+            intent
+            for platform, paper in self.papers.items()
+            for _, intent in paper.calls[self._seen.get(platform, 0) :]
+        ]
+
+    def forget(self) -> None:
+        self._seen = {platform: len(paper.calls) for platform, paper in self.papers.items()}
+
+    def change_rules(self, **rules: Any) -> None:
+        """Holds from the next start on."""
+        self.rules = replace(self.rules, **rules)
+
+
+@dataclass
+class _Gate:
+    world: World
+
+    def handle(self, event: Inbound) -> asyncio.Future[None]:
+        world = self.world
+        return world.writer.submit(
+            lambda unit: world.engine.handle(unit, event),
+            bury=lambda unit, error: world.engine.bury(unit, event, error),
+        )
+
+    async def bookmark(self, scope: str) -> str | None:
+        return await self.world.read(lambda unit: unit.intake.bookmark(scope))
+
+    async def watched_chats(self, platform: Platform) -> Sequence[ChatRef]:
+        return await self.world.read(lambda unit: unit.communities.watched(platform))
+
+    async def recent_messages(self, platform: Platform, since: datetime) -> Sequence[WatchedMessage]:
+        copies = await self.world.read(lambda unit: unit.delivery.recent(platform, since))
+        return [WatchedMessage(copy.message, copy.ours) for copy in copies]
+
+
+def _hop(loop: asyncio.AbstractEventLoop, call: Callable[[], None]) -> None:
+    if not loop.is_closed():
+        loop.call_soon_threadsafe(call)
+
+
+def code_in(text: str) -> str:
+    """The one-time code in an answer."""
+    words = [w.strip(".,:`") for w in text.split()]
+    codes = [w for w in words if len(w) == 13 and w.isalnum() and w == w.upper()]
+    assert codes, f"no code in {text!r}"
+    return codes[-1]
+
+
+def snapshot(unit: SqlUnit, *, without: frozenset[str]) -> dict[str, list[tuple[Any, ...]]]:
+    """Every row of every table but these."""
+    rows = {}
+    for table in metadata.sorted_tables:
+        if table.name not in without:
+            columns = ", ".join(f'"{column.name}"' for column in table.columns)
+            unit._run.cursor.execute(f'SELECT {columns} FROM "{table.name}"')
+            rows[table.name] = sorted(unit._run.cursor.fetchall(), key=repr)
+    return rows
+
+
+__all__ = ["HOUR", "MINUTE", "ChatId", "Person", "Room", "World", "code_in", "snapshot"]
