@@ -22,8 +22,7 @@ Generated from `core/commands.py`; do not edit by hand (`python -m stormo.comman
 
 On Discord these are slash commands with typed fields. On Telegram they are written as here. On Matrix a command
 begins with `!`, or with the bot's name, or with nothing in a private chat with it. An optional field that stands before
-a text is
-written `name:value`, as in `/post visibility:public Hello`.
+a text is written `name:value`, as in `/post visibility:public Hello`.
 """
 
 
