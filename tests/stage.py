@@ -55,6 +55,8 @@ token = "{telegram.token}"
 base_url = "{telegram.base_url}"
 base_file_url = "{telegram.base_file_url}"
 tally_seconds = 1
+per_chat_second = {per_second}
+per_chat_minute = {per_minute}
 
 [discord]
 token = "{discord.token}"
@@ -69,7 +71,7 @@ user_id = "{bot.user_id}"
 access_token = "{bot.access_token}"
 device_id = "{bot.device_id}"
 tally_seconds = 1
-sends_per_second = 1000
+windows = [[1000, 1.0]]
 """
 
 
@@ -93,12 +95,16 @@ class Stage:
     """One community over the platforms: a Telegram group and a mirror of it, three Discord channels, a Matrix room.
 
     Anna writes on Telegram, Bruno reads on Discord, Chiara reads on Matrix; each is an admin of their room.
+    ``limited``: the doubles enforce their platforms' limits.
     """
 
-    def __init__(self, synapse: SynapseServer, folder: Path, database: str = "") -> None:
+    def __init__(
+        self, synapse: SynapseServer, folder: Path, *, database: str = "", limited: bool = True
+    ) -> None:
         self.synapse = synapse
         self.folder = folder
         self.database = database or f"sqlite:///{folder / 'data' / 'stormo.sqlite'}"
+        self.limited = limited
         self.starts = 0
         self.polls = 0
         self._stack = AsyncExitStack()
@@ -106,10 +112,10 @@ class Stage:
 
     async def __aenter__(self) -> Self:
         enter = self._stack.enter_async_context
-        self.telegram = await enter(TelegramDouble(limits=Limits(enabled=False)))
+        self.telegram = await enter(TelegramDouble(limits=Limits(enabled=self.limited)))
         self.telegram.on_request(self._polled)
         self.discord = await enter(DiscordDouble())
-        self.discord.limits.enabled = False
+        self.discord.limits.enabled = self.limited
         self.proxy = await enter(MatrixProxy(self.synapse.url))
         self.bot = self.synapse.register(self.synapse.unused_name("stormo"), display_name="Stormo")
         self.chiara = await enter(await MatrixPerson.register(self.synapse, "Chiara"))
@@ -144,6 +150,8 @@ class Stage:
             discord=self.discord,
             homeserver=self.proxy.url,
             bot=self.bot,
+            per_second=1 if self.limited else 1000,
+            per_minute=20 if self.limited else 10000,
         )
         self.config = self.folder / "config.toml"
         self.config.write_text(text)

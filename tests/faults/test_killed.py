@@ -68,7 +68,7 @@ def rounds(count: int, salt: str) -> list[Round]:
 
 @pytest_asyncio.fixture
 async def stage(synapse: SynapseServer, tmp_path: Path) -> AsyncIterator[Stage]:
-    async with Stage(synapse, tmp_path) as built:
+    async with Stage(synapse, tmp_path, limited=False) as built:
         await built.set_up()
         yield built
 
