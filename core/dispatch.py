@@ -44,14 +44,14 @@ def find_spec(name: str, text: str) -> tuple[CommandSpec, str, int]:
         names = [c.name for c in COMMANDS]
         near = difflib.get_close_matches(words[0] if words else "", names, n=1, cutoff=0.5)
         if near:
-            raise Refusal("command.unknown_near", name=name[:32], near=near[0])
-        raise Refusal("command.unknown", name=name[:32])
+            raise Refusal("usage.unknown_near", name=name[:32], near=near[0])
+        raise Refusal("usage.unknown", name=name[:32])
     if not spec.verbs:
         return spec, text, 0
     verb, used = (words[1], 0) if len(words) > 1 else _first_word(text)
     found = next((v for v in spec.verbs if v.name == verb.lower()), None)
     if found is None:
-        raise Refusal("command.verb", name=spec.name, verbs=", ".join(v.name for v in spec.verbs))
+        raise Refusal("usage.verb", name=spec.name, verbs=", ".join(v.name for v in spec.verbs))
     return found, text[used:].strip() if used else text, used
 
 
@@ -95,10 +95,10 @@ def check(spec: CommandSpec, values: Mapping[str, str]) -> None:
             if arg.kind is Kind.TEXT:
                 raise Refusal("post.empty")
             raise Refusal(
-                "command.missing", name=spec.name, example=spec.examples[0] if spec.examples else spec.name
+                "usage.missing", name=spec.name, example=spec.examples[0] if spec.examples else spec.name
             )
         if value and arg.choices and value.lower() not in arg.choices:
-            raise Refusal("command.choice", value=value[:40], choices=", ".join(arg.choices))
+            raise Refusal("usage.choice", value=value[:40], choices=", ".join(arg.choices))
 
 
 def may(scene: Scene, who: Who) -> None:

@@ -221,7 +221,8 @@ def _confirm(scene: Scene, post: PostId, seen_by: Visibility, chats: list[Chat])
         mark(scene.unit, scene.chat, scene.message, CONFIRMED)
     if not (scene.handle or scene.chat.private or scene.account.private_chat_id):
         return
-    lines = [message("post.done", n=len(chats), visibility=message(f"visibility.{seen_by}"))]
+    outcome = "post.done" if chats else "post.done_here"
+    lines = [message(outcome, n=len(chats), visibility=message(f"visibility.{seen_by}"))]
     lines += [_place_line(scene, chat) for chat in chats[:10]]
     undo = Choice(message("post.undo"), data=f"undo:{short_id(post)}")
     answer(scene, Said(tuple(lines), (undo,), text_command=f"delete {short_id(post)}"))
