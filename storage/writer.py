@@ -50,7 +50,7 @@ class Writer:
     """The only way to change a database.
 
     ``settle`` runs once at the end of each batch; ``woken`` is called from the writer's thread, after the commit,
-    with the chats whose outbox changed.
+    with the chats whose outbox changed. ``process`` (0 to 1023) is this process's part of the ids.
     """
 
     def __init__(
@@ -59,7 +59,10 @@ class Writer:
         clock: Clock,
         settle: Callable[[SqlUnit], None],
         woken: Callable[[frozenset[ChatId]], None],
+        *,
+        process: int = 0,
     ) -> None:
+        self._process = process
         self._engine = engine
         self._clock = clock
         self._settle = settle
@@ -107,7 +110,7 @@ class Writer:
             self._link = Link(self._engine, read_only=False)
         if self._ids is None:
             self._ids = Snowflakes(
-                self._clock, SqlUnit.highest_id(Runner(self._link.cursor, self._link.dialect))
+                self._clock, SqlUnit.highest_id(Runner(self._link.cursor, self._link.dialect)), self._process
             )
         return self._link
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from alembic import context
+from alembic.autogenerate.api import AutogenContext
 
 from storage.tables import Instant, metadata
 
 
-def _render(kind: str, item: Any, _autogen: object) -> str | bool:
+def _render(kind: str, item: Any, _autogen: AutogenContext) -> str | Literal[False]:
     # A revision stays what it was whatever becomes of our types.
     return "sa.BigInteger()" if kind == "type" and isinstance(item, Instant) else False
 

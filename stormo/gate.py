@@ -1,0 +1,44 @@
+"""What adapters hand over goes through the rules into the database."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime
+
+from core.engine import Engine
+from core.events import Inbound
+from core.ports import WatchedMessage
+from core.types import ChatRef, Platform
+from storage.database import Readers
+from storage.writer import Writer
+
+
+class EngineGate:
+    """``core.ports.Gate`` over the writer and the readers of one database."""
+
+    def __init__(self, writer: Writer, readers: Readers, engine: Engine) -> None:
+        self._writer = writer
+        self._readers = readers
+        self._engine = engine
+
+    def handle(self, event: Inbound) -> asyncio.Future[None]:
+        """Queues the event at the time of the call. Raises through the future ``StorageUnavailable``."""
+        return self._writer.submit(
+            lambda unit: self._engine.handle(unit, event),
+            bury=lambda unit, error: self._engine.bury(unit, event, error),
+        )
+
+    async def bookmark(self, scope: str) -> str | None:
+        return await self._readers.read(lambda unit: unit.intake.bookmark(scope))
+
+    async def watched_chats(self, platform: Platform) -> Sequence[ChatRef]:
+        return await self._readers.read(lambda unit: unit.communities.watched(platform))
+
+    async def recent_messages(self, platform: Platform, since: datetime) -> Sequence[WatchedMessage]:
+        copies = await self._readers.read(lambda unit: unit.delivery.recent(platform, since))
+        return [WatchedMessage(message=copy.message, ours=copy.ours) for copy in copies]
+
+    async def meta(self, name: str) -> str | None:
+        """A setting of the instance that lives in the database."""
+        return await self._readers.read(lambda unit: unit.intake.meta(name))

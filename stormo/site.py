@@ -1,0 +1,108 @@
+"""The web server: the socket, what is mounted on it, and whether all is well."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import socket
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+from core.errors import StormoError, message
+from core.types import Platform
+from stormo.config import Web
+from stormo.instance import Instance
+from web.pages import Pages
+
+if TYPE_CHECKING:
+    from stormo.app import Health
+
+_SECONDS = 2.0
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class PortInUse(StormoError):
+    """Somebody else listens where our pages should be served."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self.message = message("run.port_in_use", host=host, port=str(port), other=str(port + 1))
+        super().__init__(f"{host}:{port} is in use")
+
+
+class NoSuchHost(StormoError):
+    """The address to listen on is not one of this machine's."""
+
+    def __init__(self, host: str, reason: str) -> None:
+        self.message = message("run.no_such_host", host=host, reason=reason)
+        super().__init__(f"cannot listen on {host}: {reason}")
+
+
+@contextmanager
+def listening(where: Web) -> Iterator[socket.socket]:
+    """A socket that listens there. Raises ``PortInUse``, ``NoSuchHost``."""
+    try:
+        sock = _bound(where)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise PortInUse(where.host, where.port) from None
+        raise NoSuchHost(where.host, error.strerror or str(error)) from None
+    with sock:
+        yield sock
+
+
+def _bound(where: Web) -> socket.socket:
+    found = socket.getaddrinfo(where.host, where.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    family, kind, protocol, _, address = found[0]
+    sock = socket.socket(family, kind, protocol)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind(address)
+        sock.listen(128)
+        sock.setblocking(False)
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
+def make_site(instance: Instance, health: Mapping[Platform, Health]) -> web.Application:
+    """The application: ``/healthz``, the public pages, and the playground where it is on."""
+    app = web.Application()
+    app.router.add_get("/healthz", _healthz(instance, health))
+    app.add_routes(Pages(instance.readers, instance.rules, instance.words).routes())
+    if instance.playground is not None:
+        _mount_playground(app, instance)
+    return app
+
+
+def _mount_playground(app: web.Application, instance: Instance) -> None:
+    from bots.playground.server import make_app
+
+    assert instance.playground is not None
+    app.add_subapp("/playground", make_app(instance.playground, words=instance.words))
+
+    async def to_playground(_: web.Request) -> web.StreamResponse:
+        raise web.HTTPFound("/playground/")
+
+    app.router.add_get("/", to_playground)
+    app.router.add_get("/playground", to_playground)
+
+
+def _healthz(instance: Instance, health: Mapping[Platform, Health]) -> Handler:
+    """For a supervisor of this process: 200 while the database answers, and how each platform fares."""
+
+    async def answer(_: web.Request) -> web.Response:
+        try:
+            async with asyncio.timeout(_SECONDS):
+                states = await instance.readers.read(lambda unit: unit.delivery.states())
+                await instance.writer.submit(lambda _: None)
+        except Exception as error:  # noqa: BLE001
+            return web.json_response({"status": "no database", "reason": type(error).__name__}, status=503)
+        # No reasons here: they may name what only the operator should read.
+        platforms = {platform: state.doing for platform, state in health.items()}
+        return web.json_response({"status": "ok", "platforms": platforms, "outbox": states})
+
+    return answer
