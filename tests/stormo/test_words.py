@@ -168,27 +168,47 @@ def _sources() -> Iterator[tuple[str, ast.Module]]:
             yield str(path.relative_to(ROOT)), ast.parse(path.read_text(encoding="utf-8"))
 
 
-MAKERS = {"Refusal", "WrongCode", "Message", "message"}
+SAID = re.compile(r"""\bsay\(\s*["']([a-z_]+(?:\.[a-z_]+)+)["']""")
 
 
-def _made(tree: ast.Module) -> Iterator[ast.expr]:
-    """The ids, as expressions, of every message that this module makes."""
+def _templates() -> Iterator[tuple[str, str]]:
+    """Every id that a page's template says, with the template."""
+    for path in sorted((ROOT / "web").rglob("*.html")):
+        yield from (
+            (str(path.relative_to(ROOT)), id_) for id_ in SAID.findall(path.read_text(encoding="utf-8"))
+        )
+
+
+#: What makes a message of an id and keywords, by its bare name.
+MAKERS = {"Refusal", "WrongCode", "Message", "message", "say", "brief", "openly"}
+#: Shown through ``core.views.Views.notice_view``, which knows the sign that begins a command.
+NOTICES = ("core/civic/", "core/social/", "core/dispatch.py", "core/engine.py", "core/notices.py")
+
+
+def _made(tree: ast.Module) -> Iterator[tuple[str, ast.Call]]:
+    """The ids that this module spells out where it makes a message, with the call that makes it."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and node.args:
             name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
             if name in MAKERS:
-                yield node.args[0]
+                yield from ((id_, node) for id_ in _chosen(node.args[0]))
+
+
+def _chosen(id_: ast.expr) -> Iterator[str]:
+    """One id, or each of those between which a condition chooses."""
+    if isinstance(id_, ast.Constant) and isinstance(id_.value, str):
+        yield id_.value
+    elif isinstance(id_, ast.IfExp):
+        yield from (*_chosen(id_.body), *_chosen(id_.orelse))
 
 
 def _patterns(tree: ast.Module) -> Iterator[str]:
-    """Ids as far as the source says them: constants, and f-strings with anything in their gaps."""
+    """Ids as far as the source says them: constants, and f-strings that begin with an id's first word."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and ID.fullmatch(node.value):
             yield re.escape(node.value)
-        if isinstance(node, ast.JoinedStr) and ID.match("".join(_part(part, "x") for part in node.values)):
-            yield "".join(
-                re.escape(_part(part, "")) or "[a-z_.]+" for part in node.values
-            )
+        if isinstance(node, ast.JoinedStr) and re.match(r"[a-z_]+\.", _part(node.values[0], "")):
+            yield "".join(re.escape(_part(part, "")) or "[a-z_.]+" for part in node.values)
 
 
 def _part(part: ast.expr, gap: str) -> str:
@@ -197,16 +217,35 @@ def _part(part: ast.expr, gap: str) -> str:
 
 def test_every_message_that_the_code_makes_has_words(real: Catalogue) -> None:
     missing = {
-        (path, made.value)
-        for path, tree in _sources()
-        for made in _made(tree)
-        if isinstance(made, ast.Constant) and isinstance(made.value, str) and made.value not in real.ids("en")
+        (path, id_) for path, tree in _sources() for id_, _ in _made(tree) if id_ not in real.ids("en")
     }
+    missing |= {(path, id_) for path, id_ in _templates() if id_ not in real.ids("en")}
     assert not missing, "\n".join(f"{id_}  ({path})" for path, id_ in sorted(missing))
 
 
+def test_every_placeholder_is_filled_where_the_message_is_made(real: Catalogue) -> None:
+    empty = {
+        f"{id_}: {place}  ({path}:{call.lineno})"
+        for path, tree in _sources()
+        for id_, call in _made(tree)
+        for place in {place[1:-1] for place in PLACE.findall(" ".join(real.ids("en").get(id_, ())))}
+        if place not in _given(call, path)
+    }
+    assert not empty, "\n".join(sorted(empty))
+
+
+def _given(call: ast.Call, path: str) -> set[str]:
+    """Names of the arguments, as keywords or as a literal mapping."""
+    given = {keyword.arg for keyword in call.keywords if keyword.arg}
+    for args in call.args[1:]:
+        if isinstance(args, ast.Dict):
+            given |= {
+                key.value for key in args.keys if isinstance(key, ast.Constant) and isinstance(key.value, str)
+            }
+    return given | ({"p"} if path.startswith(NOTICES) else set())
+
+
 def test_no_words_are_left_over_that_the_code_never_says(real: Catalogue) -> None:
-    said = re.compile(
-        "|".join({pattern for _, tree in _sources() for pattern in _patterns(tree)} | {"command\\..+"})
-    )
+    patterns = {pattern for _, tree in _sources() for pattern in _patterns(tree)}
+    said = re.compile("|".join(patterns | {re.escape(id_) for _, id_ in _templates()} | {"command\\..+"}))
     assert [id_ for id_ in real.ids("en") if not said.fullmatch(id_)] == []
