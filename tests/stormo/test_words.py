@@ -180,7 +180,7 @@ def _templates() -> Iterator[tuple[str, str]]:
 
 
 #: What makes a message of an id and keywords, by its bare name.
-MAKERS = {"Refusal", "WrongCode", "Message", "message", "say", "brief", "openly"}
+MAKERS = {"Refusal", "WrongCode", "Message", "message", "say", "brief", "openly", "words"}
 #: Shown through ``core.views.Views.notice_view``, which knows the sign that begins a command.
 NOTICES = ("core/civic/", "core/social/", "core/dispatch.py", "core/engine.py", "core/notices.py")
 
@@ -208,7 +208,7 @@ def _patterns(tree: ast.Module) -> Iterator[str]:
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and ID.fullmatch(node.value):
             yield re.escape(node.value)
         if isinstance(node, ast.JoinedStr) and re.match(r"[a-z_]+\.", _part(node.values[0], "")):
-            yield "".join(re.escape(_part(part, "")) or "[a-z_.]+" for part in node.values)
+            yield "".join(re.escape(_part(part, "")) or "[a-z_.-]+" for part in node.values)
 
 
 def _part(part: ast.expr, gap: str) -> str:
