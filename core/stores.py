@@ -331,8 +331,6 @@ class Votes(Protocol):
 
     def drop_signal(self, signal: Signal) -> None: ...
 
-    def drop_signals_by(self, account: AccountId) -> None: ...
-
     def forget_guests(self, before: datetime) -> set[PostId]:
         """Erases guests' reactions older than that. Returns the posts whose tally changes."""
         ...
@@ -344,6 +342,10 @@ class Votes(Protocol):
     def put_vote(self, vote: Vote) -> None: ...
 
     def drop_vote(self, post: PostId, member: MemberId) -> None: ...
+
+    def spoke_for(self, post: PostId, account: AccountId) -> MemberId | None:
+        """For whom this account spoke first on this post, if it ever did."""
+        ...
 
     def speaks_for(self, post: PostId, account: AccountId, member: MemberId) -> MemberId:
         """For whom this account spoke first on this post; from now on for ``member`` if it never did."""
@@ -381,8 +383,12 @@ class Deliveries(Protocol):
 
     def deliveries(self, thing: ThingId) -> list[Delivery]: ...
 
-    def next(self, chat: ChatId, now: datetime, *, without_rank: int = -1) -> Delivery | None:
-        """What this chat's lane should do now."""
+    def next(self, chat: ChatId, now: datetime, *, new_posts: bool = True) -> Delivery | None:
+        """What this chat's lane should do now; ``new_posts`` says whether first sends of posts are among it."""
+        ...
+
+    def retried_before(self, chat: ChatId, thing: ThingId, now: datetime) -> datetime | None:
+        """When an earlier first send is tried again, which this one may not overtake."""
         ...
 
     def next_notice(self, chat: ChatId, now: datetime) -> Delivery | None:
@@ -415,10 +421,12 @@ class Deliveries(Protocol):
 
     def revive(self, chat: ChatId, thing: ThingId, now: datetime) -> None: ...
 
-    def withdraw_waiting(self, chat: ChatId, reason: str) -> None: ...
+    def withdraw_waiting(self, chat: ChatId, reason: str) -> None:
+        """What was not shown yet never is."""
+        ...
 
     def withdraw_all(self, chat: ChatId, now: datetime) -> None:
-        """Every copy shown in this chat is to go: the courier finds that the chat may not see it any more."""
+        """Every copy shown in this chat is to go."""
         ...
 
     def states(self) -> dict[str, int]: ...
@@ -428,6 +436,10 @@ class Deliveries(Protocol):
     def add_try(self, attempt: Try) -> None: ...
 
     def end_try(self, chat: ChatId, key: str) -> None: ...
+
+    def end_tries(self, chat: ChatId, thing: ThingId) -> None:
+        """Every try of this thing there: a newer one was answered."""
+        ...
 
     def open_try(self, chat: ChatId, key: str) -> Try | None: ...
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, delete, distinct, func, select, update
+from sqlalchemy import bindparam, delete, distinct, func, literal, select, update
 
 from core.records import Signal, Vote
 from core.types import AccountId, ChatId, MemberId, PostId
@@ -70,7 +70,6 @@ DROP_SIGNAL = Statement(
         _S.emoji == bindparam("sign"),
     )
 )
-DROP_SIGNALS_BY = Statement(lambda _: delete(t.signals).where(_S.account_id == bindparam("account")))
 
 
 def _forget_guests(_: Build) -> Any:
@@ -120,10 +119,12 @@ COUNT_VOTES = Statement(
 
 
 def _count_guests(_: Build) -> Any:
+    """Accounts of nobody, less those that spoke here for a member before they were unlinked."""
+    spoke = select(literal(1)).where(_A.post_id == _S.post_id, _A.account_id == _S.account_id).exists()
     return (
         select(func.count(distinct(_S.account_id)))
         .select_from(t.signals.join(t.accounts, t.accounts.c.id == _S.account_id))
-        .where(_S.post_id == bindparam("post"), t.accounts.c.member_id.is_(None))
+        .where(_S.post_id == bindparam("post"), t.accounts.c.member_id.is_(None), ~spoke)
     )
 
 
@@ -188,9 +189,6 @@ class VoteStore:
             sign=signal.emoji,
         )
 
-    def drop_signals_by(self, account: AccountId) -> None:
-        self._run.run(DROP_SIGNALS_BY, account=account)
-
     def forget_guests(self, before: datetime) -> set[PostId]:
         """Erases guests' reactions older than that. Returns the posts whose tally changes."""
         return {PostId(row[0]) for row in self._run.all(FORGET_GUESTS, before=before)}
@@ -211,11 +209,16 @@ class VoteStore:
     def drop_vote(self, post: PostId, member: MemberId) -> None:
         self._run.run(DROP_VOTE, post=post, member=member)
 
+    def spoke_for(self, post: PostId, account: AccountId) -> MemberId | None:
+        """For whom this account spoke first on this post, if it ever did."""
+        found = self._run.scalar(SPEAKS_FOR, post=post, account=account)
+        return None if found is None else MemberId(found)
+
     def speaks_for(self, post: PostId, account: AccountId, member: MemberId) -> MemberId:
         """For whom this account spoke first on this post; from now on for ``member`` if it never did."""
-        found = self._run.scalar(SPEAKS_FOR, post=post, account=account)
+        found = self.spoke_for(post, account)
         if found is not None:
-            return MemberId(found)
+            return found
         self._run.run(ADD_SPEAKER, post_id=post, account_id=account, member_id=member)
         return member
 

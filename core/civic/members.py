@@ -7,7 +7,7 @@ from core.names import HANDLE, confusable, skeleton, suggest_handle
 from core.notices import Choice, Said, answer, brief, say, tell_account
 from core.records import Account, Code, Member, Vote
 from core.scene import Scene, hash_code, new_nonce
-from core.social.votes import count_standing
+from core.social.votes import count_standing, take_back
 from core.stores import Unit
 from core.types import MemberId
 
@@ -132,8 +132,7 @@ def opt_out(scene: Scene, wish: str) -> None:
     if scene.member is not None:
         raise Refusal("optout.member")
     for signal in unit.votes.signals_by(scene.account.id):
-        unit.touched.add(signal.post_id)
-    unit.votes.drop_signals_by(scene.account.id)
+        take_back(unit, scene.account, signal, unit.now)
     unit.people.set_opted_out(scene.account.id, True)
     return answer(scene, brief("optout.done"))
 
@@ -240,6 +239,7 @@ def _confirm(scene: Scene, agreed: bool) -> None:
 
 
 def _unite(unit: Unit, member: Member, second: Account) -> None:
+    unit.people.set_opted_out(second.id, False)
     if second.member_id is not None and second.member_id != member.id:
         _merge(unit, second.member_id, member.id)
     else:
@@ -260,9 +260,19 @@ def _merge(unit: Unit, loser: MemberId, winner: MemberId) -> None:
     unit.people.unfollow_all(loser)
     unit.votes.move_speakers(loser, winner)
     unit.posts.move(loser, winner)
+    _drop_own_votes(unit, winner)
     unit.communities.merge_memberships(loser, winner)
     unit.communities.move_bans(loser, winner)
     unit.people.merge(loser, winner)
+
+
+def _drop_own_votes(unit: Unit, member: MemberId) -> None:
+    """What one of two said of the other's posts was said of their own."""
+    for vote in unit.votes.votes_by(member):
+        post = unit.posts.post(vote.post_id)
+        if post is not None and post.author_id == member:
+            unit.votes.drop_vote(vote.post_id, member)
+            unit.touched.add(vote.post_id)
 
 
 def _moved(vote: Vote, winner: MemberId) -> Vote:

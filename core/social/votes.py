@@ -66,13 +66,15 @@ def _give(unit: Unit, post: Post, account: Account, signal: Signal, *, found: bo
     wins = counts and (held is None or (not found and held.acted_at <= signal.at))
     if wins:
         unit.votes.supersede(post.id, [a.id for a in unit.people.accounts_of(member)])
-        unit.votes.put_vote(_vote(signal, member, 1, signal.at))
+        # A find has no time of its own: every timed act is later.
+        unit.votes.put_vote(_vote(signal, member, 1, post.created_at if found else signal.at))
     return unit.votes.put_signal(signal if wins else _superseded(signal))
 
 
 def _may_count(unit: Unit, post: Post, account: AccountId, member: MemberId) -> bool:
     """Never one's own post, and never an account that spoke here for somebody else before."""
-    return post.author_id != member and unit.votes.speaks_for(post.id, account, member) == member
+    spoken_for = unit.votes.speaks_for(post.id, account, member)
+    return spoken_for == member and post.author_id != member and post.account_id != account
 
 
 def _vote(signal: Signal, member: MemberId, value: int, at: datetime) -> Vote:
@@ -100,14 +102,18 @@ def _superseded(signal: Signal) -> Signal:
 
 
 def take_back(unit: Unit, account: Account, signal: Signal, at: datetime) -> None:
-    """The signal is gone; where it was the one that counts, so is the vote."""
+    """The signal is gone; where it was the one that counts, so is the vote.
+
+    An account that was unlinked since still answers for the vote that it gave.
+    """
     unit.votes.drop_signal(signal)
     unit.touched.add(signal.post_id)
-    if account.member_id is None or signal.superseded:
+    member = unit.votes.spoke_for(signal.post_id, account.id)
+    if member is None or signal.superseded:
         return
-    held = unit.votes.vote(signal.post_id, account.member_id)
+    held = unit.votes.vote(signal.post_id, member)
     if held is not None and held.value == 1 and held.account_id == account.id:
-        unit.votes.put_vote(_vote(signal, account.member_id, 0, max(at, held.acted_at)))
+        unit.votes.put_vote(_vote(signal, member, 0, max(at, held.acted_at)))
 
 
 def count_standing(unit: Unit, account: Account, member: MemberId) -> None:
