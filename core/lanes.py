@@ -40,9 +40,10 @@ class Windows:
         while len(self._sent) > longest:
             self._sent.popleft()
 
-    def give_back(self) -> None:
-        """The last place taken was not used."""
-        self._sent.pop()
+    def give_back(self, taken: float) -> None:
+        """The place taken at that time was not used."""
+        # Others may have taken theirs meanwhile: the last one is not always ours.
+        self._sent.remove(taken)
 
     def park(self, until: float) -> None:
         self.parked_until = max(self.parked_until, until)
@@ -84,10 +85,17 @@ def _silenced(unit: Unit, chat: Chat) -> bool:
 
 def _first_send(unit: Unit, rules: Rules, chat: Chat, row: Delivery) -> Delivery | Later:
     now = unit.now
-    until = _quiet_until(rules, now)
+    if unit.delivery.tries_of(chat.id, row.thing_id):
+        # Perhaps it stands there already: only a repeat with its key can tell, no cap and no fold.
+        return row
+    until = _quiet_until(rules, now) or unit.delivery.retried_before(chat.id, row.thing_id, now)
     if until is not None:
         return _instead(unit, chat, until)
-    waited = [d for d in unit.delivery.first_sends(chat.id, now) if d.queued_at <= now - rules.fold_after]
+    waited = [
+        d
+        for d in unit.delivery.first_sends(chat.id, now)
+        if d.queued_at <= now - rules.fold_after and not unit.delivery.tries_of(chat.id, d.thing_id)
+    ]
     full = _cap_reached(unit, rules, chat)
     if not waited:
         return _instead(unit, chat, row.queued_at + rules.fold_after) if full else row
@@ -101,8 +109,8 @@ def _first_send(unit: Unit, rules: Rules, chat: Chat, row: Delivery) -> Delivery
 
 
 def _instead(unit: Unit, chat: Chat, until: datetime) -> Delivery | Later:
-    """First sends wait, everything else goes on."""
-    row = unit.delivery.next(chat.id, unit.now, without_rank=1)
+    """First sends of posts wait, everything else goes on."""
+    row = unit.delivery.next(chat.id, unit.now, new_posts=False)
     if row is not None:
         return row
     soonest = unit.delivery.soonest(chat.id, unit.now)

@@ -57,7 +57,8 @@ def _shown(_: Build) -> Any:
         .values(
             shown=version,
             shown_at=bindparam("at", type_=Instant),
-            due=case((_O.wanted > version, 1), else_=0),
+            # Sent while its room was leaving: it goes again.
+            due=case((_O.wanted > version, 1), (_O.state == CopyState.WITHDRAWN.value, 1), else_=0),
             rank=2,
             ready_at=bindparam("next_at", type_=Instant),
             attempts=0,
@@ -81,8 +82,8 @@ def _next(_: Build) -> Any:
     return (
         select(*_DELIVERY)
         .where(
-            _O.chat_id == bindparam("chat"), _O.due == 1, _O.ready_at <= bindparam("at"), _O.rank >= bindparam("from_"),
-            _O.rank != bindparam("without"),
+            _O.chat_id == bindparam("chat"), _O.due == 1, _O.ready_at <= bindparam("at"),
+            (_O.rank != 1) | (_O.kind != bindparam("without")),
         )
         .order_by(_O.rank, _O.thing_id)
         .limit(1)
@@ -90,6 +91,17 @@ def _next(_: Build) -> Any:
 
 
 NEXT = Statement(_next)
+RETRIED_BEFORE = Statement(
+    lambda _: select(func.min(_O.ready_at).label("ready_at")).where(
+        _O.chat_id == bindparam("chat"),
+        _O.due == 1,
+        _O.rank == 1,
+        _O.shown == 0,
+        _O.attempts > 0,
+        _O.ready_at > bindparam("at"),
+        _O.thing_id < bindparam("thing"),
+    )
+)
 
 
 def _next_exempt(_: Build) -> Any:
@@ -187,7 +199,12 @@ FOLDED = Statement(
 WITHDRAW_IN = Statement(
     lambda _: (
         update(t.outbox)
-        .where(_O.chat_id == bindparam("chat"), _O.kind != ThingKind.NOTICE.value, _O.due == 1)
+        .where(
+            _O.chat_id == bindparam("chat"),
+            _O.kind != ThingKind.NOTICE.value,
+            _O.state == _LIVE,
+            _O.shown == 0,
+        )
         .values(due=0, state=CopyState.WITHDRAWN.value, reason=bindparam("why"))
     )
 )
@@ -195,7 +212,8 @@ WITHDRAW_SHOWN = Statement(
     lambda _: update(t.outbox)
     .where(_O.chat_id == bindparam("chat"), _O.kind != ThingKind.NOTICE.value, _O.state == _LIVE, _O.shown > 0)
     .values(
-        due=1, rank=0, wanted=_O.wanted + 1, ready_at=bindparam("at", type_=Instant), reason=bindparam("why")
+        due=1, rank=0, wanted=_O.wanted + 1, ready_at=bindparam("at", type_=Instant), reason=bindparam("why"),
+        state=CopyState.WITHDRAWN.value,
     )
 )  # fmt: skip
 STATES = Statement(
@@ -218,6 +236,9 @@ ADD_TRY = Statement(
 )
 END_TRY = Statement(
     lambda _: delete(t.tries).where(_T.chat_id == bindparam("chat"), _T.key == bindparam("key"))
+)
+END_TRIES = Statement(
+    lambda _: delete(t.tries).where(_T.chat_id == bindparam("chat"), _T.thing_id == bindparam("thing"))
 )
 TRY = Statement(lambda _: select(*_TRY).where(_T.chat_id == bindparam("chat"), _T.key == bindparam("key")))
 TRIES = Statement(lambda _: select(*_TRY).order_by(_T.at))
@@ -437,10 +458,15 @@ class DeliveryStore:
     def deliveries(self, thing: ThingId) -> list[Delivery]:
         return [_delivery(row) for row in self._run.all(DELIVERIES, thing=thing)]
 
-    def next(self, chat: ChatId, now: datetime, *, without_rank: int = -1) -> Delivery | None:
-        """What this chat's lane should do now."""
-        row = self._run.one(NEXT, chat=chat, at=now, from_=0, without=without_rank)
+    def next(self, chat: ChatId, now: datetime, *, new_posts: bool = True) -> Delivery | None:
+        """What this chat's lane should do now; ``new_posts`` says whether first sends of posts are among it."""
+        row = self._run.one(NEXT, chat=chat, at=now, without="" if new_posts else ThingKind.POST)
         return None if row is None else _delivery(row)
+
+    def retried_before(self, chat: ChatId, thing: ThingId, now: datetime) -> datetime | None:
+        """When an earlier first send is tried again, which this one may not overtake."""
+        at = self._run.scalar(RETRIED_BEFORE, chat=chat, thing=thing, at=now)
+        return at if isinstance(at, datetime) else None
 
     def next_notice(self, chat: ChatId, now: datetime) -> Delivery | None:
         """An answer: the only thing that a paused community still says."""
@@ -485,7 +511,7 @@ class DeliveryStore:
         self._run.run(WITHDRAW_IN, chat=chat, why=reason)
 
     def withdraw_all(self, chat: ChatId, now: datetime) -> None:
-        """Every copy shown in this chat is to go: the courier finds that the chat may not see it any more."""
+        """Every copy shown in this chat is to go."""
         self._run.run(WITHDRAW_SHOWN, chat=chat, at=now, why="the room left its community")
         self._woken.add(chat)
 
@@ -501,6 +527,9 @@ class DeliveryStore:
 
     def end_try(self, chat: ChatId, key: str) -> None:
         self._run.run(END_TRY, chat=chat, key=key)
+
+    def end_tries(self, chat: ChatId, thing: ThingId) -> None:
+        self._run.run(END_TRIES, chat=chat, thing=thing)
 
     def open_try(self, chat: ChatId, key: str) -> Try | None:
         row = self._run.one(TRY, chat=chat, key=key)
