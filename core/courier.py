@@ -177,8 +177,8 @@ class Courier:
             token.take(now)
         found = await self._writer.submit(lambda unit: self._attempt(unit, chat, exempt_only=wait > 0))
         if wait <= 0 and (not isinstance(found, Attempt) or found.exempt):
-            lane.give_back()
-            token.give_back()
+            lane.give_back(now)
+            token.give_back(now)
         if isinstance(found, Attempt):
             return await self._perform(chat, found)
         if isinstance(found, Later) and wait > 0:
@@ -203,7 +203,7 @@ class Courier:
         row = pick(unit, self._rules, chat, exempt_only=exempt_only)
         if isinstance(row, Later):
             return row
-        plan = self._views.plan(unit, row, chat)
+        plan = self._plan(unit, row, chat)
         if isinstance(plan, Drop):
             self._drop(unit, row, plan)
             return None
@@ -226,6 +226,14 @@ class Courier:
         unit.delivery.add_try(attempt)
         notice = unit.delivery.notice(row.thing_id) if row.kind is ThingKind.NOTICE else None
         return Attempt(row, chat, plan, open_try or attempt, plan.make(key), notice)
+
+    def _plan(self, unit: Unit, row: Delivery, chat: Chat) -> Act | Drop:
+        """What cannot be rendered steps aside visibly: it must not keep its room waiting for ever."""
+        try:
+            return self._views.plan(unit, row, chat)
+        except (LookupError, ValueError, TypeError, AttributeError) as error:
+            log.exception("chat %d, thing %d cannot be rendered", row.chat_id, row.thing_id)
+            return Drop(CopyState.REFUSED, f"cannot be rendered: {type(error).__name__}: {error}"[:200])
 
     @staticmethod
     def _drop(unit: Unit, row: Delivery, plan: Drop) -> None:
@@ -256,7 +264,7 @@ class Courier:
     def _record(self, unit: Unit, found: Attempt, receipt: Receipt) -> None:
         """The call succeeded. A repeat that was recognised shows what its first try rendered."""
         row, store = found.row, unit.delivery
-        store.end_try(row.chat_id, found.attempt.key)
+        store.end_tries(row.chat_id, row.thing_id)
         if row.kind is ThingKind.NOTICE:
             return self._told(unit, found, receipt)
         match found.act.verb:
@@ -279,17 +287,17 @@ class Courier:
     def _told(self, unit: Unit, found: Attempt, receipt: Receipt) -> None:
         notice = found.notice
         if notice is not None and notice.verb is Verb.TELL and receipt.message is not None:
-            seconds = load(notice.payload).seconds
-            if seconds:
-                at = unit.now + timedelta(seconds=seconds)
+            said = load(notice.payload)
+            if said.seconds:
+                at = unit.now + timedelta(seconds=said.seconds)
                 take_away(unit, found.chat.id, receipt.message.key, at)
-                if notice.message_key:
+                if notice.message_key and said.sweep:
                     take_away(unit, found.chat.id, notice.message_key, at)
         unit.delivery.drop_notice(found.row.chat_id, found.row.thing_id)
 
     def _rejected(self, unit: Unit, found: Attempt, error: Rejected) -> None:
         row, store = found.row, unit.delivery
-        store.end_try(row.chat_id, found.attempt.key)
+        store.end_tries(row.chat_id, row.thing_id)
         log.info("chat %d, thing %d: %s (%s)", row.chat_id, row.thing_id, error, error.why)
         if error.why is RejectedWhy.CHAT_GONE:
             unit.communities.set_state(found.chat.id, ChatState.GONE, str(error)[:200])

@@ -242,5 +242,5 @@ ACTIONS: Mapping[str, Callable[[Scene, Call], None]] = {
     "resume": lambda scene, _: communities.pause(scene, on=False),
     "ban": lambda scene, call: communities.ban(scene, call["member"], on=True),
     "unban": lambda scene, call: communities.ban(scene, call["member"], on=False),
-    "remove": lambda scene, _: communities.remove(scene),
+    "remove": lambda scene, call: communities.remove(scene, call["post"]),
 }

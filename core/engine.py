@@ -15,6 +15,7 @@ from core.body import Body
 from core.dispatch import find_spec, parse, press, run
 from core.errors import Ignored, Message, Refusal, WrongCode
 from core.events import (
+    Actor,
     ButtonPressed,
     CommandEdited,
     CommandInvoked,
@@ -88,7 +89,23 @@ class Engine:
         if chat is None:
             return
         for parked in unit.intake.unpark(chat.id, ref.key):
-            self.handle(unit, codec.load(parked.event))
+            self._apply(unit, chat, parked)
+
+    def _apply(self, unit: Unit, chat: Chat, parked: Parked) -> None:
+        """A parked event, and what takes it back again. One that fails must not undo the receipt it waited for."""
+        unit.savepoint("parked")
+        try:
+            event = codec.load(parked.event)
+            self.handle(unit, event)
+        except Exception as error:  # noqa: BLE001
+            unit.undo("parked")
+            why = f"{type(error).__name__}: {error}"[:500]
+            unit.intake.bury(unit.new_id(), "Parked", parked.event, why, unit.now)
+            return
+        unit.release("parked")
+        if isinstance(event, ReactionChanged) and event.ref is not None:
+            for later in unit.intake.unpark(chat.id, event.ref.key):
+                self._apply(unit, chat, later)
 
     def housekeep(self, unit: Unit) -> None:
         """What expires: old inbox keys, codes, parked events (visibly), guests' reactions."""
@@ -112,6 +129,7 @@ class Engine:
             message=event.message,
             target=event.target,
             handle=event.handle,
+            command=True,
         )
         self._attempt(
             scene, lambda: run(scene, event.name, event.text, event.options, event.body, event.dialect)
@@ -149,7 +167,7 @@ class Engine:
         if chat is None:
             raise Ignored
         copy = unit.delivery.copy_of(chat.id, event.reply_to.key) if event.reply_to else None
-        if copy is not None and copy.kind is ThingKind.POST:
+        if copy is not None and copy.kind is ThingKind.POST and _by_member(unit, event.actor):
             return self._reply(unit, event, copy)
         if copy is None and event.to_bot and event.reply_to and unit.delivery.any_try(chat.id):
             return self._park(unit, chat, event.reply_to, event)
@@ -160,10 +178,6 @@ class Engine:
     def _reply(self, unit: Unit, event: MessageReceived, copy: Copy) -> None:
         parent = unit.posts.post(copy.thing_id)
         if parent is None or parent.deleted_at is not None:
-            raise Ignored
-        account = unit.people.account(event.actor.account)
-        if account is None or account.member_id is None:
-            # Somebody who never joined talks in their room, as people do: nothing travels by surprise.
             raise Ignored
         scene = enter(
             unit, self.rules, event.actor, event.place, message=event.message, target=event.reply_to
@@ -226,14 +240,15 @@ class Engine:
             raise Ignored
         copy = unit.delivery.copy_of(chat.id, event.message.key)
         if copy is None:
-            if unit.delivery.any_try(chat.id) and votes:
+            if unit.delivery.any_try(chat.id):
                 return self._park(unit, chat, event.message, event)
             raise Ignored
         post = unit.posts.post(copy.thing_id) if copy.kind is ThingKind.POST else None
         if post is None or post.deleted_at is not None:
             raise Ignored
         account = unit.people.account(event.actor.account)
-        if (account is None and not event.added) or (account and account.opted_out):
+        given = any(normal_emoji(e) in VOTES for e in event.added)
+        if (account is None and not given) or (account and account.opted_out):
             raise Ignored
         return react(unit, post, copy, account_of(unit, event.actor), event)
 
@@ -258,11 +273,18 @@ class Engine:
         if event.moved_to is not None:
             if unit.communities.chat(event.moved_to) is None:
                 unit.communities.move_chat(chat.id, event.moved_to)
+                unit.communities.set_state(chat.id, ChatState.ACTIVE, "")
         elif event.gone:
             unit.communities.set_state(chat.id, ChatState.GONE, event.reason)
         else:
             unit.communities.set_state(chat.id, ChatState.ACTIVE, "")
         unit.woken.add(chat.id)
+
+
+def _by_member(unit: Unit, actor: Actor) -> bool:
+    """Who never joined talks in their room, as people do: nothing travels by surprise."""
+    account = unit.people.account(actor.account)
+    return account is not None and account.member_id is not None
 
 
 def _publish_reply(scene: Scene, event: MessageReceived, parent: Post) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -45,6 +45,8 @@ class Said:
     pin: bool = False
     #: Taken away again after so many seconds; 0 stays.
     seconds: int = 0
+    #: The message answered to is a command, and goes with the answer.
+    sweep: bool = False
 
 
 def say(id_: str, **args: Argument) -> Said:
@@ -106,7 +108,7 @@ def private_opened(scene: Scene) -> int:
 
 def _short_lived(scene: Scene, said: Said) -> Said:
     seconds = int(scene.rules.brief_life.total_seconds())
-    return Said(said.lines, said.choices, said.text_command, said.personal, said.brief, seconds=seconds)
+    return replace(said, seconds=seconds, sweep=scene.command)
 
 
 def _keep(scene: Scene, said: Said) -> None:
@@ -184,6 +186,7 @@ def dump(said: Said) -> str:
             "command": said.text_command,
             "seconds": said.seconds,
             "pin": said.pin,
+            "sweep": said.sweep,
         },
         ensure_ascii=False,
         separators=(",", ":"),
@@ -198,6 +201,7 @@ def load(payload: str) -> Said:
         text_command=raw["command"],
         seconds=raw["seconds"],
         pin=raw["pin"],
+        sweep=raw["sweep"],
     )
 
 

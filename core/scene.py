@@ -12,7 +12,7 @@ from datetime import timedelta
 
 from core.events import Actor, Place
 from core.intents import Capabilities
-from core.records import Account, Chat, Member
+from core.records import Account, Chat, ChatState, Member
 from core.stores import Unit
 from core.types import AccountId, AccountRef, ChatId, Language, MessageRef, Platform
 
@@ -82,7 +82,8 @@ class Scene:
     """One act.
 
     ``member`` is ``None`` for who did not join; ``message`` is the person's own message, ``target`` the one they
-    answer to; ``handle`` lets the adapter answer only them.
+    answer to; ``command``: ``message`` is nothing but a command, which may go once it was answered;
+    ``handle`` lets the adapter answer only them.
     """
 
     unit: Unit
@@ -94,6 +95,7 @@ class Scene:
     message: MessageRef | None = None
     target: MessageRef | None = None
     handle: str = ""
+    command: bool = False
 
     @property
     def operator(self) -> bool:
@@ -126,6 +128,7 @@ def enter(
     message: MessageRef | None = None,
     target: MessageRef | None = None,
     handle: str = "",
+    command: bool = False,
 ) -> Scene:
     """Finds or writes down chat and account as the platform describes them now. Only for what is meant for us."""
     chat = _chat(unit, place)
@@ -146,6 +149,7 @@ def enter(
         message=message,
         target=target,
         handle=handle,
+        command=command,
     )
 
 
@@ -161,6 +165,11 @@ def _chat(unit: Unit, place: Place) -> Chat:
     if (chat.title, chat.private, chat.closed) != (place.title, place.private, place.closed) and place.title:
         unit.communities.describe_chat(chat.id, place.title, place.private, place.closed)
         chat = replace(chat, title=place.title, private=place.private, closed=place.closed)
+    if chat.state is ChatState.GONE:
+        # Who hears somebody there is in it again.
+        unit.communities.set_state(chat.id, ChatState.ACTIVE, "")
+        unit.woken.add(chat.id)
+        chat = replace(chat, state=ChatState.ACTIVE, reason="")
     return chat
 
 

@@ -13,7 +13,7 @@ from core.ports import Words
 from core.records import Chat, Copy, CopyState, Delivery, Notice, Post, Verb
 from core.scene import Rules, reader_language
 from core.social import relays
-from core.social.posts import may_be_shown, short_id
+from core.social.posts import feeds_of, may_be_shown, newest_tree, short_id
 from core.stores import Unit
 from core.text import first_words
 from core.types import Language, MessageRef, ThingId, ThingKind
@@ -49,6 +49,8 @@ class Views:
 
     def plan(self, unit: Unit, row: Delivery, chat: Chat) -> Act | Drop:
         """The next call that brings this chat from what it shows to what it must show."""
+        if row.state is CopyState.WITHDRAWN:
+            return _withdrawal(row, _ours(unit, row))
         match row.kind:
             case ThingKind.POST:
                 return self._post(unit, row, chat)
@@ -64,8 +66,12 @@ class Views:
     def _post(self, unit: Unit, row: Delivery, chat: Chat) -> Act | Drop:
         post = unit.posts.post(row.thing_id)
         copy = _ours(unit, row)
+        if post is not None and post.deleted_at is None and copy is not None and _left(post, chat):
+            return Drop(CopyState.LIVE, "its room left the community and keeps it as it is")
         if post is None or not _belongs(post, chat):
             return _withdrawal(row, copy)
+        if copy is None and _kept_out(unit, post, chat):
+            return Drop(CopyState.WITHDRAWN, "kept out of this room before it was shown")
         view = self._post_view(unit, post, chat)
         reply_to = self._parent_copy(unit, post, chat)
         return _show(row, chat, copy, view, reply_to)
@@ -125,8 +131,11 @@ class Views:
     def _relay(self, unit: Unit, row: Delivery, chat: Chat) -> Act | Drop:
         relay = unit.posts.relay(row.thing_id)
         copy = _ours(unit, row)
-        if relay is None or relay.deleted_at is not None or not chat.relay:
+        if relay is None or relay.deleted_at is not None:
             return _withdrawal(row, copy)
+        if not chat.relay:
+            state = CopyState.LIVE if copy else CopyState.WITHDRAWN
+            return Drop(state, "the relay is off: what stands there stays as it is")
         account = unit.people.account_by_id(relay.account_id)
         member = unit.people.member(account.member_id) if account.member_id else None
         parent = unit.delivery.copy_in(chat.id, relay.reply_to) if relay.reply_to else None
@@ -244,6 +253,21 @@ def _belongs(post: Post, chat: Chat) -> bool:
     if chat.id != post.chat_id and chat.community_id is None:
         return False
     return may_be_shown(post.visibility, post.community_id, post.chat_id, chat)
+
+
+def _left(post: Post, chat: Chat) -> bool:
+    """Whether this room got the post as part of a community that it left since."""
+    return chat.community_id is None and chat.id != post.chat_id
+
+
+def _kept_out(unit: Unit, post: Post, chat: Chat) -> bool:
+    """Whether a moderator here banned or blocked it while it waited."""
+    if chat.id == post.chat_id:
+        return False
+    if chat.community_id is not None and unit.communities.banned(chat.community_id, post.author_id):
+        return True
+    blocks = unit.communities.blocks_of(chat.id)
+    return bool(blocks) and any(feed in blocks for feed in feeds_of(post.author_id, newest_tree(unit, post.id)))
 
 
 def _withdrawal(row: Delivery, copy: Copy | None) -> Act | Drop:

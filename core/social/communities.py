@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from core.body import from_json
 from core.civic.members import add_code, open_code
 from core.errors import Message, Refusal, Secret, message
@@ -9,7 +11,8 @@ from core.names import suggest_handle
 from core.notices import Said, announce, answer, brief, openly, say, take_away
 from core.records import Chat, Community, CopyState, Doubt
 from core.scene import Scene, new_nonce
-from core.social.feeds import feed_name, find_feed, member_feed, tag_feed
+from core.social.feeds import EVERYTHING, feed_name, find_feed, member_feed, tag_feed
+from core.social.posts import post_of
 from core.stores import Unit
 from core.text import first_words
 from core.types import CommunityId, Feed, FeedKind, MemberId, ThingId
@@ -171,7 +174,8 @@ def mirror_list(scene: Scene) -> None:
 
 def mirror_remove(scene: Scene, typed: str) -> None:
     require_community(scene)
-    feed = find_feed(scene, typed)
+    # What the operator put here, the room may take away.
+    feed = EVERYTHING if typed.strip().lower() == "everything" else find_feed(scene, typed)
     if not scene.unit.communities.drop_mirror(scene.chat.id, feed):
         raise Refusal("mirror.not_there", feed=feed_name(scene.unit, feed))
     answer(scene, openly("mirror.removed", feed=feed_name(scene.unit, feed)))
@@ -194,7 +198,11 @@ def relay(scene: Scene, state: str) -> None:
         return answer(scene, openly("relay.same_on" if on else "relay.same_off"))
     scene.unit.communities.set_relay(scene.chat.id, on)
     said = openly("relay.on" if on else "relay.off", community=community.slug)
-    return answer(scene, Said(said.lines, personal=False, pin=on))
+    announce(scene.unit, scene.chat, replace(said, pin=on))
+    if scene.handle:
+        # An interaction waits for an answer of its own.
+        answer(scene, brief("relay.on" if on else "relay.off", community=community.slug))
+    return None
 
 
 # -- moderators win ------------------------------------------------------------------------------------------------
@@ -228,13 +236,16 @@ def ban(scene: Scene, typed: str, *, on: bool) -> None:
     answer(scene, say(outcome, member=feed_name(scene.unit, feed), community=community.slug))
 
 
-def remove(scene: Scene) -> None:
-    """Takes one copy out of this room, for good."""
+def remove(scene: Scene, typed: str) -> None:
+    """Takes one copy out of this room, for good: that of a post by its id, or the one answered."""
     require_room(scene)
-    if scene.target is None:
-        raise Refusal("remove.no_target")
     unit = scene.unit
-    copy = unit.delivery.copy_of(scene.chat.id, scene.target.key)
+    if typed:
+        copy = unit.delivery.copy_in(scene.chat.id, ThingId(post_of(scene, typed).id))
+    elif scene.target is not None:
+        copy = unit.delivery.copy_of(scene.chat.id, scene.target.key)
+    else:
+        raise Refusal("remove.no_target")
     if copy is None or not copy.ours:
         raise Refusal("remove.not_ours")
     withdraw_here(unit, scene.chat, copy.thing_id, copy.message.key)

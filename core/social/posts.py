@@ -19,6 +19,7 @@ from core.types import (
     CommunityId,
     Feed,
     FeedKind,
+    MemberId,
     MessageRef,
     PostId,
     ThingId,
@@ -167,14 +168,13 @@ def _place(
 ) -> list[Chat]:
     """The chats that will show the post. Plans their copies."""
     unit, origin = scene.unit, scene.chat
-    marked = [Feed(FeedKind.TAG, tag) for tag in tags(tree)]
-    feeds = [*marked, Feed(FeedKind.MEMBER, str(member.id)), Feed(FeedKind.EVERYTHING, "")]
+    own = feeds_of(member.id, tree)
+    feeds = [*own, Feed(FeedKind.EVERYTHING, "")]
     if origin.community_id is not None:
         feeds.append(Feed(FeedKind.COMMUNITY, str(origin.community_id)))
-    blocks = [*marked, Feed(FeedKind.MEMBER, str(member.id))]
-    chats = {c.id: c for c in unit.communities.mirroring(feeds, blocks, member.id, origin.id)}
+    chats = {c.id: c for c in unit.communities.mirroring(feeds, own, member.id, origin.id)}
     if reply_to:
-        chats |= {c.id: c for c in _conversation(unit, reply_to, member) if c.id != origin.id}
+        chats |= {c.id: c for c in _conversation(unit, reply_to, member, own) if c.id != origin.id}
     shown = [c for c in chats.values() if may_be_shown(seen_by, origin.community_id, origin.id, c)]
     ready = unit.now + _hold(scene, member)
     ids = [c.id for c in shown]
@@ -189,9 +189,16 @@ def _place(
     return sorted(shown, key=lambda chat: chat.id)
 
 
-def _conversation(unit: Unit, parent: Post, member: Member) -> list[Chat]:
+def feeds_of(author: MemberId, tree: Body) -> list[Feed]:
+    """What a room can block a post by: its tags and its author."""
+    return [*(Feed(FeedKind.TAG, tag) for tag in tags(tree)), Feed(FeedKind.MEMBER, str(author))]
+
+
+def _conversation(unit: Unit, parent: Post, member: Member, own: list[Feed]) -> list[Chat]:
     """Where the post that is answered stands: those who read it may read the answer."""
-    ids = [*unit.posts.places(ThingId(parent.id)), parent.chat_id]
+    ended = (CopyState.REMOVED, CopyState.WITHDRAWN)
+    gone = {d.chat_id for d in unit.delivery.deliveries(ThingId(parent.id)) if d.state in ended}
+    ids = [c for c in (*unit.posts.places(ThingId(parent.id)), parent.chat_id) if c not in gone]
     chats = unit.communities.chats_by_id(ids).values()
     return [
         c
@@ -199,7 +206,7 @@ def _conversation(unit: Unit, parent: Post, member: Member) -> list[Chat]:
         if not c.private
         and c.community_id is not None
         and not unit.communities.banned(c.community_id, member.id)
-        and Feed(FeedKind.MEMBER, str(member.id)) not in unit.communities.blocks_of(c.id)
+        and not set(own) & set(unit.communities.blocks_of(c.id))
     ]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 
 from core.body import Body, to_json
+from core.errors import Ignored
 from core.events import MessageReceived
 from core.records import Account, Chat, Copy, Member, Relay
 from core.scene import Rules
@@ -16,10 +17,9 @@ def pass_on(unit: Unit, chat: Chat, account: Account, event: MessageReceived) ->
     """One message of a room with its relay on goes to the other rooms of its community that have it on."""
     assert chat.community_id is not None
     others = unit.communities.relayed_with(chat.community_id, chat.id)
-    if not others or account.opted_out:
-        return
-    if account.member_id and unit.communities.banned(chat.community_id, account.member_id):
-        return
+    banned = account.member_id and unit.communities.banned(chat.community_id, account.member_id)
+    if not others or account.opted_out or banned:
+        raise Ignored
     id_ = ThingId(unit.new_id())
     parent = unit.delivery.copy_of(chat.id, event.reply_to.key) if event.reply_to else None
     unit.posts.add_relay(
