@@ -95,7 +95,8 @@ def test_developers_run_the_versions_that_operators_get() -> None:
 def test_no_function_is_longer_than_a_screen() -> None:
     long = []
     for path in committed_files():
-        if path.suffix != ".py":
+        # A revision is one list of tables, in the order in which they must be made.
+        if path.suffix != ".py" or path.parent == ROOT / "storage" / "migrations" / "versions":
             continue
         for node in ast.walk(ast.parse(path.read_bytes(), str(path))):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
