@@ -42,6 +42,12 @@ pytestmark = pytest.mark.filterwarnings("ignore::telegram.warnings.PTBDeprecatio
 EVERYTHING = list(Update.ALL_TYPES)
 
 
+@pytest.fixture(autouse=True)
+def waits_as_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    # The adapter switches the library to timedelta for its whole process; these tests may run after it.
+    monkeypatch.delenv("PTB_TIMEDELTA", raising=False)
+
+
 @asynccontextmanager
 async def bot_of(double: TelegramDouble, token: str = "") -> AsyncIterator[Bot]:
     # Loading certificates takes a tenth of a second for each client, and the double speaks plain HTTP.
