@@ -17,9 +17,10 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, inspect, text
+from sqlalchemy.exc import InternalError, OperationalError, ProgrammingError
 
-from core.errors import StormoError
-from storage.database import open_engine
+from core.errors import StormoError, message
+from storage.database import normalised, open_engine
 from storage.tables import metadata
 
 _FOLDER = Path(__file__).parent / "migrations"
@@ -32,6 +33,7 @@ class NewerDatabase(StormoError):
 
     def __init__(self, found: str) -> None:
         self.version = found
+        self.message = message("database.newer", version=found, newest=newest())
         super().__init__(f"the database has version {found}, which is newer than this program's {newest()}")
 
 
@@ -39,6 +41,7 @@ class ForeignDatabase(StormoError):
     """There are tables with our names that no version of ours made."""
 
     def __init__(self) -> None:
+        self.message = message("database.foreign")
         super().__init__("the database holds tables of something else with the names of ours")
 
 
@@ -58,12 +61,30 @@ def known(version: str) -> bool:
 
 def version(url: str) -> str | None:
     """The version of a database, ``None`` for one without our tables. Raises ``NewerDatabase``, ``ForeignDatabase``."""
+    address = normalised(url)
+    if address.get_backend_name() == "sqlite" and not Path(address.database or "").is_file():
+        # Looking must not make a file.
+        return None
     engine = open_engine(url)
     try:
         with engine.connect() as connection:
             return _version(connection)
     finally:
         engine.dispose()
+
+
+def writable(url: str) -> bool:
+    """Whether changes are taken; none is made. Raises what the driver says where there is no connection at all."""
+    engine = open_engine(url)
+    try:
+        with engine.connect() as connection, connection.begin() as change:
+            connection.execute(text("UPDATE meta SET value = value"))
+            change.rollback()
+    except (OperationalError, InternalError, ProgrammingError):
+        return False
+    finally:
+        engine.dispose()
+    return True
 
 
 def upgrade(url: str, to: str = "head") -> str:

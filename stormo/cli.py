@@ -11,6 +11,8 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from core.errors import ConfigError, Message, StormoError, message
 from stormo import config as configuration
 from stormo.config import Config
@@ -88,6 +90,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _UNUSABLE
     except StormoError as error:
         _complain(_told(error, say))
+        return _WRONG
+    except OSError as error:
+        what = f"{error.filename}: " if error.filename else ""
+        _complain(say(message("cli.system", reason=f"{what}{error.strerror or error}")))
+        return _WRONG
+    except SQLAlchemyError as error:
+        reason = str(getattr(error, "orig", None) or error).partition("\n")[0]
+        _complain(say(message("check.database_closed", reason=Redacting().redact(reason))))
         return _WRONG
     except KeyboardInterrupt:
         return 130
@@ -183,6 +193,7 @@ def restore(args: Args, say: Say) -> int:
     config = _config(args)
     made = restore_into(config, args.file, passphrase(args.passphrase_file, say, twice=False))
     print(say(message("restore.done", when=made.at, n=made.rows)))
+    print(say(message("restore.doubts", n=made.doubts)))
     print(say(message("restore.next")))
     return 0
 
@@ -191,7 +202,7 @@ def resume(args: Args, say: Say) -> int:
     """Ends the pause of a restored instance."""
     from stormo.desk import end_pause
 
-    left = asyncio.run(end_pause(_config(args)))
+    left = end_pause(_config(args))
     print(say(message("resume.not_paused") if left is None else message("resume.done", n=left)))
     return 0
 

@@ -38,6 +38,7 @@ class Instance:
     """One co-op's parts, ready to be used: ``async with Instance(config) as instance``.
 
     ``process`` is its part of the ids: the serving process has 0, a tool beside it another number.
+    ``upgrade``: bring the database to this program's version first; a tool must not, under a running program.
     ``woken`` is called in the event loop with the chats whose outbox changed.
     """
 
@@ -52,6 +53,7 @@ class Instance:
         *,
         clock: Clock | None = None,
         process: int = 0,
+        upgrade: bool = True,
         public_url: str = "",
         woken: Callable[[frozenset[ChatId]], None] = lambda _: None,
     ) -> None:
@@ -60,6 +62,7 @@ class Instance:
         self.adapters: dict[Platform, Adapter] = {}
         self.playground: Playground | None = None
         self._process = process
+        self._upgrade = upgrade
         self._public_url = config.web.public_url or public_url
         self._woken = woken
         self._zone = ZoneInfo(config.coop.timezone)
@@ -69,10 +72,11 @@ class Instance:
         return _CATALOGUE(message, language, self._zone)
 
     async def __aenter__(self) -> Self:
-        """Brings the database to this program's version. Raises ``NewerDatabase`` before anything is touched."""
+        """Raises ``NewerDatabase`` before anything is touched."""
         config, loop = self.config, asyncio.get_running_loop()
         config.data.mkdir(parents=True, exist_ok=True)
-        await asyncio.to_thread(migrate.upgrade, config.database_url)
+        if self._upgrade:
+            await asyncio.to_thread(migrate.upgrade, config.database_url)
         self._sql = open_engine(config.database_url)
         self.readers = Readers(self._sql, self.clock)
 

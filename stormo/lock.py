@@ -52,3 +52,16 @@ def _take(file: IO[str], place: Path) -> None:
     file.truncate(0)
     file.write(str(os.getpid()))
     file.flush()
+
+
+def owner(data: Path) -> str | None:
+    """The process that serves this folder now, if one does."""
+    place = data / "lock"
+    try:
+        with place.open("r", encoding="ascii") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return place.read_text(encoding="ascii").strip() or "?"
+    except OSError:
+        return None
+    return None

@@ -22,8 +22,6 @@ _SHORTEST = 4
 class Redacting(logging.Formatter):
     """Formats as usual, then takes out secrets: from the message, its arguments and the traceback alike."""
 
-    converter = time.gmtime
-
     def __init__(self, secrets: Collection[str] = ()) -> None:
         super().__init__(
             "%(asctime)s.%(msecs)03dZ %(levelname)-7s %(name)s: %(message)s", "%Y-%m-%dT%H:%M:%S"
@@ -31,6 +29,9 @@ class Redacting(logging.Formatter):
         # The longest first: one may be a part of another.
         known = sorted((s for s in secrets if len(s) >= _SHORTEST), key=len, reverse=True)
         self._known = re.compile("|".join(map(re.escape, known))) if known else None
+
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802
+        return time.strftime(datefmt or self.default_time_format, time.gmtime(record.created))
 
     def format(self, record: logging.LogRecord) -> str:
         return self.redact(super().format(record))

@@ -15,7 +15,10 @@ log = logging.getLogger(__name__)
 
 
 async def serve(config: Config, ready: Callable[[str], None] = lambda _: None) -> bool:
-    """Serves until SIGTERM or SIGINT (``ready`` gets the address to open), then lets what is under way end. Returns whether that was all as wished."""
+    """Serves until SIGTERM or SIGINT, then lets what is under way end. ``ready`` gets the address to open.
+
+    Returns whether that was all as wished.
+    """
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
