@@ -14,6 +14,8 @@ class FakeClock:
     def __init__(self, start: datetime = START) -> None:
         self._now = self._start = start
         self._waiting: dict[asyncio.Future[None], datetime] = {}
+        #: How many wait now, for a time or for an event.
+        self.waiters = 0
 
     def now(self) -> datetime:
         return self._now
@@ -30,9 +32,11 @@ class FakeClock:
         if until is not None:
             self._waiting[bell] = until
         other = asyncio.create_task(woken.wait())
+        self.waiters += 1
         try:
             await asyncio.wait({bell, other}, return_when=asyncio.FIRST_COMPLETED)
         finally:
+            self.waiters -= 1
             self._waiting.pop(bell, None)
             bell.cancel()
             other.cancel()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -33,7 +34,7 @@ from core.events import (
 from core.intents import Capabilities, Tell
 from core.ports import WatchedMessage
 from core.scene import Rules
-from core.text import from_plain
+from core.text import from_plain, plain
 from core.types import AccountRef, ChatId, ChatRef, Language, MessageRef, Platform
 from storage.database import Readers, open_engine
 from storage.tables import metadata
@@ -78,19 +79,13 @@ class Speech:
     """The catalogue, with a memory of which message every text was."""
 
     def __init__(self) -> None:
-        self._catalogue = Catalogue()
-        self._known = self._catalogue.ids("en")
+        self._catalogue = Catalogue(strict=True)
         self._ids: dict[str, str] = {}
 
     def __call__(self, message: Message, language: str) -> str:
-        text = self._catalogue(message, language) if message.id in self._known else self._spelt(message, language)
+        text = self._catalogue(message, language)
         self._ids[text] = message.id
         return text
-
-    def _spelt(self, message: Message, language: str) -> str:
-        """An id without words yet, with its arguments."""
-        values = (v if not isinstance(v, Message) else self(v, language) for k, v in message.args.items() if k != "p")
-        return " ".join([message.id, *map(str, values)])
 
     def ids(self, text: str) -> list[str]:
         """The messages that an answer is made of, line by line."""
@@ -324,8 +319,6 @@ class Person:
 
 
 def plain_text(intent: Tell) -> str:
-    from core.text import plain
-
     return plain(intent.view.body)
 
 
@@ -383,6 +376,11 @@ class World:
         self._running = asyncio.create_task(self.courier.run())
         await self.settled()
 
+    async def start_quietly(self) -> None:
+        """Up again, a second later."""
+        self.clock.advance(timedelta(seconds=1))
+        await self.start()
+
     async def stop(self) -> None:
         """The orderly end: calls under way are awaited."""
         await self.courier.drain()
@@ -423,7 +421,7 @@ class World:
                 busy = list(self.courier._busy.values())
                 if busy:
                     await asyncio.wait(busy)
-                elif self.courier.idle and not any(paper.echoes for paper in self.papers.values()):
+                elif self.courier.idle and self.clock.waiters and not any(paper.echoes for paper in self.papers.values()):
                     return
 
     async def passes(self, time: timedelta) -> None:
@@ -446,6 +444,15 @@ class World:
         self.handed += events
         await asyncio.gather(*(self.gate.handle(event) for event in events))
         await self.settled()
+
+    async def hand_only(self, *events: Inbound) -> None:
+        """These events are stored; what follows from them may still be under way."""
+        self.handed += events
+        await asyncio.gather(*(self.gate.handle(event) for event in events))
+
+    async def execute(self, sql: str) -> None:
+        """A setting that has no command yet."""
+        await self.write(lambda unit: unit._run.cursor.execute(sql))
 
     async def write(self, work: Callable[[SqlUnit], T]) -> T:
         return await self.writer.submit(work)
@@ -502,6 +509,16 @@ class World:
             await other.runs(room, f"setup {code}")
         return founder
 
+    async def link(self, first: Person, second: Person) -> None:
+        """Two accounts become one member: a code, a claim, a yes."""
+        self.forget()
+        await first.runs(first.private, "link")
+        code = code_in(first.told_text)
+        await second.runs(second.private, f"link {code}")
+        self.forget()
+        await first.runs(first.private, "link yes")
+        assert first.told == ["link.done_first"]
+
     async def mirrors(self, room: Room, *feeds: str) -> None:
         admin = self.person(room.paper.platform, f"admin-{room.ref.key}").leads(room)
         for feed in feeds:
@@ -553,10 +570,9 @@ def _hop(loop: asyncio.AbstractEventLoop, call: Callable[[], None]) -> None:
 
 def code_in(text: str) -> str:
     """The one-time code in an answer."""
-    words = [w.strip(".,:`") for w in text.split()]
-    codes = [w for w in words if len(w) == 13 and w.isalnum() and w == w.upper()]
+    codes = re.findall(r"\b[A-Z2-9]{13}\b", text)
     assert codes, f"no code in {text!r}"
-    return codes[-1]
+    return str(codes[-1])
 
 
 def snapshot(unit: SqlUnit, *, without: frozenset[str]) -> dict[str, list[tuple[Any, ...]]]:
