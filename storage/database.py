@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import queue
 import sqlite3
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
 import psycopg
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from core.errors import StormoError
 from core.ports import Clock
@@ -21,8 +25,28 @@ from storage.unit import Snowflakes, SqlUnit
 
 T = TypeVar("T")
 
-#: Errors after which the connection, or the disk under it, can no longer be trusted.
-BROKEN = (sqlite3.OperationalError, psycopg.OperationalError, psycopg.InterfaceError)
+#: Seconds that one long read may take: while it lasts, no checkpoint shortens SQLite's log.
+READ_SECONDS = 10.0
+#: Virtual machine instructions between two looks at the clock, some tenths of a millisecond.
+_INSTRUCTIONS = 20_000
+
+
+def is_broken(error: BaseException) -> bool:
+    """Whether the connection, or the disk under it, can no longer be trusted.
+
+    Anything else is the fault of what was asked: trying it again on a new connection cannot help, and it must not
+    count as an outage, since whoever sends such a thing could stop everybody else's changes.
+    """
+    if isinstance(error, (DBAPIError, PoolTimeout)):
+        return not isinstance(error, DBAPIError) or error.orig is None or is_broken(error.orig)
+    if isinstance(error, sqlite3.DatabaseError):
+        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+        operational = isinstance(error, sqlite3.OperationalError) and code != sqlite3.SQLITE_ERROR
+        return operational or code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+    if isinstance(error, psycopg.OperationalError):
+        # Class 54: what was asked is too long for an index or too complex.
+        return not (error.sqlstate or "").startswith("54")
+    return isinstance(error, psycopg.InterfaceError)
 
 
 class StorageUnavailable(StormoError):
@@ -74,6 +98,7 @@ class Link:
         if self.dialect == "postgresql":
             driver.autocommit = True
         self.cursor = driver.cursor()
+        self._until = math.inf
         # BEGIN IMMEDIATE is for writers only: a reader that says it stops the writer.
         self._begin = "BEGIN" if read_only or self.dialect == "postgresql" else "BEGIN IMMEDIATE"
         self._read_only(driver, read_only)
@@ -81,20 +106,29 @@ class Link:
     def _read_only(self, driver: Any, read_only: bool) -> None:
         if self.dialect == "sqlite":
             driver.execute(f"PRAGMA query_only={'ON' if read_only else 'OFF'}")
+            if read_only:
+                driver.set_progress_handler(lambda: time.monotonic() > self._until, _INSTRUCTIONS)
         elif read_only:
             self._begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
-            self.cursor.execute("SET statement_timeout = '10s'")
+            self.cursor.execute(f"SET statement_timeout = {round(READ_SECONDS * 1000)}")
 
     def begin(self) -> None:
+        self._until = time.monotonic() + READ_SECONDS
         self.cursor.execute(self._begin)
 
     def commit(self) -> None:
         self.cursor.execute("COMMIT")
 
-    def rollback(self) -> None:
-        """Never raises: it runs where something worse is already on its way up."""
-        with suppress(Exception):
+    def rollback(self) -> bool:
+        """Whether it worked; else the connection is in an unknown state and must be closed.
+
+        Never raises: it runs where something worse is already on its way up.
+        """
+        try:
             self.cursor.execute("ROLLBACK")
+        except Exception:  # noqa: BLE001
+            return False
+        return True
 
     def close(self) -> None:
         self._proxy.invalidate()
@@ -131,8 +165,8 @@ class Readers:
             link.rollback()
         except BaseException as error:
             if link is not None:
-                link.rollback()
-                if isinstance(error, BROKEN):
+                ended = link.rollback()
+                if not ended or is_broken(error):
                     link.close()
                     link = None
             raise
@@ -147,4 +181,4 @@ class Readers:
                 link.close()
 
 
-__all__ = ["BROKEN", "Link", "Readers", "Snowflakes", "StorageUnavailable", "normalised", "open_engine"]
+__all__ = ["Link", "Readers", "Snowflakes", "StorageUnavailable", "is_broken", "normalised", "open_engine"]

@@ -93,7 +93,7 @@ class IntakeStore:
         return [_parked(row) for row in self._run.all(EXPIRE, before=before)]
 
     def bury(self, letter: int, kind: str, payload: str, error: str, at: datetime) -> None:
-        self._run.run(BURY, id=letter, kind=kind, payload=payload, error=error, at=at)
+        self._run.run(BURY, id=letter, kind=kind, payload=_storable(payload), error=_storable(error), at=at)
 
     def dead_letters(self) -> list[tuple[int, str, str, str, datetime]]:
         """Newest first: id, kind, payload, error, time."""
@@ -103,6 +103,11 @@ class IntakeStore:
         """Takes a dead letter out and returns its payload."""
         value = self._run.scalar(EXHUME, letter=letter)
         return None if value is None else str(value)
+
+
+def _storable(text: str) -> str:
+    r"""Text that both databases take, whatever the event was made of; in JSON ``\ud800`` still means the same."""
+    return text.replace("\0", r"\u0000").encode("utf-8", "backslashreplace").decode()
 
 
 def _parked(row: tuple[Any, ...]) -> Parked:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from enum import Enum
 from typing import Any, Protocol
 
 from sqlalchemy import BigInteger, ColumnElement, String, Text, bindparam
@@ -117,7 +118,8 @@ class Runner:
             if isinstance(value, datetime):
                 bound[name] = to_micros(value)
             elif isinstance(value, (list, tuple)):
-                bound[name] = self._array(list(value))
+                # psycopg writes an enumeration's name, not its value.
+                bound[name] = self._array([v.value if isinstance(v, Enum) else v for v in value])
             elif type(value) is bool:
                 bound[name] = int(value)
             elif isinstance(value, str) and type(value) is not str:

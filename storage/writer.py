@@ -11,6 +11,7 @@ import logging
 import queue
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
@@ -19,7 +20,7 @@ from sqlalchemy import Engine
 from core.errors import StormoError
 from core.ports import Clock
 from core.types import ChatId
-from storage.database import BROKEN, Link, StorageUnavailable
+from storage.database import Link, StorageUnavailable, is_broken
 from storage.statements import Runner
 from storage.unit import Snowflakes, SqlUnit
 
@@ -71,6 +72,8 @@ class Writer:
         self._link: Link | None = None
         self._ids: Snowflakes | None = None
         self._stopping: _Stop | None = None
+        #: Between the last job and the stop: whoever is let in is answered.
+        self._door = threading.Lock()
         self._thread = threading.Thread(target=self._serve, name="writer", daemon=True)
 
     def start(self) -> None:
@@ -89,19 +92,22 @@ class Writer:
         """
         loop = asyncio.get_running_loop()
         job = _Job(work, bury, loop.create_future(), loop)
-        if self._stopping is not None:
-            job.future.set_exception(StorageUnavailable("the writer has stopped"))
-        else:
-            self._waiting.put(job)
+        with self._door:
+            if self._stopping is None:
+                self._waiting.put(job)
+            else:
+                job.future.set_exception(StorageUnavailable("the writer has stopped"))
         return job.future
 
     def close(self) -> None:
-        """Finishes what waits, then stops."""
-        self._stopping = _Stop()
-        self._waiting.put(self._stopping)
-        self._thread.join()
-        if self._link is not None:
-            self._link.close()
+        """Finishes what waits, then stops. Once is enough, and it may never have been started."""
+        with self._door:
+            if self._stopping is None:
+                self._stopping = _Stop()
+                self._waiting.put(self._stopping)
+        if self._thread.ident is not None:
+            self._thread.join()
+        self._drop()
 
     # -- in the writer's thread from here on ---------------------------------------------------------------------
 
@@ -139,15 +145,37 @@ class Writer:
     def _write(self, batch: Sequence[_Job[Any]]) -> frozenset[ChatId]:
         """Writes the batch, one by one where it fails together. Returns the chats to wake."""
         try:
-            return self._transaction(batch)
-        except BROKEN as error:
-            return self._again(batch, error)
-        except Exception:
+            return self._repeated(batch)
+        except StorageUnavailable as error:
+            return _unavailable(batch, error)
+        except BaseException:  # noqa: BLE001
             log.warning("a batch of %d failed together, its jobs run one by one", len(batch), exc_info=True)
         woken: set[ChatId] = set()
         for job in batch:
             woken |= self._alone(job)
         return frozenset(woken)
+
+    def _repeated(self, batch: Sequence[_Job[Any]]) -> frozenset[ChatId]:
+        """After a lost connection or a full disk the whole batch is repeated once: the inbox and the unique keys
+        make a commit whose answer was lost harmless.
+
+        Raises ``StorageUnavailable``, or what a job raised that is no ``StormoError``.
+        """
+        try:
+            return self._transaction(batch)
+        except BaseException as error:
+            if not is_broken(error):
+                raise
+            log.warning("a batch of %d is repeated: %s", len(batch), error)
+        self._drop()
+        try:
+            return self._transaction(batch)
+        except BaseException as error:
+            if not is_broken(error):
+                raise
+            self._drop()
+            log.error("the database takes no changes: %s", error)  # noqa: TRY400
+            raise StorageUnavailable(f"{type(error).__name__}: {error}") from error
 
     def _transaction(self, batch: Sequence[_Job[Any]]) -> frozenset[ChatId]:
         link = self._connect()
@@ -160,25 +188,10 @@ class Writer:
             self._settle(unit)
             link.commit()
         except BaseException:
-            link.rollback()
+            if not link.rollback():
+                self._drop()
             raise
         return frozenset(unit.woken)
-
-    def _again(self, batch: Sequence[_Job[Any]], error: BaseException) -> frozenset[ChatId]:
-        """After a lost connection or a full disk the whole batch is repeated once.
-
-        The inbox and the unique keys make a commit whose answer was lost harmless.
-        """
-        self._drop()
-        try:
-            return self._transaction(batch)
-        except Exception as second:  # noqa: BLE001
-            self._drop()
-            log.error("the database takes no changes: %s", second)  # noqa: TRY400
-            for job in batch:
-                # Each caller gets an exception object of its own: tracebacks must not be shared.
-                job.error = StorageUnavailable(f"{type(error).__name__}: {error}")
-            return frozenset()
 
     def _drop(self) -> None:
         if self._link is not None:
@@ -188,10 +201,10 @@ class Writer:
     def _alone(self, job: _Job[Any]) -> frozenset[ChatId]:
         for _ in range(ATTEMPTS):
             try:
-                return self._transaction([job])
-            except BROKEN as error:
-                return self._again([job], error)
-            except Exception as error:  # noqa: BLE001
+                return self._repeated([job])
+            except StorageUnavailable as error:
+                return _unavailable([job], error)
+            except BaseException as error:  # noqa: BLE001
                 job.error = error
         return self._bury(job)
 
@@ -207,13 +220,28 @@ class Writer:
 
     def _answer(self, batch: Sequence[_Job[Any]], woken: frozenset[ChatId]) -> None:
         if woken:
-            self._woken(woken)
+            self._wake(woken)
         loops: dict[asyncio.AbstractEventLoop, list[_Job[Any]]] = {}
         for job in batch:
             loops.setdefault(job.loop, []).append(job)
         for loop, jobs in loops.items():
-            if not loop.is_closed():
+            # A loop that was closed meanwhile has nobody left who waits.
+            with suppress(RuntimeError):
                 loop.call_soon_threadsafe(_resolve, jobs)
+
+    def _wake(self, woken: frozenset[ChatId]) -> None:
+        try:
+            self._woken(woken)
+        except Exception:
+            # Committed is committed: nobody is told otherwise because a courier could not be woken.
+            log.exception("the courier was not woken")
+
+
+def _unavailable(batch: Sequence[_Job[Any]], error: StorageUnavailable) -> frozenset[ChatId]:
+    for job in batch:
+        # Each caller gets an exception object of its own: tracebacks must not be shared.
+        job.error = StorageUnavailable(str(error))
+    return frozenset()
 
 
 def _under_savepoint(unit: SqlUnit, job: _Job[Any]) -> None:
@@ -232,7 +260,10 @@ def _resolve(jobs: Sequence[_Job[Any]]) -> None:
     for job in jobs:
         if job.future.done():
             continue
-        if job.error is not None:
+        if isinstance(job.error, StopIteration):
+            # A future refuses this one, and the rest of the batch would never be answered.
+            job.future.set_exception(RuntimeError("StopIteration"))
+        elif job.error is not None:
             job.future.set_exception(job.error)
         else:
             job.future.set_result(job.value)

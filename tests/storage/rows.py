@@ -115,7 +115,6 @@ def a_copy(
     ours: bool = True,
     kind: ThingKind = ThingKind.POST,
     at: datetime = NOW,
-    ref: ChatRef = ChatRef(PLATFORM, "unread"),
     shown: int = 1,
 ) -> Copy:
     return Copy(
@@ -123,7 +122,7 @@ def a_copy(
         thing_id=thing,
         kind=kind,
         part=part,
-        message=MessageRef(ref, key),
+        message=MessageRef(ChatRef(PLATFORM, "unread"), key),
         ours=ours,
         shown=shown,
         sent_at=at,

@@ -157,7 +157,7 @@ def test_a_set_of_keys_is_one_parameter(dialect: str) -> None:
 def test_sets_of_any_size(unit: unit.SqlUnit, size: int) -> None:
     """Also more keys than either database takes parameters."""
     member = a_member(unit)
-    found = unit.people.members([member, *range(1, size)][:size])  # type: ignore[list-item]
+    found = unit.people.members([member, *range(1, size)][:size])
     assert set(found) == ({member} if size else set())
 
 
