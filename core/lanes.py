@@ -43,7 +43,8 @@ class Windows:
     def give_back(self, taken: float) -> None:
         """The place taken at that time was not used."""
         # Others may have taken theirs meanwhile: the last one is not always ours.
-        self._sent.remove(taken)
+        if taken in self._sent:
+            self._sent.remove(taken)
 
     def park(self, until: float) -> None:
         self.parked_until = max(self.parked_until, until)

@@ -39,6 +39,14 @@ REVISE = Statement(
     )
 )
 BUMP = Statement(lambda _: update(t.posts).where(_P.id == bindparam("post")).values(version=_P.version + 1))
+BUMP_ALL_OF = Statement(
+    lambda _: (
+        update(t.posts)
+        .where(_P.author_id == bindparam("author"), _P.deleted_at.is_(None))
+        .values(version=_P.version + 1)
+        .returning(_P.id, _P.version)
+    )
+)
 DELETE = Statement(
     lambda _: (
         update(t.posts)
@@ -208,6 +216,9 @@ class PostStore:
 
     def bump(self, post: PostId) -> None:
         self._run.run(BUMP, post=post)
+
+    def bump_all_of(self, author: MemberId) -> list[tuple[PostId, int]]:
+        return [(PostId(post), version) for post, version in self._run.all(BUMP_ALL_OF, author=author)]
 
     def delete(self, post: PostId, at: datetime) -> None:
         self._run.run(DELETE, post=post, at=at)

@@ -7,7 +7,7 @@ from core.names import HANDLE, confusable, skeleton, suggest_handle
 from core.notices import Choice, Said, answer, brief, say, tell_account
 from core.records import Account, Code, Member, Vote
 from core.scene import Scene, hash_code, new_nonce
-from core.social.votes import count_standing, take_back
+from core.social.votes import count_standing, show_again, take_back
 from core.stores import Unit
 from core.types import MemberId
 
@@ -102,6 +102,10 @@ def set_name(scene: Scene, wish: str) -> None:
     if shown and any(confusable(scene.actor.name, reserved) for reserved in RESERVED):
         raise Refusal("name.confusable", name=scene.actor.name)
     scene.unit.people.show_name(member.id, shown, scene.actor.name if shown else "")
+    if not shown:
+        # The yes is taken back for what stands there already, too.
+        for post, version in scene.unit.posts.bump_all_of(member.id):
+            show_again(scene.unit, post, version, rank=3)
     answer(scene, say("name.shown" if shown else "name.hidden", name=scene.actor.name, handle=member.handle))
 
 

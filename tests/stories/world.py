@@ -469,6 +469,19 @@ class World:
 
         return await self.read(work)
 
+    async def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        """What a query finds."""
+
+        def work(unit: SqlUnit) -> list[tuple[Any, ...]]:
+            unit._run.cursor.execute(sql)
+            return [tuple(row) for row in unit._run.cursor.fetchall()]
+
+        return await self.read(work)
+
+    @property
+    def rooms(self) -> list[Room]:
+        return list(self._rooms.values())
+
     def new_key(self) -> str:
         self._keys += 1
         return f"story:{self._keys}"
