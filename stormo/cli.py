@@ -46,7 +46,7 @@ def parser(words: Callable[[str], str]) -> argparse.ArgumentParser:
     )
 
     def add(name: str, act: Callable[[Args, Say], int]) -> argparse.ArgumentParser:
-        text = words(f"cli.{name}")
+        text = words(f"cli.{name.replace('-', '_')}")
         made = commands.add_parser(name, help=text, description=text, parents=[common], allow_abbrev=False)
         made.set_defaults(act=act)
         return made
