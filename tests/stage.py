@@ -6,6 +6,7 @@ Platforms and people live in the test's process and outlive the program, which i
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import re
 import signal
@@ -28,7 +29,7 @@ from tests.peers.synapse import SynapseServer
 
 CODE = re.compile(r"\b[A-HJ-NP-Z2-9]{13}\b")
 #: Long enough for the slowest start on a busy machine; nothing waits for it to pass.
-PATIENCE = 60.0
+PATIENCE = 30.0
 _POLL = 0.05
 
 CONFIG = """
@@ -236,6 +237,7 @@ class Stage:
         return codes()[-1]
 
     async def _bruno_sets_up(self) -> None:
+        await until(lambda: self.discord.world.commands[None], "the slash commands")
         await self.bruno.slash(self.channels[0], "join", {})
         for channel in self.channels:
             code = await self._code()
@@ -252,7 +254,7 @@ class Stage:
         await self.chiara.wait_message(self.room, "anna", PATIENCE)
 
     async def _bot_is_in(self) -> bool:
-        return (await self.chiara.members(self.room)).get(self.bot.user_id) == "join"
+        return self.bot.user_id in await self.chiara.members(self.room)
 
     async def _shows(self, chat: Chat, part: str) -> None:
         await until(lambda: self.in_telegram(chat, part), f"{part!r} in {chat}")
@@ -265,7 +267,8 @@ class Stage:
         return sum(part in text for text in texts)
 
     def in_discord(self, channel: Channel, part: str) -> int:
-        return sum(part in m.text for m in self.discord.visible(channel))
+        """The same for a channel, whose text is Markdown: an escaped sign is shown as itself."""
+        return sum(part in m.text.replace("\\", "") for m in self.discord.visible(channel))
 
     async def in_matrix(self, part: str) -> int:
         shown = await self.chiara.visible(self.room)
@@ -286,6 +289,16 @@ class Stage:
         """How often each place shows these words."""
         found = {f"discord {c.name}": self.in_discord(c, part) for c in self.channels}
         return found | {"telegram": self.in_telegram(self.mirror, part), "matrix": await self.in_matrix(part)}
+
+    async def shows(self, part: str, wanted: dict[str, int]) -> None:
+        """Waits until every place shows these words so often. Raises ``AssertionError`` with what they show."""
+        with contextlib.suppress(AssertionError):
+            await until(lambda: self._as_wanted(part, wanted), part)
+        shown = await self.counts(part)
+        assert shown == wanted, f"{part!r} stands {shown}\n{self.log()}"
+
+    async def _as_wanted(self, part: str, wanted: dict[str, int]) -> bool:
+        return await self.counts(part) == wanted
 
     # -- the program's own book ----------------------------------------------------------------------------------
 
