@@ -45,7 +45,7 @@ check: dev ## format, lint, types, layers and the quick tests: under a minute
 	$(BIN)/lint-imports
 	$(PYTEST) -m "not slow and not peer and not browser and not faults" $(ARGS)
 
-# STORMO_FAULTS=sample takes some of them, chosen by STORMO_FAULTS_SEED; `make test` takes a few fixed ones.
+# STORMO_FAULTS=sample takes some of them, chosen by STORMO_FAULTS_SEED; `make test` takes none that is marked so.
 faults: export STORMO_FAULTS := $(or $(STORMO_FAULTS),all)
 faults: dev peers ## kill, cut and fill at every place there is
 	$(PYTEST) tests/faults -m faults $(ARGS)

@@ -74,8 +74,17 @@ def chromium() -> Path:
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests of the shared homeserver on one worker: starting it costs more than two would save."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave the long faults to `make faults`, and the shared homeserver to one worker."""
+    if not os.environ.get("STORMO_FAULTS"):
+        long = [item for item in items if item.get_closest_marker("faults")]
+        config.hook.pytest_deselected(items=long)
+        items[:] = [item for item in items if item not in long]
+    _keep_the_homeserver_on_one_worker(items)
+
+
+def _keep_the_homeserver_on_one_worker(items: list[pytest.Item]) -> None:
+    # Starting it costs more than a second worker would save.
     for item in items:
         if "synapse" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.xdist_group("synapse"))

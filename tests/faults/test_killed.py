@@ -78,7 +78,6 @@ async def test_a_few_places(stage: Stage) -> None:
 
 
 @pytest.mark.faults
-@pytest.mark.skipif(not os.environ.get("STORMO_FAULTS"), reason="runs by `make faults`")
 async def test_many_places(stage: Stage) -> None:
     whole = os.environ["STORMO_FAULTS"] == "all"
     salt = "all" if whole else os.environ.get("STORMO_FAULTS_SEED", "sample")
