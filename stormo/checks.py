@@ -32,7 +32,10 @@ async def findings(config: Config) -> list[Finding]:
             adapter = build(entry, config.platforms[entry.name], catalogue, clock)
             found += await _platform(adapter)
     if config.playground:
-        found.append(Finding(ok=True, message=message("check.playground", platform="playground")))
+        from bots.playground.looks import LOOKS
+
+        labels = ", ".join(look.capabilities.label for look in LOOKS)
+        found.append(Finding(ok=True, message=message("check.playground", platform=labels)))
     return found
 
 

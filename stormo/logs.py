@@ -10,9 +10,9 @@ from collections.abc import Collection
 
 #: What tokens look like, for those that no config of ours named: Telegram's, Discord's, Matrix's, passwords in URLs.
 _SHAPES = re.compile(
-    r"\b\d{6,12}:[A-Za-z0-9_-]{30,}"
+    r"(?<!\d)\d{6,12}:[A-Za-z0-9_-]{30,}"
     r"|\b[A-Za-z0-9_-]{23,28}\.[A-Za-z0-9_-]{6,7}\.[A-Za-z0-9_-]{27,}"
-    r"|\bsyt_[A-Za-z0-9_=]+"
+    r"|syt_[A-Za-z0-9_=]+"
     r"|(?<=://)[^\s/@]+:[^\s/@]+(?=@)"
 )
 #: Shorter ones would blot out ordinary words.
