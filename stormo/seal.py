@@ -64,7 +64,8 @@ class Damaged(StormoError):
 
 class _Cipher:
     def __init__(self, header: bytes, passphrase: str) -> None:
-        _, _, log_n, r, p, salt, self._prefix = _HEADER.unpack(header)
+        _, _, log_n, r, p, salt, prefix = _HEADER.unpack(header)
+        self._prefix: bytes = prefix
         self._header = header
         derive = Scrypt(salt=salt, length=32, n=1 << log_n, r=r, p=p)
         self._gcm = AESGCM(derive.derive(passphrase.encode()))
@@ -76,12 +77,12 @@ class _Cipher:
         return nonce
 
     def seal(self, content: bytes, *, last: bool) -> bytes:
-        return bytes(self._gcm.encrypt(self._nonce(last=last), content, self._header))
+        return self._gcm.encrypt(self._nonce(last=last), content, self._header)
 
     def open(self, chunk: bytes, *, last: bool) -> bytes:
         first = self._number == 0
         try:
-            return bytes(self._gcm.decrypt(self._nonce(last=last), chunk, self._header))
+            return self._gcm.decrypt(self._nonce(last=last), chunk, self._header)
         except InvalidTag:
             raise (WrongPassphrase if first else Damaged) from None
 

@@ -8,6 +8,7 @@ import socket
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from aiohttp import web
 
@@ -79,16 +80,23 @@ def make_site(instance: Instance, health: Mapping[Platform, Health]) -> web.Appl
 
 
 def _mount_playground(app: web.Application, instance: Instance) -> None:
-    from bots.playground.server import make_app
+    from bots.playground.server import LOOPBACK, make_app
 
     assert instance.playground is not None
-    app.add_subapp("/playground", make_app(instance.playground, words=instance.words))
+    allowed = LOOPBACK | _named_hosts(instance.config.web)
+    app.add_subapp("/playground", make_app(instance.playground, words=instance.words, allowed_hosts=allowed))
 
     async def to_playground(_: web.Request) -> web.StreamResponse:
         raise web.HTTPFound("/playground/")
 
     app.router.add_get("/", to_playground)
     app.router.add_get("/playground", to_playground)
+
+
+def _named_hosts(where: Web) -> frozenset[str]:
+    """The names under which the operator wants the pages to be reached, beside this machine's own."""
+    names = {where.host, urlsplit(where.public_url).hostname or ""}
+    return frozenset(names - {"", "0.0.0.0", "::"})  # noqa: S104
 
 
 def _healthz(instance: Instance, health: Mapping[Platform, Health]) -> Handler:
