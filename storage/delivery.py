@@ -50,17 +50,25 @@ def _bump(_: Build) -> Any:
 
 
 def _shown(_: Build) -> Any:
+    """One call took effect. What was wanted while it was under way goes on at once, unless it is a tally only."""
     version: Any = bindparam("version", type_=Integer)
+    now: Any = bindparam("at", type_=Instant)
+    newer = _O.wanted > version
+    # Sent while its room was leaving: it goes again.
+    leaving = _O.state == CopyState.WITHDRAWN.value
+    # A fold is edited, not withdrawn, when one of its posts is.
+    withdrawn = newer & (_O.shown > 0) & (_O.rank == 0) & (_O.kind != ThingKind.FOLD.value)
+    # The rank of a first send, or of words, says nothing of what came after it: once more at once, then as a tally.
+    unknown = newer & ((_O.shown == 0) | (_O.rank < TALLY))
     return (
         update(t.outbox)
         .where(_O.chat_id == bindparam("chat"), _O.thing_id == bindparam("thing"))
         .values(
             shown=version,
-            shown_at=bindparam("at", type_=Instant),
-            # Sent while its room was leaving: it goes again.
-            due=case((_O.wanted > version, 1), (_O.state == CopyState.WITHDRAWN.value, 1), else_=0),
-            rank=2,
-            ready_at=bindparam("next_at", type_=Instant),
+            shown_at=now,
+            due=case((leaving | ((_O.state == _LIVE) & newer), 1), else_=0),
+            rank=case((leaving | withdrawn, 0), else_=TALLY),
+            ready_at=case((leaving, now), (unknown, _O.ready_at), else_=bindparam("next_at", type_=Instant)),
             attempts=0,
             reason="",
         )
@@ -256,9 +264,8 @@ _COPIES = t.copies.join(t.chats, _H.id == _C.chat_id)
 
 def _add_copy(d: Build) -> Any:
     row = d.insert(t.copies).values({n: bindparam(n) for n in _COPY_NAMES})
-    return row.on_conflict_do_update(
-        index_elements=[_C.chat_id, _C.thing_id, _C.part], set_={"message_key": row.excluded.message_key}
-    )
+    new = {name: row.excluded[name] for name in ("message_key", "ours", "shown", "sent_at")}
+    return row.on_conflict_do_update(index_elements=[_C.chat_id, _C.thing_id, _C.part], set_=new)
 
 
 ADD_COPY = Statement(_add_copy)

@@ -156,9 +156,9 @@ class Writer:
         return frozenset(woken)
 
     def _repeated(self, batch: Sequence[_Job[Any]]) -> frozenset[ChatId]:
-        """After a lost connection or a full disk the whole batch is repeated once: the inbox and the unique keys
-        make a commit whose answer was lost harmless.
+        """Writes the batch, once more after a lost connection or a full disk.
 
+        The inbox and the unique keys make a commit whose answer was lost harmless.
         Raises ``StorageUnavailable``, or what a job raised that is no ``StormoError``.
         """
         try:
