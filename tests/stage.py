@@ -19,6 +19,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import psycopg
+
 from bots.telegram.writing import PING_BREAK
 from tests.conftest import ROOT
 from tests.doubles.discord import Channel, DiscordDouble
@@ -303,9 +305,12 @@ class Stage:
     # -- the program's own book ----------------------------------------------------------------------------------
 
     def ask(self, sql: str) -> list[tuple[object, ...]]:
-        """Reads the SQLite file beside the running program."""
+        """Reads the database beside the running program."""
+        if self.database.startswith("postgresql"):
+            with psycopg.connect(self.database.replace("+psycopg", "")) as line:
+                return line.execute(sql.encode()).fetchall()
         path = self.database.removeprefix("sqlite:///")
-        with sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=10) as connection:
+        with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=10)) as connection:
             return connection.execute(sql).fetchall()
 
     async def quiet(self) -> None:

@@ -15,8 +15,8 @@ pytestmark = [pytest.mark.peer, pytest.mark.timeout(300)]
 
 
 @pytest_asyncio.fixture
-async def stage(synapse: SynapseServer, tmp_path: Path) -> AsyncIterator[Stage]:
-    async with Stage(synapse, tmp_path) as built:
+async def stage(synapse: SynapseServer, tmp_path: Path, database_url: str) -> AsyncIterator[Stage]:
+    async with Stage(synapse, tmp_path, database=database_url) as built:
         yield built
 
 
