@@ -35,7 +35,8 @@ from core.intents import Capabilities, Tell
 from core.ports import WatchedMessage
 from core.scene import Rules
 from core.text import from_plain, plain
-from core.types import AccountRef, ChatId, ChatRef, Language, MessageRef, Platform
+from core.social.posts import short_id
+from core.types import AccountRef, ChatId, ChatRef, Language, MessageRef, Platform, PostId
 from storage.database import Readers, open_engine
 from storage.tables import metadata
 from storage.unit import SqlUnit
@@ -549,9 +550,18 @@ class World:
     def forget(self) -> None:
         self._seen = {platform: len(paper.calls) for platform, paper in self.papers.items()}
 
-    def change_rules(self, **rules: Any) -> None:
+    def with_rules(self, **rules: Any) -> Rules:
         """Holds from the next start on."""
-        self.rules = replace(self.rules, **rules)
+        return replace(self.rules, **rules)
+
+    async def snapshot(self, *without: str) -> dict[str, list[tuple[Any, ...]]]:
+        """Every row of every table but these."""
+        return await self.read(lambda unit: snapshot(unit, without=frozenset(without)))
+
+    async def short_id_of(self, source: str) -> str:
+        """The id that people write for the post with these words."""
+        rows = await self.rows(f"SELECT post_id FROM revisions WHERE source LIKE '%{source}' ORDER BY post_id DESC")
+        return short_id(PostId(rows[0][0]))
 
 
 @dataclass
