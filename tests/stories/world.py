@@ -36,7 +36,7 @@ from core.ports import WatchedMessage
 from core.scene import Rules
 from core.text import from_plain, plain
 from core.social.posts import short_id
-from core.types import AccountRef, ChatId, ChatRef, Language, MessageRef, Platform, PostId
+from core.types import AccountRef, ChatRef, Language, MessageRef, Platform, PostId
 from storage.database import Readers, open_engine
 from storage.tables import metadata
 from storage.unit import SqlUnit
@@ -351,6 +351,8 @@ class World:
         self._keys = 0
         self._seen: dict[Platform, int] = {}
         self._made = False
+        #: Between two acts of a person who does one after another.
+        self.tick = timedelta(seconds=1)
 
     # -- life ------------------------------------------------------------------------------------------------------
 
@@ -478,6 +480,10 @@ class World:
             return [tuple(row) for row in unit._run.cursor.fetchall()]
 
         return await self.read(work)
+
+    def speech_of(self, id_: str, **args: Any) -> str:
+        """The English words of a message."""
+        return self.speech(Message(id_, args), "en")
 
     @property
     def rooms(self) -> list[Room]:
@@ -609,4 +615,4 @@ def snapshot(unit: SqlUnit, *, without: frozenset[str]) -> dict[str, list[tuple[
     return rows
 
 
-__all__ = ["HOUR", "MINUTE", "ChatId", "Person", "Room", "World", "code_in", "snapshot"]
+__all__ = ["HOUR", "MINUTE", "Line", "Person", "Room", "World", "code_in", "snapshot"]
