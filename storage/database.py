@@ -131,8 +131,9 @@ class Link:
         return True
 
     def close(self) -> None:
-        self._proxy.invalidate()
-        self._proxy.close()
+        if self._proxy.is_valid:
+            self._proxy.invalidate()
+            self._proxy.close()
 
 
 class Readers:
