@@ -21,7 +21,7 @@ from core.engine import Engine
 from core.errors import Rejected, RejectedWhy, RetryLater, StormoError
 from core.intents import Form, Intent, Receipt, Tell
 from core.lanes import Later, Windows, keeps_key, pick
-from core.notices import load, take_away
+from core.notices import load, private_chat, take_away
 from core.ports import Adapter, Clock, Transactions, Words
 from core.records import Chat, ChatState, Copy, CopyState, Delivery, Doubt, Notice, Try, Verb
 from core.stores import Unit
@@ -327,7 +327,7 @@ class Courier:
         unit.delivery.drop_notice(found.row.chat_id, found.row.thing_id)
         if notice is None or notice.verb is not Verb.TELL or notice.account_id is None:
             return
-        private = unit.people.account_by_id(notice.account_id).private_chat_id
+        private = private_chat(unit, unit.people.account_by_id(notice.account_id))
         if private is not None and (notice.handle or private != notice.chat_id):
             kept = Notice(
                 id=notice.id,

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from core.errors import Argument, Message, Secret, message
-from core.records import Account, Chat, Notice, Verb
+from core.records import Account, Chat, ChatState, Notice, Verb
 from core.scene import Scene
 from core.stores import Unit
 from core.types import ChatId, MessageRef, ThingId
@@ -70,8 +70,8 @@ def answer(scene: Scene, said: Said) -> None:
         _tell(scene.unit, scene.chat.id, scene.account, said, handle=scene.handle, message=scene.message)
     elif said.brief:
         _tell(scene.unit, scene.chat.id, scene.account, _short_lived(scene, said), message=scene.message)
-    elif scene.account.private_chat_id:
-        _tell(scene.unit, scene.account.private_chat_id, scene.account, said)
+    elif private := private_chat(scene.unit, scene.account):
+        _tell(scene.unit, private, scene.account, said)
     else:
         _keep(scene, said)
 
@@ -82,8 +82,8 @@ def tell_account(
     """Tells somebody who is not acting now: through the door they last used, else in their private chat."""
     if handle and chat:
         _tell(unit, chat, account, said, handle=handle)
-    elif account.private_chat_id:
-        _tell(unit, account.private_chat_id, account, said)
+    elif private := private_chat(unit, account):
+        _tell(unit, private, account, said)
 
 
 def announce(unit: Unit, chat: Chat, said: Said) -> None:
@@ -102,8 +102,17 @@ def take_away(unit: Unit, chat: ChatId, message_key: str, at: datetime) -> None:
 
 
 def private_opened(scene: Scene) -> int:
-    """The private chat is open now: what waited for it is said there. Returns how many answers."""
-    return scene.unit.delivery.deliver_private(scene.account.id, scene.chat.id, scene.unit.now)
+    """What waited for a private door is said through it. Returns how many answers."""
+    now, store = scene.unit.now, scene.unit.delivery
+    return store.deliver_private(scene.account.id, scene.chat.id, now, handle=scene.handle)
+
+
+def private_chat(unit: Unit, account: Account) -> ChatId | None:
+    """The chat with this person alone, while it is that and may be written to."""
+    if account.private_chat_id is None:
+        return None
+    chat = unit.communities.chat_by_id(account.private_chat_id)
+    return chat.id if chat.private and chat.state is ChatState.ACTIVE else None
 
 
 def _short_lived(scene: Scene, said: Said) -> Said:

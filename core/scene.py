@@ -133,9 +133,11 @@ def enter(
     """Finds or writes down chat and account as the platform describes them now. Only for what is meant for us."""
     chat = _chat(unit, place)
     account = account_of(unit, actor)
-    if place.private and account.private_chat_id != chat.id:
-        unit.people.set_private_chat(account.id, chat.id)
-        account = replace(account, private_chat_id=chat.id)
+    alone = place.private and chat.community_id is None
+    if alone != (account.private_chat_id == chat.id):
+        # Others may have come into what was a private chat: then it is one no longer.
+        unit.people.set_private_chat(account.id, chat.id if alone else None)
+        account = replace(account, private_chat_id=chat.id if alone else None)
     member = unit.people.member(account.member_id) if account.member_id else None
     if member and chat.community_id:
         unit.communities.add_membership(chat.community_id, member.id, unit.now)

@@ -481,8 +481,8 @@ class Deliveries(Protocol):
         """Waits until its person opens the private chat, or expires."""
         ...
 
-    def deliver_private(self, account: AccountId, chat: ChatId, now: datetime) -> int:
-        """The private chat is open: what waited for it goes there. Returns how many."""
+    def deliver_private(self, account: AccountId, chat: ChatId, now: datetime, *, handle: str = "") -> int:
+        """A private door is open: what waited for it goes through it. Returns how many."""
         ...
 
     def clean_notices(self, before: datetime) -> None: ...

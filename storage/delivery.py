@@ -364,7 +364,11 @@ PENDING = Statement(
     )
 )
 PLACE_NOTICE = Statement(
-    lambda _: update(t.notices).where(_N.id == bindparam("notice")).values(chat_id=bindparam("chat"))
+    lambda _: (
+        update(t.notices)
+        .where(_N.id == bindparam("notice"))
+        .values(chat_id=bindparam("chat"), handle=bindparam("door"))
+    )
 )
 CLEAN_NOTICES = Statement(
     lambda _: delete(t.notices).where(_N.chat_id == 0, _N.expires_at < bindparam("before"))
@@ -634,13 +638,13 @@ class DeliveryStore:
         """Waits until its person opens the private chat, or expires."""
         self._run.run(ADD_NOTICE, **{name: getattr(notice, name) for name in _NOTICE_NAMES} | {"chat_id": 0})
 
-    def deliver_private(self, account: AccountId, chat: ChatId, now: datetime) -> int:
-        """The private chat is open: what waited for it goes there. Returns how many."""
+    def deliver_private(self, account: AccountId, chat: ChatId, now: datetime, *, handle: str = "") -> int:
+        """A private door is open: what waited for it goes through it. Returns how many."""
         pending = [
             n for n in map(_notice, self._run.all(PENDING, account=account)) if (n.expires_at or now) >= now
         ]
         for notice in pending:
-            self._run.run(PLACE_NOTICE, notice=notice.id, chat=chat)
+            self._run.run(PLACE_NOTICE, notice=notice.id, chat=chat, door=handle)
             self.want(notice.id, ThingKind.NOTICE, 1, [chat], rank=0, now=now, ready_at=now)
         return len(pending)
 

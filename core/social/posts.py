@@ -7,7 +7,7 @@ from datetime import timedelta
 from core.body import Body, from_json, to_json
 from core.civic.members import require_member
 from core.errors import Message, Refusal, message
-from core.notices import Choice, Said, answer, mark
+from core.notices import Choice, Said, answer, mark, private_chat
 from core.records import Chat, Copy, CopyState, Member, Post, Revision
 from core.scene import Scene
 from core.social.votes import show_again
@@ -226,7 +226,7 @@ def _confirm(scene: Scene, post: PostId, seen_by: Visibility, chats: list[Chat])
     """One reaction of ours in the room; to the author alone, where it will be seen and a way back."""
     if scene.message:
         mark(scene.unit, scene.chat, scene.message, CONFIRMED)
-    if not (scene.handle or scene.chat.private or scene.account.private_chat_id):
+    if not (scene.handle or scene.chat.private or private_chat(scene.unit, scene.account)):
         return
     outcome = "post.done" if chats else "post.done_here"
     lines = [message(outcome, n=len(chats), visibility=message(f"visibility.{seen_by}"))]
