@@ -10,7 +10,7 @@ from typing import Final
 import regex
 
 from bots.playground.looks import Look
-from bots.playground.markup import safe_url, text_html, to_html
+from bots.playground.markup import address_html, safe_url, text_html, to_html
 from core.commands import COMMANDS
 from core.errors import Rejected, RejectedWhy
 from core.events import (
@@ -110,11 +110,10 @@ def cut(text: str, limit: int) -> str:
 def _linked(view: View, look: Look) -> Shown:
     link, words = safe_url(view.link), first_words(view.body, _LINK_WORDS)
     return Shown(
-        html=text_html(words),
-        text=words,
+        html=text_html(words) + address_html(link),
+        text="\n".join(filter(None, (words, link))),
         author=view.author,
         buttons=_buttons(view, look),
-        link=link,
         voice=view.voice.value,
     )
 

@@ -12,6 +12,8 @@ from core.types import Platform
 
 LookName = Literal["discord", "telegram", "matrix"]
 
+#: The languages of the page and of who is played in it.
+LANGUAGES: Final = ("en", "it")
 #: A tally moves while one watches, unlike on the real platforms.
 _TALLY: Final = timedelta(seconds=1)
 

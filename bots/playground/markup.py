@@ -43,6 +43,11 @@ def text_html(text: str) -> str:
     return f"<p>{_lines(text)}</p>" if text else ""
 
 
+def address_html(url: str) -> str:
+    """An address as a link that shows it."""
+    return f"<p>{_link(url, escape(url))}</p>" if url else ""
+
+
 def safe_url(url: str) -> str:
     """The address, or nothing where a browser should not follow it."""
     try:

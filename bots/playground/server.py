@@ -17,7 +17,7 @@ from jinja2 import Environment, FileSystemLoader, select_autoescape
 from markupsafe import Markup
 
 from bots.playground.journal import Record
-from bots.playground.looks import LOOKS
+from bots.playground.looks import LANGUAGES, LOOKS
 from bots.playground.people import NotAllowed, Person, add_person
 from bots.playground.platform import Message, Playground, Room, message_record
 from bots.playground.stage import set_stage
@@ -39,7 +39,6 @@ _HEADERS: Final = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cache-Control": "no-cache",
 }
-_LANGUAGES: Final = ("en", "it")
 #: The newest messages of each room that a page is given when it opens.
 _HISTORY: Final = 80
 #: Changes that a slow page may be behind before it is given everything anew.
@@ -152,7 +151,7 @@ def language_of(accepted: str) -> str:
         except ValueError:
             continue
     wishes.sort(key=lambda wish: wish[0])
-    return next((tag for _, tag in wishes if tag in _LANGUAGES), _LANGUAGES[0])
+    return next((tag for _, tag in wishes if tag in LANGUAGES), LANGUAGES[0])
 
 
 @dataclass(slots=True)
@@ -308,7 +307,8 @@ class _Desk:
         match act["do"]:
             case "stage":
                 self._speak(language)
-                await set_stage(self._playground, self._words(Sentence("playground.stage_post"), language))
+                first = self._words(Sentence("playground.stage_post"), language)
+                await set_stage(self._playground, self._words, first)
                 return {}
             case "person":
                 person = await add_person(self._playground, str(act["name"]), language)

@@ -5,46 +5,83 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from bots.playground.looks import DISCORD, MATRIX, TELEGRAM
+from bots.playground.looks import DISCORD, LANGUAGES, LOOKS, MATRIX, TELEGRAM, Look
 from bots.playground.people import NotAllowed, Person
 from bots.playground.platform import Message, Playground
+from core.errors import Message as Sentence
+from core.ports import Words
 
 _CODE = re.compile(r"\b[A-HJ-NP-Z2-9]{13}\b")
+_GAP = "COMMUNITY"
 #: Seconds for an answer of ours; the stage goes on without it.
 _PATIENCE = 5.0
 
 
-async def set_stage(playground: Playground, text: str) -> None:
-    """Everybody joins, one room becomes a community, the others come in, and the first post goes out.
+async def set_stage(playground: Playground, words: Words, text: str) -> None:
+    """Everybody joins, one room becomes a community, the others come in and show it, and a first post goes out.
 
-    Raises ``NotAllowed`` when no code came, which means that the room is in a community already.
+    Raises ``NotAllowed`` when no code came.
     """
     anna, bruno, chiara = (Person(playground, id_) for id_ in ("anna", "bruno", "chiara"))
-    await _answered(anna, DISCORD.name, "/join")
-    await _answered(bruno, TELEGRAM.name, "/join")
-    await _answered(chiara, MATRIX.name, "!join")
-    for room in (DISCORD.name, TELEGRAM.name, MATRIX.name):
-        await anna.set_admin(room)
-    code = await _answered(anna, DISCORD.name, "/setup", wanted=_CODE)
-    found = _CODE.search(code.text) if code else None
-    if found is not None:
-        await _answered(anna, TELEGRAM.name, f"/setup {found[0]}")
-        await _answered(anna, MATRIX.name, f"!setup {found[0]}")
+    homes = ((anna, DISCORD), (bruno, TELEGRAM), (chiara, MATRIX))
+    for person, look in homes:
+        await _answered(person, look.name, "join")
+    for look in LOOKS:
+        await anna.set_admin(look.name)
+    for look in (TELEGRAM, MATRIX):
+        # Each room that comes in needs a code of its own.
+        code = await _code(anna, DISCORD.name, "setup")
+        if not code:
+            raise NotAllowed("playground.stage_code")
+        await _answered(anna, look.name, f"setup {code}")
+    slug = _community(playground, words)
+    for look in LOOKS if slug else ():
+        await _answered(anna, look.name, f"mirror add {slug}")
     await bruno.send(TELEGRAM.name, f"/post {text}")
-    if found is None:
-        raise NotAllowed("playground.stage_code")
+    for person, home in homes:
+        await _link(person, home)
+
+
+async def _link(person: Person, home: Look) -> None:
+    """The person's accounts become one member, in private chats, so that each of their votes is one."""
+    first = await person.private(home)
+    for look in LOOKS:
+        if look is not home and (code := await _code(person, first.id, "link")):
+            second = await person.private(look)
+            await _answered(person, second.id, f"link {code}", at=first.id)
+            await _answered(person, first.id, "link yes")
+
+
+async def _code(person: Person, room: str, command: str) -> str:
+    answer = await _answered(person, room, command, wanted=_CODE)
+    found = _CODE.search(answer.text) if answer else None
+    return found[0] if found else ""
+
+
+def _community(playground: Playground, words: Words) -> str:
+    """What the community of the Discord room is called, from the line that announced it there."""
+    announced = [
+        re.escape(words(Sentence("setup.started", {"community": _GAP}), language)).replace(
+            _GAP, "([a-z0-9-]+)"
+        )
+        for language in LANGUAGES
+    ]
+    texts = [message.text for message in playground.standing(DISCORD.name)]
+    found = [match for text in texts for one in announced if (match := re.search(one, text))]
+    return found[-1][1] if found else ""
 
 
 async def _answered(
-    person: Person, room: str, text: str, *, wanted: re.Pattern[str] | None = None
+    person: Person, room: str, command: str, *, wanted: re.Pattern[str] | None = None, at: str = ""
 ) -> Message | None:
-    """Type a command and wait for the bot's answer, in the room or only for the person."""
+    """Type a command and wait for the bot's answer: there, or in the room ``at``."""
     playground = person.playground
-    before = {message.id for message in _from_bot(person, room)}
-    await person.send(room, text)
+    prefix = playground.rooms[room].look.capabilities.command_prefix
+    before = {message.id for message in _from_bot(person, at or room)}
+    await person.send(room, prefix + command)
 
     def answer() -> Message | None:
-        fresh = (message for message in _from_bot(person, room) if message.id not in before)
+        fresh = (message for message in _from_bot(person, at or room) if message.id not in before)
         return next((m for m in fresh if wanted is None or wanted.search(m.text)), None)
 
     try:

@@ -56,7 +56,8 @@ function icon(name) {
   return svg;
 }
 
-const hue = (id) => [...id].reduce((sum, c) => (sum * 31 + c.codePointAt(0)) % 8, 3);
+const TONES = [5, 0, 3, 1, 6, 4, 7, 2];
+const hue = (id) => (id === bot.id ? 2 : TONES[[...state.people.keys()].indexOf(id) % 8] ?? 4);
 
 function avatar(id, name) {
   if (id === bot.id) return h("img", { class: "avatar", src: "static/flock.svg", alt: "" });
@@ -306,9 +307,8 @@ class Column {
       message.pinned ? h("span", { class: "pinned" }, icon("pin"), say("pinned")) : null,
       h("time", { datetime: message.at }, clock.format(new Date(message.at))));
     const words = h("div", { class: said.frame ? "frame" : "words" },
-      said.author ? h("p", { class: "author" }, said.author) : null,
+      said.author ? h("p", { class: "author" }, said.link ? h("a", { href: said.link, target: "_blank", rel: "noopener noreferrer nofollow" }, said.author) : said.author) : null,
       h("div", { class: "text" }, fragment(said.html)),
-      said.link ? h("p", { class: "link" }, h("a", { href: said.link, target: "_blank", rel: "noopener noreferrer nofollow" }, said.link)) : null,
       said.command ? h("p", { class: "command" }, h("code", {}, said.command)) : null,
       said.footer ? h("p", { class: "footer" }, said.footer) : null);
     const inside = h("div", { class: "bubble" },
@@ -319,7 +319,7 @@ class Column {
       message.only_for ? this.drawOnlyYou(message) : null,
       h("time", { class: "late", datetime: message.at }, message.edited && !ours ? `${say("edited")} ` : "", clock.format(new Date(message.at))));
     return h("article", {
-      class: `message ${mine ? "mine" : ""} ${ours ? "ours" : ""} ${message.only_for ? "ephemeral" : ""} ${said.voice}`,
+      class: `message ${mine ? "mine" : ""} ${ours ? "ours" : ""} ${message.only_for ? "ephemeral" : ""} voice-${said.voice}`,
       "data-id": message.id, "data-by": message.by, "data-apart": replied || message.only_for ? "yes" : null, tabindex: "0",
     }, avatar(message.by, message.name), h("div", { class: "body" }, inside, this.drawButtons(message)), this.drawTools(message));
   }
