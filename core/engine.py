@@ -34,7 +34,7 @@ from core.social import posts, relays
 from core.social.votes import VOTES, normal_emoji, react, settle, take_back
 from core.stores import Unit
 from core.text import without_prefix
-from core.types import MessageRef, PostId, ThingKind
+from core.types import ChatRef, MessageRef, PostId, ThingKind
 
 
 class Engine:
@@ -271,14 +271,27 @@ class Engine:
         if chat is None:
             raise Ignored
         if event.moved_to is not None:
-            if unit.communities.chat(event.moved_to) is None:
-                unit.communities.move_chat(chat.id, event.moved_to)
-                unit.communities.set_state(chat.id, ChatState.ACTIVE, "")
+            self._moved(unit, chat, event.moved_to)
         elif event.gone:
             unit.communities.set_state(chat.id, ChatState.GONE, event.reason)
         else:
             unit.communities.set_state(chat.id, ChatState.ACTIVE, "")
         unit.woken.add(chat.id)
+
+    @staticmethod
+    def _moved(unit: Unit, chat: Chat, to: ChatRef) -> None:
+        """The row goes with the room. What stood in the old one stays there, out of reach: numbers begin anew."""
+        there = unit.communities.chat(to)
+        if there is not None and there.community_id is not None:
+            unit.communities.set_state(chat.id, ChatState.GONE, "moved to a room that was set up already")
+            return
+        if there is not None:
+            # Somebody was heard in the new room before the move was: that row steps aside.
+            unit.communities.move_chat(there.id, ChatRef(to.platform, f"{to.key} before {there.id}"))
+            unit.communities.set_state(there.id, ChatState.GONE, "another row moved here")
+        unit.delivery.leave_behind(chat.id, "its room moved")
+        unit.communities.move_chat(chat.id, to)
+        unit.communities.set_state(chat.id, ChatState.ACTIVE, "")
 
 
 def _by_member(unit: Unit, actor: Actor) -> bool:

@@ -429,6 +429,10 @@ class Deliveries(Protocol):
         """What was not shown yet never is."""
         ...
 
+    def leave_behind(self, chat: ChatId, reason: str) -> None:
+        """The chat got another identity: its messages so far are out of reach, what waits goes to the new one."""
+        ...
+
     def withdraw_all(self, chat: ChatId, now: datetime) -> None:
         """Every copy shown in this chat is to go."""
         ...

@@ -224,6 +224,18 @@ WITHDRAW_SHOWN = Statement(
         state=CopyState.WITHDRAWN.value,
     )
 )  # fmt: skip
+LEAVE_SHOWN = Statement(
+    lambda _: (
+        update(t.outbox)
+        .where(
+            _O.chat_id == bindparam("chat"),
+            _O.kind != ThingKind.NOTICE.value,
+            _O.shown > 0,
+            (_O.state == _LIVE) | (_O.state == CopyState.WITHDRAWN.value),
+        )
+        .values(due=0, state=CopyState.REMOVED.value, reason=bindparam("why"))
+    )
+)
 STATES = Statement(
     lambda _: select(_O.state, func.count()).where(_O.kind != ThingKind.NOTICE.value).group_by(_O.state)
 )
@@ -253,6 +265,15 @@ TRIES = Statement(lambda _: select(*_TRY).order_by(_T.at))
 TRIES_IN = Statement(lambda _: select(literal(1)).where(_T.chat_id == bindparam("chat")).limit(1))
 TRIES_OF = Statement(
     lambda _: select(*_TRY).where(_T.chat_id == bindparam("chat"), _T.thing_id == bindparam("thing"))
+)
+#: Tries of what was shown already: a first send under way may still be repeated.
+LEAVE_TRIES = Statement(
+    lambda _: delete(t.tries).where(
+        _T.chat_id == bindparam("chat"),
+        select(literal(1))
+        .where(_O.chat_id == _T.chat_id, _O.thing_id == _T.thing_id, _O.shown > 0)
+        .exists(),
+    )
 )
 
 _C = t.copies.c
@@ -300,6 +321,7 @@ COPIES_OF = Statement(
 DROP_COPY = Statement(
     lambda _: delete(t.copies).where(_C.chat_id == bindparam("chat"), _C.thing_id == bindparam("thing"))
 )
+LEAVE_COPIES = Statement(lambda _: delete(t.copies).where(_C.chat_id == bindparam("chat")))
 SENT_SINCE = Statement(
     lambda d: (
         select(func.count())
@@ -372,6 +394,18 @@ PLACE_NOTICE = Statement(
 )
 CLEAN_NOTICES = Statement(
     lambda _: delete(t.notices).where(_N.chat_id == 0, _N.expires_at < bindparam("before"))
+)
+LEAVE_ACTS = Statement(
+    lambda d: delete(t.outbox).where(
+        _O.chat_id == bindparam("chat"),
+        select(literal(1)).where(_N.id == _O.thing_id, d.among(_N.verb, "verbs")).exists(),
+    )
+)
+LEAVE_NOTICES = Statement(
+    lambda d: delete(t.notices).where(_N.chat_id == bindparam("chat"), d.among(_N.verb, "verbs"))
+)
+LEAVE_REPLIES = Statement(
+    lambda _: update(t.notices).where(_N.chat_id == bindparam("chat")).values(message_key="")
 )
 DROP_NOTICE = Statement(lambda _: delete(t.notices).where(_N.id == bindparam("notice")))
 DROP_DELIVERY = Statement(
@@ -520,6 +554,16 @@ class DeliveryStore:
 
     def withdraw_waiting(self, chat: ChatId, reason: str) -> None:
         self._run.run(WITHDRAW_IN, chat=chat, why=reason)
+
+    def leave_behind(self, chat: ChatId, reason: str) -> None:
+        """The chat got another identity: its messages so far are out of reach, what waits goes to the new one."""
+        verbs = [Verb.MARK.value, Verb.UNMARK.value, Verb.TAKE.value]
+        self._run.run(LEAVE_TRIES, chat=chat)
+        self._run.run(LEAVE_SHOWN, chat=chat, why=reason)
+        self._run.run(LEAVE_COPIES, chat=chat)
+        self._run.run(LEAVE_ACTS, chat=chat, verbs=verbs)
+        self._run.run(LEAVE_NOTICES, chat=chat, verbs=verbs)
+        self._run.run(LEAVE_REPLIES, chat=chat)
 
     def withdraw_all(self, chat: ChatId, now: datetime) -> None:
         """Every copy shown in this chat is to go."""

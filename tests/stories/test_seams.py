@@ -77,3 +77,18 @@ async def test_a_moved_group_mixes_up_no_message_numbers(world: World) -> None:
     await world.passes(MINUTE)
     assert {line.text: line.footer for line in channel.copies} == {"old #news": "", "new #news": "1 vote"}
     assert supergroup.copies[0].footer == "1 vote"
+
+
+async def test_a_group_whose_new_identity_was_heard_before_the_move_goes_on_there(world: World) -> None:
+    group, channel = world.room("telegram", "-5"), world.room("discord", "general")
+    await world.community(group, channel)
+    await world.mirrors(group, "#news")
+    supergroup = world.room("telegram", "-1005")
+    early = world.person("telegram", "early")
+    await early.runs(supergroup, "help")
+    await world.hand(PlaceChanged(key="moved", chat=group.ref, moved_to=supergroup.ref))
+    anna = await world.member("discord", "anna")
+    await anna.runs(channel, "post new #news")
+    await world.passes(MINUTE)
+    assert [line.text for line in supergroup.copies] == ["new #news"]
+    assert group.copies == []
