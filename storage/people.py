@@ -70,14 +70,20 @@ MEMBER_BY_HANDLE = Statement(
     lambda _: select(*_MEMBER).where(_M.handle == bindparam("handle"), _M.merged_into.is_(None))
 )
 MEMBERS_BY_ID = Statement(lambda d: select(*_MEMBER).where(d.among(_M.id, "ids")))
-MEMBERS_STARTING = Statement(
-    lambda _: (
+
+
+def _starting(d: Build) -> Any:
+    # By code points: a language's own order, PostgreSQL's default, has no place for the end of the range.
+    handle = _M.handle.collate("BINARY" if d.name == "sqlite" else "C")
+    return (
         select(*_MEMBER)
-        .where(_M.handle >= bindparam("low"), _M.handle < bindparam("high"), _M.merged_into.is_(None))
-        .order_by(_M.handle)
+        .where(handle >= bindparam("low"), handle < bindparam("high"), _M.merged_into.is_(None))
+        .order_by(handle)
         .limit(25)
     )
-)
+
+
+MEMBERS_STARTING = Statement(_starting)
 SKELETON_TAKEN = Statement(
     lambda _: select(_M.handle).where(
         (_M.skeleton == bindparam("skeleton")) | (_M.handle == bindparam("handle"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -136,5 +136,3 @@ def count(engine: Engine, table: str, where: str = "1 = 1") -> int:
 
 def later(seconds: float, at: datetime = NOW) -> datetime:
     return at + timedelta(seconds=seconds)
-
-

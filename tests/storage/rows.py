@@ -186,7 +186,5 @@ def a_signal(
     )
 
 
-def a_vote(
-    post: PostId, member: MemberId, account: AccountId, *, value: int = 1, at: datetime = NOW
-) -> Vote:
+def a_vote(post: PostId, member: MemberId, account: AccountId, *, value: int = 1, at: datetime = NOW) -> Vote:
     return Vote(post_id=post, member_id=member, account_id=account, value=value, emoji="👍", acted_at=at)

@@ -161,7 +161,7 @@ def test_a_bump_keeps_places_and_pauses(
     chat = a_chat(unit)
     thing = wanted(unit, chat)
     unit._run.cursor.execute(
-        f"UPDATE outbox SET wanted = 3, shown = {shown}, rank = {rank}, due = {int(not idle)}, "  # noqa: S608
+        f"UPDATE outbox SET wanted = 3, shown = {shown}, rank = {rank}, due = {int(not idle)}, "
         f"state = '{state}', ready_at = ready_at + {wait * 1_000_000} WHERE thing_id = {thing}"
     )
     before = row(unit, chat, thing)

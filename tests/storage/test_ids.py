@@ -58,7 +58,7 @@ async def test_a_restart_with_a_wrong_clock_stays_above_what_is_stored(
 ) -> None:
     first = Writer(engine, clock, no_settling, nobody_waits)
     first.start()
-    member = await first.submit(lambda unit: a_member(unit))
+    member = await first.submit(a_member)
     await asyncio.to_thread(first.close)
     clock.at = NOW - timedelta(days=90)
     second = Writer(engine, clock, no_settling, nobody_waits)
@@ -67,7 +67,9 @@ async def test_a_restart_with_a_wrong_clock_stays_above_what_is_stored(
     await asyncio.to_thread(second.close)
 
 
-@pytest.mark.parametrize("what", ["community", "member", "account", "chat", "notice", "fold", "post", "letter"])
+@pytest.mark.parametrize(
+    "what", ["community", "member", "account", "chat", "notice", "fold", "post", "letter"]
+)
 def test_every_table_with_ids_counts(unit: SqlUnit, what: str) -> None:
     chat = a_chat(unit)
     match what:

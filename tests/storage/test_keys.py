@@ -123,7 +123,8 @@ def test_no_row_takes_others_with_it_and_no_database_draws_ids(table: Table) -> 
     assert all(key.ondelete is None for key in table.foreign_keys)
     assert all(column.autoincrement in (False, "auto") for column in table.columns)
     assert all(
-        column.autoincrement is False or column.type.python_type is str for column in table.primary_key.columns
+        column.autoincrement is False or column.type.python_type is str
+        for column in table.primary_key.columns
     )
 
 

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine, column, select, table
+from sqlalchemy.dialects import sqlite
 
 from storage.database import Link, Readers, normalised, open_engine
 from storage.statements import Statement
@@ -111,7 +112,9 @@ def test_a_link_can_be_closed_twice(engine: Engine) -> None:
 # -- readers -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("words", ["INSERT INTO bookmarks (scope, value) VALUES ('a', 'b')", "DROP TABLE bookmarks"])
+@pytest.mark.parametrize(
+    "words", ["INSERT INTO bookmarks (scope, value) VALUES ('a', 'b')", "DROP TABLE bookmarks"]
+)
 def test_a_reader_cannot_write(readers: Readers, engine: Engine, words: str) -> None:
     with pytest.raises(WRITE_REFUSED):
         readers.read_now(lambda unit: unit._run.cursor.execute(words))
@@ -144,9 +147,7 @@ def test_a_postgres_reader_has_a_time_limit(fresh_postgres_url: str) -> None:
     engine.dispose()
 
 
-async def test_a_long_read_does_not_stop_the_writer(
-    writer: Writer, readers: Readers, engine: Engine
-) -> None:
+async def test_a_long_read_does_not_stop_the_writer(writer: Writer, readers: Readers, engine: Engine) -> None:
     """And sees the same rows from its begin to its end, whatever is committed beside it."""
     inside, done = threading.Event(), threading.Event()
     assert await writer.submit(claims("before"))
@@ -183,7 +184,9 @@ async def test_more_reads_than_threads_wait_their_turn(readers: Readers) -> None
 TIMES = st.datetimes(
     min_value=datetime(1, 1, 2),  # noqa: DTZ001
     max_value=datetime(9999, 12, 30),  # noqa: DTZ001
-    timezones=st.sampled_from([UTC, timezone(timedelta(hours=5, minutes=45)), timezone(timedelta(hours=-11))]),
+    timezones=st.sampled_from(
+        [UTC, timezone(timedelta(hours=5, minutes=45)), timezone(timedelta(hours=-11))]
+    ),
 )
 _AT = Statement(lambda _: select(column("at", Instant)).select_from(table("inbox")))
 
@@ -208,9 +211,8 @@ def test_a_naive_time_is_refused(unit: SqlUnit) -> None:
 
 def test_sqlalchemys_own_statements_keep_times_too(unit: SqlUnit) -> None:
     kind = Instant()
-    from sqlalchemy.dialects import sqlite
 
-    dialect = sqlite.dialect()  # type: ignore[no-untyped-call]
+    dialect = sqlite.dialect()
     stored = kind.process_bind_param(NOW, dialect)
     assert stored == 1777896000123456
     assert kind.process_result_value(stored, dialect) == NOW

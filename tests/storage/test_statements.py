@@ -28,7 +28,18 @@ STATEMENTS = {
     for name, value in vars(module).items()
     if isinstance(value, Statement)
 }
-HOT = ("posts", "outbox", "copies", "signals", "votes", "inbox", "tries", "vote_accounts", "revisions", "mirrors")
+HOT = (
+    "posts",
+    "outbox",
+    "copies",
+    "signals",
+    "votes",
+    "inbox",
+    "tries",
+    "vote_accounts",
+    "revisions",
+    "mirrors",
+)
 #: Statements that may read a whole hot table, and why.
 WHOLE = {
     "delivery.STATES": "what an operator asks for: every row counts",

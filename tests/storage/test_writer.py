@@ -258,9 +258,7 @@ async def test_a_cancelled_callers_work_still_commits(writer: Writer, engine: En
 
 async def test_the_courier_is_woken_after_the_commit(engine: Engine, clock: FakeClock) -> None:
     woken: list[tuple[frozenset[ChatId], int]] = []
-    writer = Writer(
-        engine, clock, no_settling, lambda chats: woken.append((chats, count(engine, "outbox")))
-    )
+    writer = Writer(engine, clock, no_settling, lambda chats: woken.append((chats, count(engine, "outbox"))))
     writer.start()
 
     def work(unit: SqlUnit) -> ChatId:

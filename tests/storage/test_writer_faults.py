@@ -1,4 +1,4 @@
-"""Cut lines, full disks, answers that never came: nobody is told "done" of what is not stored, nothing is there twice."""
+"""Cut lines, full disks, lost answers: nobody is told "done" of what is not stored, nothing is there twice."""
 
 from __future__ import annotations
 
@@ -230,9 +230,7 @@ async def test_text_that_no_database_takes_becomes_a_readable_dead_letter(
     assert letters[0][2] == '{"text": "\\ud800"}'
 
 
-async def test_what_is_too_long_for_an_index_stops_only_its_own_event(
-    writer: Writer, engine: Engine
-) -> None:
+async def test_what_is_too_long_for_an_index_stops_only_its_own_event(writer: Writer, engine: Engine) -> None:
     """PostgreSQL calls it an operational error, as it does an outage; it is the event's own fault."""
     letters = random.Random(1)
     tag = "".join(chr(letters.randrange(0x4E00, 0x9FA0)) for _ in range(4000))

@@ -1,0 +1,175 @@
+"""Posts, their revisions, tags and places, relayed talk, and what a reader finds at home."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from core.records import Post, Revision
+from core.types import AccountId, MemberId, PostId, ThingId, Visibility
+from storage.unit import SqlUnit
+from tests.storage.conftest import NOW, later
+from tests.storage.rows import a_chat, a_community, a_member, a_post
+
+END = 2**62
+
+
+def read(unit: SqlUnit, post: PostId) -> Post:
+    found = unit.posts.post(post)
+    assert found is not None
+    return found
+
+
+def test_a_post_is_stored_as_it_was_said(unit: SqlUnit) -> None:
+    author, community = a_member(unit), a_community(unit)
+    first = a_post(unit, author)
+    post = a_post(unit, author, community=community, visibility=Visibility.COMMUNITY, reply_to=first)
+    found = read(unit, post)
+    assert (found.author_id, found.community_id, found.visibility) == (
+        author,
+        community,
+        Visibility.COMMUNITY,
+    )
+    assert (found.reply_to, found.revision, found.version, found.score, found.guests) == (first, 1, 1, 0, 0)
+    assert (found.created_at, found.deleted_at) == (NOW, None)
+    assert unit.posts.posts([post, first, PostId(404)]) == [read(unit, first), found]
+    assert unit.posts.posts([]) == []
+    assert unit.posts.post(PostId(404)) is None
+
+
+def test_every_change_that_a_copy_shows_is_a_version(unit: SqlUnit) -> None:
+    post = a_post(unit)
+    unit.posts.revise(post)
+    assert (read(unit, post).revision, read(unit, post).version) == (2, 2)
+    unit.posts.bump(post)
+    assert (read(unit, post).revision, read(unit, post).version) == (2, 3)
+    unit.posts.delete(post, later(1))
+    unit.posts.delete(post, later(9))
+    assert (read(unit, post).version, read(unit, post).deleted_at) == (4, later(1))
+
+
+def test_all_posts_of_an_author_get_a_newer_version(unit: SqlUnit) -> None:
+    author = a_member(unit)
+    one, two, deleted = (a_post(unit, author) for _ in range(3))
+    other = a_post(unit)
+    unit.posts.delete(deleted, NOW)
+    unit.posts.bump(two)
+    assert sorted(unit.posts.bump_all_of(author)) == [(one, 2), (two, 3)]
+    assert read(unit, other).version == 1
+
+
+def test_the_newest_post_of_an_author(unit: SqlUnit) -> None:
+    author = a_member(unit)
+    assert unit.posts.latest_of(author) is None
+    first, second = a_post(unit, author), a_post(unit, author)
+    a_post(unit)
+    assert unit.posts.latest_of(author) == read(unit, second)
+    unit.posts.delete(second, NOW)
+    assert unit.posts.latest_of(author) == read(unit, first)
+
+
+def test_posts_move_with_their_author(unit: SqlUnit) -> None:
+    loser, winner = a_member(unit), a_member(unit)
+    post = a_post(unit, loser)
+    unit.posts.move(loser, winner)
+    assert read(unit, post).author_id == winner
+
+
+def test_every_revision_is_kept(unit: SqlUnit) -> None:
+    post = a_post(unit)
+    with pytest.raises(LookupError):
+        unit.posts.revision(post)
+    first = Revision(post_id=post, number=1, body="{}", source="😀 \\ ' % :x", dialect="markdown", at=NOW)
+    second = replace(first, number=2, source="new", at=later(1))
+    unit.posts.add_revision(first)
+    unit.posts.add_revision(second)
+    assert unit.posts.revision(post) == second
+    assert unit.posts.revisions(post) == [first, second]
+
+
+def test_tags_are_set_and_places_only_added(unit: SqlUnit) -> None:
+    post, chats = a_post(unit), sorted([a_chat(unit), a_chat(unit)])
+    unit.posts.set_tags(post, ["a", "b", "a"])
+    unit.posts.set_tags(post, ["b"])
+    thing = ThingId(post)
+    unit.posts.add_places(thing, chats)
+    unit.posts.add_places(thing, chats[:1])
+    assert unit.posts.places(thing) == chats
+    unit.posts.drop_places_in(chats[0])
+    assert unit.posts.places(thing) == chats[1:]
+    wanted = {"authors": [], "followed": [], "inside": [], "before": END, "count": 9}
+    assert unit.posts.home(MemberId(1), tags=["a"], **wanted) == []  # type: ignore[arg-type]
+    assert [p.id for p in unit.posts.home(MemberId(1), tags=["b"], **wanted)] == [post]  # type: ignore[arg-type]
+
+
+def test_a_reader_finds_what_they_follow_and_may_see(unit: SqlUnit) -> None:
+    reader, author, community, other = (
+        a_member(unit),
+        a_member(unit),
+        a_community(unit, "a"),
+        a_community(unit, "b"),
+    )
+    room = Visibility.ROOM
+    own = a_post(unit, reader, visibility=room)
+    followed = a_post(unit, author)
+    inside = a_post(unit, author, community=community, visibility=Visibility.COMMUNITY)
+    a_post(unit, author, community=other, visibility=Visibility.COMMUNITY)
+    a_post(unit, author, visibility=room)
+    tagged = a_post(unit, tags=("birds", "wrens"))
+    of_community = a_post(unit, community=community)
+    deleted = a_post(unit, author)
+    unit.posts.delete(deleted, NOW)
+    a_post(unit)
+
+    def home(before: int, count: int) -> list[int]:
+        found = unit.posts.home(
+            reader,
+            authors=[author],
+            tags=["birds", "wrens"],
+            followed=[community],
+            inside=[community],
+            before=before,
+            count=count,
+        )
+        return [post.id for post in found]
+
+    everything = [of_community, tagged, inside, followed, own]
+    assert home(END, 20) == everything
+    assert home(END, 2) == everything[:2]
+    assert home(everything[1], 20) == everything[2:]
+
+
+def test_the_newest_post_of_a_feed(unit: SqlUnit) -> None:
+    community = a_community(unit)
+    author = a_member(unit)
+    public = a_post(unit, author)
+    inside = a_post(unit, author, community=community, visibility=Visibility.COMMUNITY)
+    a_post(unit, author, visibility=Visibility.ROOM)
+
+    def latest(**given: object) -> int | None:
+        wanted = {"authors": [], "tags": [], "followed": [], "everything": False, "inside": None} | given
+        post = unit.posts.latest_in(**wanted)  # type: ignore[arg-type]
+        return post.id if post else None
+
+    assert latest() is None
+    assert latest(authors=[author]) == public
+    assert latest(everything=True) == public
+    assert latest(authors=[author], inside=community) == inside
+    assert latest(followed=[community], inside=community) == inside
+    assert latest(followed=[community]) is None
+
+
+def test_relayed_talk_is_stored_revised_and_deleted(unit: SqlUnit) -> None:
+    chat, relay = a_chat(unit), ThingId(unit.new_id())
+    unit.posts.add_relay(relay, chat, AccountId(5), "Wren", "{}", ThingId(3), NOW)
+    found = unit.posts.relay(relay)
+    assert found is not None
+    assert (found.chat_id, found.author, found.version, found.reply_to) == (chat, "Wren", 1, 3)
+    unit.posts.revise_relay(relay, "[]")
+    unit.posts.delete_relay(relay, later(1))
+    unit.posts.delete_relay(relay, later(9))
+    found = unit.posts.relay(relay)
+    assert found is not None
+    assert (found.body, found.version, found.deleted_at) == ("[]", 3, later(1))
+    assert unit.posts.relay(ThingId(404)) is None
