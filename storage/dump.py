@@ -20,7 +20,7 @@ from sqlalchemy import (
     func,
     insert,
     inspect,
-    literal,
+    literal_column,
     select,
     update,
 )
@@ -39,7 +39,7 @@ Values = list[Any]
 _T, _O, _D = t.tries.c, t.outbox.c, t.doubts.c
 _COLUMNS = ("chat_id", "key", "number", "thing_id", "part", "at", "resolution", "reason")
 #: A send that may have happened; whatever else was tried can be done again without harm.
-_SENDS = (Verb.CREATE.value, Verb.TELL.value)
+_SENDS = (_T.verb == Verb.CREATE.value) | (_T.verb == Verb.TELL.value)
 
 
 def _numbers(chat: Any, key: Any) -> Any:
@@ -56,24 +56,24 @@ def _doubt_tries(_: object) -> Any:
         _T.thing_id,
         _T.part,
         bindparam("now_at", type_=t.Instant()),
-        literal("left out"),
-        literal("restored from a backup"),
-    ).where(_T.verb.in_(_SENDS))
+        literal_column("'left out'", Text),
+        literal_column("'restored from a backup'", Text),
+    ).where(_SENDS)
     return insert(t.doubts).from_select(_COLUMNS, rows)
 
 
 def _doubt_rows(_: object) -> Any:
-    key = literal("restored:") + cast(_O.thing_id, Text)
-    tried = select(_T.key).where(_T.chat_id == _O.chat_id, _T.thing_id == _O.thing_id, _T.verb.in_(_SENDS))
+    key = literal_column("'restored:'", Text) + cast(_O.thing_id, Text)
+    tried = select(_T.key).where(_T.chat_id == _O.chat_id, _T.thing_id == _O.thing_id, _SENDS)
     rows = select(
         _O.chat_id,
         key,
         _numbers(_O.chat_id, key),
         _O.thing_id,
-        literal(0),
+        literal_column("0"),
         bindparam("now_at", type_=t.Instant()),
-        literal("left out"),
-        literal("restored from a backup"),
+        literal_column("'left out'", Text),
+        literal_column("'restored from a backup'", Text),
     ).where(_O.due == 1, _O.shown == 0, ~tried.exists())
     return insert(t.doubts).from_select(_COLUMNS, rows)
 
@@ -95,9 +95,7 @@ CLOSE_TRIED = Statement(
         .where(
             _O.shown == 0,
             _O.kind != ThingKind.NOTICE.value,
-            select(_T.key)
-            .where(_T.chat_id == _O.chat_id, _T.thing_id == _O.thing_id, _T.verb.in_(_SENDS))
-            .exists(),
+            select(_T.key).where(_T.chat_id == _O.chat_id, _T.thing_id == _O.thing_id, _SENDS).exists(),
         )
         .values(state=CopyState.DOUBT.value, due=0, reason="restored from a backup")
     )

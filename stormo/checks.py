@@ -82,15 +82,14 @@ def _database(config: Config) -> list[Finding]:
 
 
 def _port(config: Config) -> Finding:
+    if (owner := lock.owner(config.data)) is not None:
+        # The port is that process's, as it should be.
+        return Finding(ok=True, message=message("check.running", process=owner))
     try:
         with listening(config.web):
-            return Finding(
-                ok=True, message=message("check.port", host=config.web.host, port=str(config.web.port))
-            )
+            where = message("check.port", host=config.web.host, port=str(config.web.port))
+            return Finding(ok=True, message=where)
     except StormoError as error:
-        if (owner := lock.owner(config.data)) is not None:
-            # The port is very likely that process's, and that is as it should be.
-            return Finding(ok=True, message=message("check.running", process=owner))
         return Finding(ok=False, message=_told(error))
 
 

@@ -22,10 +22,10 @@ class InUse(StormoError):
 
 
 def places(data: Path, database_url: str) -> Sequence[Path]:
-    """What must be held: the data folder, and a database file that is somewhere else."""
+    """What must be held: the data folder, and the database where it is a file, which may be another config's too."""
     url = normalised(database_url)
     own = [data / "lock"]
-    if url.get_backend_name() == "sqlite" and url.database and Path(url.database).parent != data:
+    if url.get_backend_name() == "sqlite" and url.database:
         own.append(Path(f"{url.database}.lock"))
     return own
 

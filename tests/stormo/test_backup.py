@@ -1,0 +1,256 @@
+"""The drill: a backup of a living instance, restored elsewhere, starts paused and sends nothing a second time."""
+
+from __future__ import annotations
+
+import asyncio
+import stat
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from core.records import CopyState, Try, Verb
+from core.types import ChatId, ChatRef, MemberId, Platform, ThingId, ThingKind
+from storage import dump, migrate
+from storage.database import open_engine
+from storage.tables import metadata
+from storage.unit import SqlUnit
+from stormo import backup, desk, seal
+from stormo.app import NUDGE, Stormo
+from stormo.backup import MEDIA, NotEmpty, back_up, restore
+from stormo.config import Config, parse
+from stormo.instance import Instance
+from stormo.seal import Damaged, WrongPassphrase
+
+WORDS = "correct horse battery"
+SOON = datetime.now(UTC) - timedelta(minutes=5)
+SHOWN, WAITING, TRIED = ThingId(101), ThingId(102), ThingId(103)
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(seal, "_LOG_N", 4)
+
+
+def config(folder: Path, url: str = "") -> Config:
+    source = '[web]\nport = 0\n[playground]\nenabled = false\n[telegram]\ntoken = "1:a"\nenabled = false\n'
+    made = parse(source, {}, base=folder)
+    return replace(made, database_url=url) if url else made
+
+
+def _fill(unit: SqlUnit) -> None:
+    """A chat with a copy whose tally moved, a send that waits, and one whose answer never came."""
+    chat = ChatId(unit.new_id())
+    unit.communities.add_chat(chat, ChatRef(Platform("telegram"), "-5"), "Birds 🐦", False, False, "it", SOON)
+    unit.people.add_member(MemberId(unit.new_id()), "anna", "anna", "it", "Anna", SOON)
+    for thing in (SHOWN, WAITING, TRIED):
+        unit.delivery.want(thing, ThingKind.POST, 1, [chat], rank=1, now=SOON, ready_at=SOON)
+    unit.delivery.shown(chat, SHOWN, 1, SOON, SOON)
+    unit.delivery.bump(SHOWN, 2, rank=3, now=SOON)
+    for thing, verb in ((TRIED, Verb.CREATE), (SHOWN, Verb.EDIT)):
+        attempt = Try(
+            chat_id=chat,
+            key=f"k{thing}",
+            thing_id=thing,
+            part=0,
+            verb=verb,
+            version=1,
+            form="full",
+            epoch=0,
+            at=SOON,
+        )
+        unit.delivery.add_try(attempt)
+    unit.intake.set_bookmark("matrix", "s72_1")
+
+
+async def live(made: Config) -> None:
+    """An instance with something in every corner."""
+    async with Instance(made) as instance:
+        await instance.writer.submit(_fill)
+    (made.data / MEDIA / "ab").mkdir(parents=True)
+    (made.data / MEDIA / "ab" / "bird.jpg").write_bytes(bytes(range(256)) * 1000)
+
+
+def rows(url: str) -> Mapping[str, set[tuple[object, ...]]]:
+    engine = open_engine(url)
+    with engine.connect() as connection:
+        found = {
+            name: {tuple(row) for row in connection.execute(text(f"SELECT * FROM {name}"))}
+            for name in metadata.tables
+        }
+    engine.dispose()
+    return found
+
+
+def look(made: Config, thing: ThingId) -> tuple[str, str]:
+    """The state of a thing in its chat, and what the list of doubts says of it."""
+    with desk._reading(made) as readers:
+        row = readers.read_now(lambda unit: unit.delivery.deliveries(thing))[0]
+        doubts = [
+            d.resolution for d in readers.read_now(lambda unit: unit.delivery.doubts()) if d.thing_id == thing
+        ]
+    return row.state, ",".join(doubts)
+
+
+async def test_a_backup_brings_back_everything_and_leaves_what_was_open_in_doubt(
+    tmp_path: Path, database_url: str
+) -> None:
+    source, target = config(tmp_path / "a", database_url), config(tmp_path / "b")
+    await live(source)
+    before = rows(source.database_url)
+    made = back_up(source, tmp_path / "backup", WORDS)
+    assert made.rows == sum(map(len, before.values()))
+    assert stat.S_IMODE((tmp_path / "backup").stat().st_mode) == 0o600
+
+    restored = restore(target, tmp_path / "backup", WORDS)
+    assert (restored.rows, restored.at, restored.doubts) == (made.rows, made.at, 2)
+    after = rows(target.database_url)
+    for name in set(before) - {"outbox", "tries", "doubts", "meta"}:
+        assert after[name] == before[name], name
+    assert (target.data / "key").read_bytes() == (source.data / "key").read_bytes()
+    assert (target.data / MEDIA / "ab" / "bird.jpg").read_bytes() == bytes(range(256)) * 1000
+
+    assert look(target, WAITING) == (CopyState.DOUBT, "left out")
+    assert look(target, TRIED) == (CopyState.DOUBT, "left out")
+    assert look(target, SHOWN) == (CopyState.LIVE, "")
+    assert after["tries"] == set()
+
+
+async def test_a_backup_of_sqlite_moves_into_postgresql(tmp_path: Path, fresh_postgres_url: str) -> None:
+    source, target = config(tmp_path / "a"), config(tmp_path / "b", fresh_postgres_url)
+    await live(source)
+    back_up(source, tmp_path / "backup", WORDS)
+    restore(target, tmp_path / "backup", WORDS)
+    assert rows(target.database_url)["members"] == rows(source.database_url)["members"]
+    assert look(target, WAITING) == (CopyState.DOUBT, "left out")
+
+
+async def test_a_restored_instance_waits_and_then_leaves_out_what_piled_up(
+    tmp_path: Path, database_url: str
+) -> None:
+    source, target = config(tmp_path / "a"), config(tmp_path / "b", database_url)
+    await live(source)
+    back_up(source, tmp_path / "backup", WORDS)
+    restore(target, tmp_path / "backup", WORDS)
+    late = ThingId(104)
+    async with Stormo(target) as app:
+        assert await app.gate.meta("paused")
+        chat = await app.readers.read(lambda unit: unit.communities.chat(ChatRef(Platform("telegram"), "-5")))
+        assert chat is not None
+        await app.writer.submit(
+            lambda unit: unit.delivery.want(
+                late, ThingKind.POST, 1, [chat.id], rank=1, now=SOON, ready_at=SOON
+            )
+        )
+        assert await asyncio.to_thread(desk.end_pause, target) == 1
+        assert not await app.gate.meta("paused")
+        assert await app.gate.meta(NUDGE)
+    assert look(target, late) == (CopyState.DOUBT, "left out")
+    assert look(target, WAITING) == (CopyState.DOUBT, "left out")
+    assert desk.end_pause(target) is None
+
+
+async def test_a_backup_is_one_state_although_the_program_goes_on(tmp_path: Path, database_url: str) -> None:
+    made = config(tmp_path / "a", database_url)
+    async with Instance(made) as instance:
+        await instance.writer.submit(_fill)
+        engine = open_engine(database_url)
+        with dump.snapshot(engine) as state:
+            portions = state.portions()
+            next(portions)
+            await instance.writer.submit(lambda unit: unit.intake.claim("late", SOON))
+            inbox = [found for name, _, found in portions if name == "inbox"]
+        engine.dispose()
+    assert inbox == [[]]
+
+
+async def test_tables_longer_than_a_portion_come_whole(
+    tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dump, "PORTION", 7)
+    source, target = config(tmp_path / "a", database_url), config(tmp_path / "b")
+    async with Instance(source) as instance:
+        await instance.writer.submit(lambda unit: [unit.intake.claim(f"k{i}", SOON) for i in range(50)])
+    back_up(source, tmp_path / "backup", WORDS)
+    restore(target, tmp_path / "backup", WORDS)
+    assert rows(target.database_url)["inbox"] == rows(source.database_url)["inbox"]
+    assert len(rows(target.database_url)["inbox"]) == 50
+
+
+async def test_nothing_is_written_where_something_is(tmp_path: Path, database_url: str) -> None:
+    source = config(tmp_path / "a", database_url)
+    await live(source)
+    back_up(source, tmp_path / "backup", WORDS)
+    before = rows(database_url)
+    fresh_folder = replace(source, data=tmp_path / "b")
+    for target in (source, fresh_folder):
+        with pytest.raises(NotEmpty):
+            restore(target, tmp_path / "backup", WORDS)
+    assert rows(database_url) == before
+    assert not (tmp_path / "b" / "key").exists()
+
+
+@pytest.mark.parametrize("how", ["passphrase", "cut", "turned"])
+async def test_a_backup_that_does_not_open_leaves_the_target_empty(how: str, tmp_path: Path) -> None:
+    source, target = config(tmp_path / "a"), config(tmp_path / "b")
+    await live(source)
+    file = tmp_path / "backup"
+    back_up(source, file, WORDS)
+    whole = file.read_bytes()
+    if how == "cut":
+        file.write_bytes(whole[:-70_000])
+    elif how == "turned":
+        file.write_bytes(whole[:-10] + bytes([whole[-10] ^ 1]) + whole[-9:])
+    with pytest.raises(WrongPassphrase if how == "passphrase" else Damaged):
+        restore(target, file, "wrong" if how == "passphrase" else WORDS)
+    assert not target.data.exists()
+
+
+async def test_a_restore_that_fails_half_way_leaves_nothing(
+    tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, target = config(tmp_path / "a"), config(tmp_path / "b", database_url)
+    await live(source)
+    back_up(source, tmp_path / "backup", WORDS)
+    (tmp_path / "b" / "data").mkdir(parents=True)
+
+    def full(*_: object) -> None:
+        raise OSError("no space left")
+
+    monkeypatch.setattr(backup, "_keep", full)
+    with pytest.raises(OSError, match="no space"):
+        restore(target, tmp_path / "backup", WORDS)
+    assert migrate.version(database_url) is None
+    assert not (target.data / "key").exists()
+    monkeypatch.undo()
+    monkeypatch.setattr(seal, "_LOG_N", 4)
+    restore(target, tmp_path / "backup", WORDS)
+    assert migrate.version(database_url) == migrate.newest()
+
+
+async def test_a_backup_that_fails_leaves_the_former_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = config(tmp_path / "a")
+    await live(source)
+    file = tmp_path / "backup"
+    back_up(source, file, WORDS)
+    former = file.read_bytes()
+
+    def full(*_: object) -> None:
+        raise OSError("no space left")
+
+    monkeypatch.setattr(backup, "_put_bytes", full)
+    with pytest.raises(OSError, match="no space"):
+        back_up(source, file, WORDS)
+    assert file.read_bytes() == former
+    assert not file.with_name("backup.part").exists()
+
+
+def test_there_is_nothing_to_back_up_before_the_first_start(tmp_path: Path) -> None:
+    with pytest.raises(backup.NoDatabase):
+        back_up(config(tmp_path), tmp_path / "backup", WORDS)
+    assert list(tmp_path.iterdir()) == []
