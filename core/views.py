@@ -267,7 +267,9 @@ def _kept_out(unit: Unit, post: Post, chat: Chat) -> bool:
     if chat.community_id is not None and unit.communities.banned(chat.community_id, post.author_id):
         return True
     blocks = unit.communities.blocks_of(chat.id)
-    return bool(blocks) and any(feed in blocks for feed in feeds_of(post.author_id, newest_tree(unit, post.id)))
+    return bool(blocks) and any(
+        feed in blocks for feed in feeds_of(post.author_id, newest_tree(unit, post.id))
+    )
 
 
 def _withdrawal(row: Delivery, copy: Copy | None) -> Act | Drop:

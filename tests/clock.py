@@ -13,7 +13,7 @@ class FakeClock:
 
     def __init__(self, start: datetime = START) -> None:
         self._now = self._start = start
-        self._waiting: dict[asyncio.Future[None], datetime] = {}
+        self._waiting: dict[asyncio.Future[bool], datetime] = {}
         #: How many wait now, for a time or for an event.
         self.waiters = 0
 
@@ -28,10 +28,10 @@ class FakeClock:
             # A loop around this must not starve the others.
             await asyncio.sleep(0)
             return
-        bell: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        bell: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         if until is not None:
             self._waiting[bell] = until
-        other = asyncio.create_task(woken.wait())
+        other: asyncio.Future[bool] = asyncio.create_task(woken.wait())
         self.waiters += 1
         try:
             await asyncio.wait({bell, other}, return_when=asyncio.FIRST_COMPLETED)
@@ -46,7 +46,7 @@ class FakeClock:
         self._now += by
         for bell, until in list(self._waiting.items()):
             if until <= self._now and not bell.done():
-                bell.set_result(None)
+                bell.set_result(True)
 
     @property
     def next_alarm(self) -> datetime | None:

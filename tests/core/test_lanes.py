@@ -28,7 +28,9 @@ def referee(sent: list[float], windows: tuple[Window, ...]) -> None:
 
 
 @given(_WINDOWS, _STEPS)
-def test_never_more_than_the_count_in_any_period(windows: tuple[Window, ...], steps: list[tuple[str, int]]) -> None:
+def test_never_more_than_the_count_in_any_period(
+    windows: tuple[Window, ...], steps: list[tuple[str, int]]
+) -> None:
     lane, now, parked = Windows(windows), 0.0, 0.0
     sent: list[float] = []
     for kind, seconds in steps:

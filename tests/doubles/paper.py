@@ -79,7 +79,13 @@ class Paper:
     """One platform. `unchanged`: an edit to what already stands is refused, as Telegram does."""
 
     def __init__(
-        self, platform: str, capabilities: Capabilities, clock: Clock, *, slash: bool = False, unchanged: bool = False
+        self,
+        platform: str,
+        capabilities: Capabilities,
+        clock: Clock,
+        *,
+        slash: bool = False,
+        unchanged: bool = False,
     ) -> None:
         self.platform = Platform(platform)
         self.capabilities = capabilities

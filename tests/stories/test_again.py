@@ -37,9 +37,7 @@ async def whole_evening(world: World) -> None:
     await anna.deletes(second)
     await founder.runs(group, "ban @bruno")
     await anna.runs(anna.private, "join nina")
-    await world.hand(
-        PositionAdvanced(key=world.new_key(), bookmark=Bookmark(scope="matrix", value="s77"))
-    )
+    await world.hand(PositionAdvanced(key=world.new_key(), bookmark=Bookmark(scope="matrix", value="s77")))
     await world.passes(HOUR)
 
 

@@ -80,7 +80,9 @@ async def stage(world: World) -> tuple[Person, Person, Room]:
         ("guest", f"join {'a' * 200}", "handle.form"),
     ],
 )
-async def test_a_refusal_says_why_and_changes_nothing(world: World, who: str, command: str, answer: str) -> None:
+async def test_a_refusal_says_why_and_changes_nothing(
+    world: World, who: str, command: str, answer: str
+) -> None:
     anna, bruno, group = await stage(world)
     guest = world.person("telegram", "guest")
     await guest.runs(group, "whoami")
@@ -101,26 +103,27 @@ async def test_an_unknown_command_names_the_nearest(world: World) -> None:
 
 
 async def test_nobody_changes_or_deletes_somebody_else_s_post(world: World) -> None:
-    anna, bruno, group = await stage(world)
+    _, bruno, group = await stage(world)
     own = group.lines[-1]
     id_ = await world.short_id_of("swifts")
     for command in (f"edit post:{id_} mine now", f"delete {id_}"):
         assert await bruno.asks(group, command) == ["post.not_yours"]
     assert await world.rows("SELECT source FROM revisions") == [("swifts",)]
     assert await world.rows("SELECT deleted_at FROM posts") == [(None,)]
-    assert (own, anna.key) != (None, "")
+    assert own in group.lines
 
 
-@pytest.mark.parametrize("data", ["", "undo", "undo:", "undo:zzz", "link:maybe", "name:", "frob", "post:Hello"])
+@pytest.mark.parametrize(
+    "data", ["", "undo", "undo:", "undo:zzz", "link:maybe", "name:", "frob", "post:Hello"]
+)
 async def test_a_forged_button_is_refused(world: World, data: str) -> None:
-    anna, bruno, group = await stage(world)
+    _, bruno, group = await stage(world)
     line = group.lines[-1]
     before = await world.snapshot("inbox", "notices", "outbox")
     world.forget()
     await bruno.presses(line, data)
     assert len(bruno.told) == 1
     assert await world.snapshot("inbox", "notices", "outbox") == before
-    assert anna.key == "anna"
 
 
 async def test_a_forged_undo_deletes_nobody_else_s_post(world: World) -> None:

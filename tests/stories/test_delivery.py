@@ -244,9 +244,7 @@ async def test_one_that_cannot_be_rendered_steps_aside_visibly(world: World) -> 
 async def test_a_retry_that_takes_long_is_never_folded_while_its_first_try_is_in_doubt(world: World) -> None:
     """It may stand there already: only its key can tell."""
     anna, group, (room,) = await pair(world, "matrix")
-    room.paper.fails(
-        RetryLater("cut", unknown=True, after=20 * MINUTE), when=creates(room), after=True
-    )
+    room.paper.fails(RetryLater("cut", unknown=True, after=20 * MINUTE), when=creates(room), after=True)
     await anna.posts(group, "one")
     await anna.posts(group, "two")
     await anna.posts(group, "three")

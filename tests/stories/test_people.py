@@ -18,7 +18,6 @@ async def votes(world: World, person: Person, *, text: str) -> None:
 
 async def tally(world: World, text: str) -> tuple[int, int]:
     """Votes and guests of the post with these words."""
-
     rows = await world.rows(
         "SELECT p.score, p.guests FROM posts p JOIN revisions r ON r.post_id = p.id AND r.number = p.revision "
         f"WHERE r.source = '{text}'"

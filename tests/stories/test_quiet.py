@@ -66,7 +66,7 @@ async def test_discord_answers_only_to_who_asked(world: World) -> None:
     assert {line.only_for for line in channel.paper.rooms["channel"]} == {"anna"}
 
 
-@pytest.mark.parametrize("command", ["join", "join", "pots", "post", "leave"])
+@pytest.mark.parametrize("command", ["join", "pots", "post", "leave"])
 async def test_brief_lines_vanish_with_their_command_after_a_minute(world: World, command: str) -> None:
     group = world.room("telegram", "birds")
     anna = world.person("telegram", "anna")
@@ -113,7 +113,8 @@ async def test_an_answer_whose_door_is_shut_goes_to_the_private_chat(world: Worl
     anna = world.person("discord", "anna")
     await anna.runs(anna.private, "start")
     anna.paper.fails(
-        Rejected("too old", why=RejectedWhy.UNREACHABLE), when=lambda i: isinstance(i, Tell) and bool(i.handle)
+        Rejected("too old", why=RejectedWhy.UNREACHABLE),
+        when=lambda i: isinstance(i, Tell) and bool(i.handle),
     )
     await anna.runs(channel, "whoami")
     assert anna.private.heard == ["whoami.guest"]

@@ -24,7 +24,10 @@ async def two_rooms(world: World) -> tuple[Person, Room, Room]:
 
 
 async def test_setup_starts_a_community_and_its_code_brings_in_one_more_room(world: World) -> None:
-    group, channel = world.room("telegram", "birds", title="Birds of Ticino"), world.room("discord", "channel")
+    group, channel = (
+        world.room("telegram", "birds", title="Birds of Ticino"),
+        world.room("discord", "channel"),
+    )
     anna = await world.member("telegram", "anna")
     anna.leads(group)
     assert await anna.asks(group, "setup") == ["setup.code", "setup.next"]
@@ -59,7 +62,9 @@ async def test_a_code_of_a_room_ends_after_ten_minutes(world: World) -> None:
     await world.passes(11 * MINUTE)
     bruno = world.person("discord", "bruno").leads(channel)
     assert await bruno.asks(channel, f"setup {code}") == ["code.old"]
-    assert await world.rows("SELECT id FROM chats WHERE community_id IS NOT NULL AND platform = 'discord'") == []
+    assert (
+        await world.rows("SELECT id FROM chats WHERE community_id IS NOT NULL AND platform = 'discord'") == []
+    )
 
 
 async def test_two_communities_of_one_name_have_two_short_names(world: World) -> None:
@@ -73,7 +78,9 @@ async def test_two_communities_of_one_name_have_two_short_names(world: World) ->
 
 
 @pytest.mark.parametrize("feed", ["@anna", "#Swifts", "birds"])
-async def test_a_mirror_starts_from_now_with_one_preview_and_ends_when_removed(world: World, feed: str) -> None:
+async def test_a_mirror_starts_from_now_with_one_preview_and_ends_when_removed(
+    world: World, feed: str
+) -> None:
     group, channel = world.room("telegram", "birds"), world.room("discord", "channel")
     await world.community(group, channel)
     anna = await world.member("telegram", "anna")
@@ -213,7 +220,9 @@ async def test_a_post_from_the_private_chat_stays_there_unless_its_author_says_p
 
 
 @pytest.mark.parametrize("wish", ["keep", "remove", ""])
-async def test_a_room_that_leaves_gets_nothing_more_and_chooses_about_its_copies(world: World, wish: str) -> None:
+async def test_a_room_that_leaves_gets_nothing_more_and_chooses_about_its_copies(
+    world: World, wish: str
+) -> None:
     anna, group, channel = await two_rooms(world)
     own = await anna.posts(group, "one")
     await anna.posts(group, "two")
@@ -266,7 +275,9 @@ async def test_a_room_that_removed_a_post_gets_no_answers_to_it(world: World) ->
     await carla.says(group, "How many?", reply_to=own)
     assert "The swifts are back" not in channel.texts
     assert matrix.copies == []
-    assert channel.texts == ["> @anna The swifts are back\n\nHow many?"], "by its mirror, not by the conversation"
+    assert channel.texts == ["> @anna The swifts are back\n\nHow many?"], (
+        "by its mirror, not by the conversation"
+    )
 
 
 async def test_a_quoted_parent_that_this_room_may_not_see_is_hidden(world: World) -> None:
@@ -276,7 +287,9 @@ async def test_a_quoted_parent_that_this_room_may_not_see_is_hidden(world: World
     await world.mirrors(stranger, "#swifts")
     own = await anna.posts(group, "A secret of ours")
     carla = await world.member("telegram", "carla")
-    assert await carla.asks(group, "post visibility:public #swifts?", target=own) == ["post.wider_than_parent"]
+    assert await carla.asks(group, "post visibility:public #swifts?", target=own) == [
+        "post.wider_than_parent"
+    ]
     assert stranger.texts == []
     assert len(channel.copies) == 1
 

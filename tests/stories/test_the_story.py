@@ -117,7 +117,9 @@ async def test_deleting_the_origin_withdraws_every_copy(world: World) -> None:
 
 
 @pytest.mark.parametrize("where", ["matrix", "discord"])
-async def test_a_send_whose_receipt_was_lost_in_a_crash_is_repeated_with_its_key(world: World, where: str) -> None:
+async def test_a_send_whose_receipt_was_lost_in_a_crash_is_repeated_with_its_key(
+    world: World, where: str
+) -> None:
     anna, origin, channels, matrix = await flock(world)
     room = matrix if where == "matrix" else channels[0]
     hold = room.paper.hold(creates(room))

@@ -61,7 +61,7 @@ async def test_own_posts_bots_and_hidden_people_never_count(world: World) -> Non
 
 
 async def test_guests_are_a_line_of_their_own_and_joining_counts_what_stands(world: World) -> None:
-    anna, own, channel, matrix = await stage(world)
+    anna, _, channel, matrix = await stage(world)
     guest = world.person("discord", "guest")
     await guest.reacts(channel.copies[0], "👍")
     assert await tally(world) == (0, 1)
@@ -73,7 +73,7 @@ async def test_guests_are_a_line_of_their_own_and_joining_counts_what_stands(wor
     assert await tally(world) == (1, 0)
     await guest.reacts(channel.copies[0], "👍", off=True)
     assert await tally(world) == (0, 0)
-    assert anna.key
+    assert anna.ref != guest.ref
 
 
 async def test_guests_reactions_are_erased_after_thirty_days(world: World) -> None:
@@ -141,7 +141,7 @@ async def test_a_find_of_reconciliation_never_displaces_a_timed_act(world: World
     assert await world.rows("SELECT account_id FROM votes") == rows
     await world.hand(twin.reaction(channel.copies[0], whole=True, found=True))
     assert await tally(world) == (1, 0)
-    assert own
+    assert own.deleted is False
 
 
 async def test_a_matrix_reaction_is_taken_back_by_redacting_its_event(world: World) -> None:

@@ -34,8 +34,8 @@ from core.events import (
 from core.intents import Capabilities, Tell
 from core.ports import WatchedMessage
 from core.scene import Rules
-from core.text import from_plain, plain
 from core.social.posts import short_id
+from core.text import from_plain, plain
 from core.types import AccountRef, ChatRef, Language, MessageRef, Platform, PostId
 from storage.database import Readers, open_engine
 from storage.tables import metadata
@@ -93,7 +93,9 @@ class Speech:
         found: list[str] = []
         rest = text
         while rest:
-            fitting = [t for t in self._ids if t and rest.startswith(t) and rest[len(t) : len(t) + 1] in ("", "\n")]
+            fitting = [
+                t for t in self._ids if t and rest.startswith(t) and rest[len(t) : len(t) + 1] in ("", "\n")
+            ]
             if not fitting:
                 raise AssertionError(f"nobody said {rest!r}")
             best = max(fitting, key=len)
@@ -336,15 +338,13 @@ class World:
             )
             for name, capabilities in CAPABILITIES.items()
         }
-        self.rules = Rules(
-            **{
-                "instance": "story",
-                "key": b"k" * 32,
-                "platforms": {p: paper.capabilities for p, paper in self.papers.items()},
-                "hold": timedelta(0),
-            }
-            | rules
+        plain_rules = Rules(
+            instance="story",
+            key=b"k" * 32,
+            platforms={p: paper.capabilities for p, paper in self.papers.items()},
+            hold=timedelta(0),
         )
+        self.rules = replace(plain_rules, **rules)
         self.gate = _Gate(self)
         self.handed: list[Inbound] = []
         self._rooms: dict[ChatRef, Room] = {}
@@ -424,7 +424,11 @@ class World:
                 busy = list(self.courier._busy.values())
                 if busy:
                     await asyncio.wait(busy)
-                elif self.courier.idle and self.clock.waiters and not any(paper.echoes for paper in self.papers.values()):
+                elif (
+                    self.courier.idle
+                    and self.clock.waiters
+                    and not any(paper.echoes for paper in self.papers.values())
+                ):
                     return
 
     async def passes(self, time: timedelta) -> None:
@@ -566,7 +570,9 @@ class World:
 
     async def short_id_of(self, source: str) -> str:
         """The id that people write for the post with these words."""
-        rows = await self.rows(f"SELECT post_id FROM revisions WHERE source LIKE '%{source}' ORDER BY post_id DESC")
+        rows = await self.rows(
+            f"SELECT post_id FROM revisions WHERE source LIKE '%{source}' ORDER BY post_id DESC"
+        )
         return short_id(PostId(rows[0][0]))
 
 
