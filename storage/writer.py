@@ -148,7 +148,7 @@ class Writer:
             return self._repeated(batch)
         except StorageUnavailable as error:
             return _unavailable(batch, error)
-        except BaseException:  # noqa: BLE001
+        except BaseException:
             log.warning("a batch of %d failed together, its jobs run one by one", len(batch), exc_info=True)
         woken: set[ChatId] = set()
         for job in batch:
