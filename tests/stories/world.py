@@ -38,6 +38,7 @@ from core.social.posts import short_id
 from core.text import from_plain, plain
 from core.types import AccountRef, ChatRef, Language, MessageRef, Platform, PostId
 from storage.database import Readers, open_engine
+from storage.migrate import upgrade
 from storage.tables import metadata
 from storage.unit import SqlUnit
 from storage.writer import Writer
@@ -360,7 +361,7 @@ class World:
         loop = asyncio.get_running_loop()
         self.database = open_engine(self.url)
         if not self._made:
-            metadata.create_all(self.database)
+            upgrade(self.url)
             self._made = True
         self.engine = Engine(self.rules)
         self.writer = Writer(
