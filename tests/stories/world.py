@@ -32,7 +32,7 @@ from core.events import (
     Rights,
 )
 from core.intents import Capabilities, Tell
-from core.ports import WatchedMessage
+from core.ports import Adapter, WatchedMessage
 from core.scene import Rules
 from core.social.posts import short_id
 from core.text import from_plain, plain
@@ -339,6 +339,7 @@ class World:
             )
             for name, capabilities in CAPABILITIES.items()
         }
+        self.adapters: Mapping[Platform, Adapter] = self.papers
         plain_rules = Rules(
             instance="story",
             key=b"k" * 32,
@@ -372,7 +373,7 @@ class World:
         )
         self.readers = Readers(self.database, self.clock)
         self.courier = Courier(
-            adapters=self.papers, writer=self.writer, engine=self.engine, words=self.speech, clock=self.clock
+            adapters=self.adapters, writer=self.writer, engine=self.engine, words=self.speech, clock=self.clock
         )
         self.writer.start()
         for paper in self.papers.values():
