@@ -83,7 +83,7 @@ class Scene:
 
     ``member`` is ``None`` for who did not join; ``message`` is the person's own message, ``target`` the one they
     answer to; ``command``: ``message`` is nothing but a command, which may go once it was answered;
-    ``handle`` lets the adapter answer only them.
+    ``handle`` lets the adapter answer only them; ``group``: what the room is part of (a guild), if anything.
     """
 
     unit: Unit
@@ -96,6 +96,7 @@ class Scene:
     target: MessageRef | None = None
     handle: str = ""
     command: bool = False
+    group: str = ""
 
     @property
     def operator(self) -> bool:
@@ -152,6 +153,7 @@ def enter(
         target=target,
         handle=handle,
         command=command,
+        group=place.group,
     )
 
 

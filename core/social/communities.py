@@ -59,22 +59,13 @@ def setup(scene: Scene, typed: str) -> None:
 def _inside(scene: Scene, community: CommunityId) -> Scene:
     chat = scene.unit.communities.chat_by_id(scene.chat.id)
     assert chat.community_id == community
-    return Scene(
-        unit=scene.unit,
-        rules=scene.rules,
-        actor=scene.actor,
-        chat=chat,
-        account=scene.account,
-        member=scene.member,
-        message=scene.message,
-        handle=scene.handle,
-    )
+    return replace(scene, chat=chat)
 
 
 def _start(scene: Scene, chat: Chat) -> Community:
     unit = scene.unit
     id_ = CommunityId(unit.new_id())
-    title = chat.title or "community"
+    title = scene.group or chat.title or "community"
     hold = int(scene.rules.hold.total_seconds())
     unit.communities.add(id_, _free_slug(unit, title), title, hold, Doubt.DOUBLE, unit.now)
     unit.communities.set_community(chat.id, id_)
