@@ -89,9 +89,7 @@ class Flock:
             await self.says(self.anna, room, f"{'!' if room is self.matrix else '/'}mirror add {slug}")
         await self.says(self.anna, self.group, "/join")
 
-    async def says(
-        self, who: Person, room: RoomDoor, text: str, to: Message | None = None
-    ) -> Message | None:
+    async def says(self, who: Person, room: RoomDoor, text: str, to: Message | None = None) -> Message | None:
         message = await who.send(room, text, to)
         await self.world.settled()
         return message
@@ -155,7 +153,7 @@ async def test_the_whole_core_starts_again_in_the_middle(
     world: PlaygroundWorld, flock: Flock, *, stored: bool
 ) -> None:
     """Exactly one copy where there is a key; where there is none never none, and the surplus is listed."""
-    cut: list[Intent] = []
+    cut: list[Create] = []
 
     async def dies(intent: Intent) -> None:
         if isinstance(intent, Create) and intent.view.author and intent.chat not in [c.chat for c in cut]:

@@ -373,7 +373,11 @@ class World:
         )
         self.readers = Readers(self.database, self.clock)
         self.courier = Courier(
-            adapters=self.adapters, writer=self.writer, engine=self.engine, words=self.speech, clock=self.clock
+            adapters=self.adapters,
+            writer=self.writer,
+            engine=self.engine,
+            words=self.speech,
+            clock=self.clock,
         )
         self.writer.start()
         for paper in self.papers.values():
