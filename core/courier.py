@@ -180,7 +180,8 @@ class Courier:
             lane.give_back(now)
             token.give_back(now)
         if isinstance(found, Attempt):
-            return await self._perform(chat, found)
+            await self._perform(chat, found)
+            return None
         if isinstance(found, Later) and wait > 0:
             return Later(self._clock.now() + timedelta(seconds=wait))
         return found
@@ -242,22 +243,21 @@ class Courier:
         else:
             unit.delivery.settle(row.chat_id, row.thing_id, plan.state, plan.reason)
 
-    async def _perform(self, chat: ChatId, found: Attempt) -> Later | None:
+    async def _perform(self, chat: ChatId, found: Attempt) -> None:
         adapter = self._adapters[found.chat.ref.platform]
         try:
             async with self._calls[found.chat.ref.platform]:
                 receipt = await adapter.perform(found.intent)
         except RetryLater as error:
-            return await self._retry(chat, found, error)
+            await self._retry(chat, found, error)
         except Rejected as rejected:
             refusal = rejected
             await self._writer.submit(lambda unit: self._rejected(unit, found, refusal))
         except Exception as unforeseen:
             log.warning("chat %d: an unknown outcome", chat, exc_info=True)
-            return await self._retry(chat, found, RetryLater(type(unforeseen).__name__, unknown=True))
+            await self._retry(chat, found, RetryLater(type(unforeseen).__name__, unknown=True))
         else:
             await self._writer.submit(lambda unit: self._record(unit, found, receipt))
-        return None
 
     # -- recording -----------------------------------------------------------------------------------------------
 
@@ -344,18 +344,19 @@ class Courier:
 
     # -- retrying and doubts ---------------------------------------------------------------------------------------
 
-    async def _retry(self, chat: ChatId, found: Attempt, error: RetryLater) -> Later:
+    async def _retry(self, chat: ChatId, found: Attempt, error: RetryLater) -> None:
         pause = error.after or _growing(found.row.attempts)
         until = self._clock.monotonic() + pause.total_seconds()
-        # A 429 parks its own lane only, unless the platform says that it binds the whole token.
-        self._lanes[chat].park(until)
+        # A 429 parks its own lane only, unless the platform says that it binds the whole token. What fails
+        # otherwise is put off alone: answers and withdrawals go on.
+        if error.after is not None:
+            self._lanes[chat].park(until)
         if error.whole_token:
             self._tokens[found.chat.ref.platform].park(until)
         log.info(
             "chat %d, thing %d: again in %.1f s: %s", chat, found.row.thing_id, pause.total_seconds(), error
         )
         await self._writer.submit(lambda unit: self._put_off(unit, found, error, pause))
-        return Later(self._clock.now() + pause)
 
     def _put_off(self, unit: Unit, found: Attempt, error: RetryLater, pause: timedelta) -> None:
         row = found.row

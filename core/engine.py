@@ -36,6 +36,9 @@ from core.stores import Unit
 from core.text import without_prefix
 from core.types import ChatRef, MessageRef, PostId, ThingKind
 
+#: Commands whose argument is a one-time code.
+CODED = frozenset({"link", "setup"})
+
 
 class Engine:
     """The rules, applied to events. Has no state of its own."""
@@ -78,7 +81,7 @@ class Engine:
         unit.intake.bury(
             unit.new_id(),
             type(event).__name__,
-            codec.dump(event),
+            codec.dump(_without_secrets(event)),
             f"{type(error).__name__}: {error}"[:500],
             unit.now,
         )
@@ -108,13 +111,13 @@ class Engine:
                 self._apply(unit, chat, later)
 
     def housekeep(self, unit: Unit) -> None:
-        """What expires: old inbox keys, codes, parked events (visibly), guests' reactions."""
+        """What expires: old inbox keys, codes, parked events, guests' reactions."""
         unit.intake.clean(unit.now - self.rules.inbox_life)
         unit.people.clean_codes(unit.now - self.rules.code_life)
         unit.delivery.clean_notices(unit.now)
         unit.touched |= unit.votes.forget_guests(unit.now - self.rules.guest_life)
-        for parked in unit.intake.expire(unit.now):
-            unit.intake.bury(unit.new_id(), "Parked", parked.event, "its message never came", unit.now)
+        # What was parked and belongs to no message of ours was people's talk among themselves: nothing of it stays.
+        unit.intake.expire(unit.now)
 
     # -- commands and buttons ------------------------------------------------------------------------------------
 
@@ -319,6 +322,17 @@ def _text_of(event: CommandEdited) -> tuple[Body | None, str]:
     values, used = parse(spec, rest)
     body = without_prefix(event.body, used) if event.body is not None else None
     return body, values.get("text", "")
+
+
+def _without_secrets(event: Inbound) -> Inbound:
+    """Without an interaction's token and one-time codes: a dead letter is kept for people to read."""
+    if isinstance(event, ButtonPressed):
+        return replace(event, handle="")
+    if not isinstance(event, CommandInvoked):
+        return event
+    if event.name.lower() in CODED:
+        return replace(event, handle="", text="", source="", options=None, body=None)
+    return replace(event, handle="")
 
 
 def _without_key(event: Inbound) -> Inbound:

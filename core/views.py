@@ -120,7 +120,7 @@ class Views:
         if post.reply_to is None or unit.delivery.copy_in(chat.id, ThingId(post.reply_to)) is not None:
             return ()
         parent = unit.posts.post(post.reply_to)
-        if parent is None or not _belongs(parent, chat):
+        if parent is None or not _belongs(parent, chat) or _unwanted(unit, parent, chat):
             return (Quote((Paragraph((Text(self._words(message("post.parent_hidden"), language)),)),)),)
         handle = unit.people.member(parent.author_id).handle
         words = first_words(from_json(unit.posts.revision(parent.id).body), GLIMPSE)
@@ -270,6 +270,13 @@ def _kept_out(unit: Unit, post: Post, chat: Chat) -> bool:
     return bool(blocks) and any(
         feed in blocks for feed in feeds_of(post.author_id, newest_tree(unit, post.id))
     )
+
+
+def _unwanted(unit: Unit, post: Post, chat: Chat) -> bool:
+    """Whether this room took the post away or keeps it out: then none of its words come back in a quote."""
+    row = unit.delivery.delivery(chat.id, ThingId(post.id))
+    taken = row is not None and row.state in (CopyState.REMOVED, CopyState.WITHDRAWN)
+    return taken or _kept_out(unit, post, chat)
 
 
 def _withdrawal(row: Delivery, copy: Copy | None) -> Act | Drop:

@@ -67,7 +67,7 @@ def publish(
     """Makes a post of what the actor wrote, here. Raises ``Refusal``."""
     member = require_member(scene)
     unit = scene.unit
-    _not_banned(scene, member)
+    _not_banned(unit, scene.chat.community_id, member)
     tree = _checked(scene, body, source)
     seen_by = _visibility(scene, visibility, reply_to)
     id_ = PostId(unit.new_id())
@@ -90,10 +90,9 @@ def publish(
     return id_
 
 
-def _not_banned(scene: Scene, member: Member) -> None:
-    community = scene.chat.community_id
-    if community is not None and scene.unit.communities.banned(community, member.id):
-        raise Refusal("post.banned", community=scene.unit.communities.community(community).slug)
+def _not_banned(unit: Unit, community: CommunityId | None, member: Member) -> None:
+    if community is not None and unit.communities.banned(community, member.id):
+        raise Refusal("post.banned", community=unit.communities.community(community).slug)
 
 
 def _checked(scene: Scene, body: Body | None, source: str) -> Body:
@@ -263,15 +262,17 @@ def post_of(scene: Scene, typed: str) -> Post:
     return post
 
 
-def require_own(scene: Scene, post: Post) -> None:
+def require_own(scene: Scene, post: Post) -> Member:
     if scene.member is None or post.author_id != scene.member.id:
         raise Refusal("post.not_yours")
+    return scene.member
 
 
 def edit(scene: Scene, post: Post, body: Body | None, source: str, dialect: str) -> bool:
     """A new revision; all copies follow. Returns whether anything changed. Raises ``Refusal``."""
-    require_own(scene, post)
+    member = require_own(scene, post)
     unit = scene.unit
+    _not_banned(unit, post.community_id, member)
     tree = _checked(scene, body, source)
     if unit.posts.revision(post.id).body == to_json(tree):
         return False

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import replace
 from datetime import timedelta
 
-from core.courier import Courier
 from core.errors import RetryLater
-from core.events import CommandInvoked, MessageDeleted, PlaceChanged
-from core.intents import Create, Edit, Tell
+from core.events import PlaceChanged
+from core.intents import Create
 from core.lanes import Windows
 from core.types import ChatRef, MessageRef, Platform
 from tests.stories.world import MINUTE, World
@@ -92,3 +90,78 @@ async def test_a_group_whose_new_identity_was_heard_before_the_move_goes_on_ther
     await world.passes(MINUTE)
     assert [line.text for line in supergroup.copies] == ["new #news"]
     assert group.copies == []
+
+
+async def test_a_reply_brings_no_word_of_a_removed_post_back(world: World) -> None:
+    group, channel = world.room("telegram", "group"), world.room("discord", "general")
+    await world.community(group, channel)
+    anna, bert = await world.member("telegram", "anna"), await world.member("telegram", "bert")
+    await world.mirrors(channel, "@anna", "@bert")
+    post = await anna.posts(group, "something nasty")
+    await world.passes(MINUTE)
+    await anna.deletes(channel.copies[0])
+    await bert.says(group, "how rude", reply_to=post)
+    await world.passes(MINUTE)
+    assert "how rude" in channel.texts[0]
+    assert "nasty" not in channel.texts[0]
+
+
+async def test_a_reply_brings_no_word_of_a_banned_author_back(world: World) -> None:
+    group, channel = world.room("telegram", "group"), world.room("discord", "general")
+    await world.community(group)
+    await world.community(channel)
+    mod = world.person("discord", "mod").leads(channel)
+    anna, bert = await world.member("telegram", "anna"), await world.member("telegram", "bert")
+    await world.mirrors(channel, "@anna", "@bert")
+    await mod.runs(channel, "ban @anna")
+    post = await anna.posts(group, "visibility:public something nasty")
+    await bert.says(group, "how rude", reply_to=post)
+    await world.passes(MINUTE)
+    assert "how rude" in channel.texts[0]
+    assert "nasty" not in channel.texts[0]
+
+
+async def test_who_is_banned_cannot_speak_by_editing(world: World) -> None:
+    group, channel = world.room("telegram", "group"), world.room("discord", "general")
+    await world.community(group, channel)
+    anna = await world.member("telegram", "anna")
+    await world.mirrors(channel, "@anna")
+    post = await anna.posts(group, "hello")
+    mod = world.person("telegram", "mod").leads(group)
+    await mod.runs(group, "ban @anna")
+    await anna.edits(group, post, "/post something nasty")
+    await world.passes(MINUTE)
+    assert channel.texts == ["hello"]
+
+
+async def test_a_commands_token_and_code_are_not_in_a_dead_letter(world: World) -> None:
+    anna = world.person("discord", "anna")
+    event = replace(anna.command(anna.private, "link ABCDEFGHJKMNP"), handle="interaction:1:s3cret:2")
+    await world.write(lambda unit: world.engine.bury(unit, event, ValueError("broken")))
+    [(payload,)] = await world.rows("SELECT payload FROM dead_letters")
+    assert "s3cret" not in payload
+
+
+def test_a_place_given_back_may_be_gone_already() -> None:
+    """Without windows only the last send is kept in mind, and two lanes may have one place each."""
+    windows = Windows(())
+    windows.take(1.0)
+    windows.take(2.0)
+    windows.give_back(1.0)
+    assert windows.ready_at(3.0) == 3.0
+
+
+async def test_one_thing_that_fails_does_not_silence_its_room(world: World) -> None:
+    """Only a limit parks a lane: what a platform's fault puts off steps aside, and answers go on."""
+    group, channel = world.room("telegram", "group"), world.room("matrix", "aviary")
+    await world.community(group, channel)
+    anna = await world.member("telegram", "anna")
+    await world.mirrors(channel, "@anna")
+    fault = RetryLater("server error 500", unknown=True)
+    channel.paper.fails(fault, when=lambda i: isinstance(i, Create), times=1000)
+    await anna.posts(group, "hello")
+    await world.passes(timedelta(minutes=20))
+    bert = world.person("matrix", "bert")
+    world.forget()
+    await bert.runs(channel, "join")
+    assert "join.done" in bert.told
