@@ -270,9 +270,7 @@ TRIES_OF = Statement(
 LEAVE_TRIES = Statement(
     lambda _: delete(t.tries).where(
         _T.chat_id == bindparam("chat"),
-        select(literal(1))
-        .where(_O.chat_id == _T.chat_id, _O.thing_id == _T.thing_id, _O.shown > 0)
-        .exists(),
+        select(literal(1)).where(_O.chat_id == _T.chat_id, _O.thing_id == _T.thing_id, _O.shown > 0).exists(),
     )
 )
 

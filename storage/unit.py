@@ -28,6 +28,8 @@ _HIGHEST = Statement(
     )).subquery().c.id))
 )  # fmt: skip
 
+#: The name in ``meta`` of the highest id that a batch used.
+LAST_ID = "last_id"
 #: Milliseconds at 2026-01-01T00:00:00Z, where our ids begin: 41 bits last until 2095.
 EPOCH_MS = int(datetime(2026, 1, 1, tzinfo=UTC).timestamp() * 1000)
 
@@ -39,6 +41,10 @@ class Snowflakes:
         self._clock = clock
         self._last = last
         self._process = process << 12
+
+    @property
+    def last(self) -> int:
+        return self._last
 
     def next(self) -> int:
         milliseconds = int(self._clock.now().timestamp() * 1000) - EPOCH_MS
@@ -68,7 +74,9 @@ class SqlUnit:
 
     @staticmethod
     def highest_id(run: Runner) -> int:
-        return int(run.scalar(_HIGHEST) or 0)
+        """The highest id ever used, as far as rows and the mark of the last batch tell."""
+        mark = IntakeStore(run).meta(LAST_ID)
+        return max(int(run.scalar(_HIGHEST) or 0), int(mark or 0))
 
     def new_id(self) -> int:
         if self._ids is None:

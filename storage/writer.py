@@ -22,7 +22,7 @@ from core.ports import Clock
 from core.types import ChatId
 from storage.database import Link, StorageUnavailable, is_broken
 from storage.statements import Runner
-from storage.unit import Snowflakes, SqlUnit
+from storage.unit import LAST_ID, Snowflakes, SqlUnit
 
 log = logging.getLogger(__name__)
 
@@ -181,11 +181,15 @@ class Writer:
         link = self._connect()
         assert self._ids is not None
         unit = SqlUnit(Runner(link.cursor, link.dialect), self._clock, self._ids)
+        last = self._ids.last
         link.begin()
         try:
             for job in batch:
                 _under_savepoint(unit, job)
             self._settle(unit)
+            if self._ids.last != last:
+                # Things that are gone leave no trace of their ids, and a clock may be set back over a restart.
+                unit.intake.set_meta(LAST_ID, str(self._ids.last))
             link.commit()
         except BaseException:
             if not link.rollback():

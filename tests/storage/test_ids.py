@@ -100,3 +100,22 @@ def test_every_table_with_ids_counts(unit: SqlUnit, what: str) -> None:
 
 def test_an_empty_database_begins_at_the_clock(unit: SqlUnit) -> None:
     assert SqlUnit.highest_id(unit._run) == 0
+
+
+async def test_an_id_whose_thing_is_gone_is_not_given_again(engine: Engine) -> None:
+    noon = NOW
+    first = writer_at(engine, FakeClock(noon))
+    used = await first.submit(lambda unit: unit.new_id())
+    first.close()
+
+    second = writer_at(engine, FakeClock(noon - timedelta(hours=1)))
+    again = await second.submit(lambda unit: unit.new_id())
+    second.close()
+
+    assert again > used
+
+
+def writer_at(engine: Engine, clock: FakeClock) -> Writer:
+    writer = Writer(engine, clock, no_settling, nobody_waits)
+    writer.start()
+    return writer
