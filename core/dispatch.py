@@ -128,7 +128,8 @@ def run(
     values, used = (dict(options), 0) if options is not None else parse(spec, rest)
     check(spec, values)
     may(scene, spec.who)
-    tree = without_prefix(body, verb_length + used) if body is not None and options is None else None
+    # With options the tree is that of the one text among them; else it begins with verb and flags.
+    tree = body if body is None or options is not None else without_prefix(body, verb_length + used)
     key = spec.name if spec in COMMANDS else f"mirror {spec.name}"
     ACTIONS[key](scene, Call(spec=spec, values=values, rest=tree, dialect=dialect))
     return None

@@ -123,7 +123,8 @@ class CatchUp:
         return found[::-1]
 
     async def _event(self, channel: str, payload: Mapping[str, Any]) -> Inbound | None:
-        room = self._around.room(channel, None)
+        # A watched chat is a community's: one that the cache does not know is no private chat for that.
+        room = replace(self._around.room(channel, None), private=False)
         event = convert.message_created(payload, me=self._me, room=room)
         if isinstance(event, CommandInvoked) and room.guild:
             # History does not say what an author may do.

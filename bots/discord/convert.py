@@ -42,6 +42,8 @@ _DIGITS = 20
 _DM_CHANNELS = frozenset({1, 3})
 _SLASH, _COMPONENT = 2, 3
 _SUBCOMMAND, _GROUP = 1, 2
+#: The option in which people write, with Discord's Markdown.
+_TEXT_OPTION = "text"
 _EPOCH = datetime(2015, 1, 1, tzinfo=UTC)
 
 #: Prefix of a custom id that stands for the deep link into the private chat, which Discord does not have.
@@ -459,7 +461,9 @@ def interaction(data: Payload, *, me: str, room: Room) -> CommandInvoked | Butto
     body = data["data"]
     if kind == _SLASH:
         name, options = _options(body)
-        return CommandInvoked(name=name, options=options, dialect=DIALECT, **shared)
+        words = options.get(_TEXT_OPTION)
+        tree = None if words is None else read(words, _resolved(body))
+        return CommandInvoked(name=name, options=options, body=tree, dialect=DIALECT, **shared)
     custom = _text(body, "custom_id")
     message = MessageRef(chat(channel), snowflake(data["message"]["id"]))
     if custom.startswith(PRIVATE_PREFIX):
@@ -505,6 +509,12 @@ def _options(body: Payload) -> tuple[str, dict[str, str]]:
     if not name:
         raise _Malformed("name")
     return name, {_text(option, "name"): _value(option["value"]) for option in options}
+
+
+def _resolved(body: Payload) -> dict[str, str]:
+    """Names of the accounts that an option mentions."""
+    users = (body.get("resolved") or {}).get("users") or {}
+    return {snowflake(id_): person(user).name for id_, user in users.items()}
 
 
 def _value(value: object) -> str:

@@ -5,6 +5,7 @@ Events are written by anybody: what is malformed is dropped (``None``), nothing 
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -43,7 +44,9 @@ TIMELINE_TYPES = ("m.room.message", "m.reaction", "m.room.redaction")
 #: Dialects of sources.
 PLAIN, HTML = "plain", "html"
 
-_KNOWN = frozenset(name for spec in COMMANDS for name in (spec.name, *spec.aliases))
+_KNOWN = frozenset(name for spec in COMMANDS for name in (spec.name, *spec.aliases)) | {"start"}
+#: How like a command's name a slip of the pen is.
+_SLIP = 0.7
 _NAME = re.compile(r"([A-Za-z][A-Za-z0-9_-]{0,31})(?=\s|$)")
 _KEY_MAX = 500
 #: The year 10000, in milliseconds: later stamps are nobody's clock.
@@ -199,7 +202,8 @@ class Reader:
     def _command(self, said: _Said, content: Mapping[str, Any], room: Room) -> _Command | None:
         leading = _leading(said.body)
         if leading.startswith(self.prefix):
-            return _parsed(said, leading.removeprefix(self.prefix), pilled=False)
+            command = _parsed(said, leading.removeprefix(self.prefix), pilled=False)
+            return command if command and (_ours(command.name) or room.place(self.me).private) else None
         if _starts_with_pill(said.body, self.me):
             return _parsed(said, leading.lstrip().lstrip(":,").lstrip(), pilled=True)
         users = mapping(content.get("m.mentions")).get("user_ids")
@@ -222,6 +226,11 @@ class Reader:
             if (sure or name.startswith("@")) and (not rest or rest[0].isspace()):
                 return rest.lstrip()
         return None
+
+
+def _ours(name: str) -> bool:
+    """Whether a prefixed word in a room is meant for us: other bots there may listen to the same sign."""
+    return name in _KNOWN or bool(difflib.get_close_matches(name, _KNOWN, n=1, cutoff=_SLIP))
 
 
 def _answered(relation: Mapping[str, Any]) -> str:

@@ -231,6 +231,18 @@ def interaction(**changes: Any) -> dict[str, Any]:
     } | changes
 
 
+def test_the_text_of_a_slash_command_is_discord_s_markdown() -> None:
+    options = [{"type": 3, "name": "text", "value": "**bold** <@11>"}]
+    users = {"users": {"11": {"id": "11", "username": "anna", "global_name": "Anna"}}}
+    data = {"name": "post", "options": options, "resolved": users}
+    heard = convert.interaction(interaction(data=data), me=ME, room=Room())
+    assert isinstance(heard, CommandInvoked)
+    assert heard.options == {"text": "**bold** <@11>"}
+    assert heard.body == Body(
+        (Paragraph((Strong((Text("bold"),)), Text(" "), Mention("@Anna", account=ANNA.account))),)
+    )
+
+
 def test_a_slash_command_with_a_verb() -> None:
     handle = f"interaction:900:secret:{int(AT.timestamp() * 1000)}"
     assert convert.interaction(interaction(), me=ME, room=Room()) == CommandInvoked(

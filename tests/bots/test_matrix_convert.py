@@ -224,6 +224,14 @@ def test_an_unknown_command_is_handed_over_so_that_the_nearest_can_be_named() ->
     assert heard.name == "psot"
 
 
+def test_another_bot_s_command_is_none_of_ours_unless_we_are_addressed() -> None:
+    assert isinstance(READER.read(said(text("!roll 2d6")), room(), AT), MessageReceived)
+    for addressed, where in ((text("Stormo: !roll 2d6"), room()), (text("!roll 2d6"), two())):
+        heard = READER.read(said(addressed), where, AT)
+        assert isinstance(heard, CommandInvoked)
+        assert heard.name == "roll"
+
+
 @pytest.mark.parametrize(
     "body", ["help post", "Stormo is nice", "stormofan: help", "what about Stormo: help?", "!"]
 )

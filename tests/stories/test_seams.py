@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
+from core.body import Body, Paragraph, Strong, Text
 from core.errors import RetryLater
 from core.events import PlaceChanged
 from core.intents import Create
@@ -165,3 +166,16 @@ async def test_one_thing_that_fails_does_not_silence_its_room(world: World) -> N
     world.forget()
     await bert.runs(channel, "join")
     assert "join.done" in bert.told
+
+
+async def test_a_slash_command_keeps_the_form_of_its_text(world: World) -> None:
+    group, channel = world.room("telegram", "group"), world.room("discord", "general")
+    await world.community(group, channel)
+    anna = await world.member("discord", "anna")
+    await world.mirrors(group, "@anna")
+    tree = Body((Paragraph((Strong((Text("bold"),)),)),))
+    event = replace(anna.command(channel, "post"), text="", options={"text": "**bold**"}, body=tree)
+    await world.hand(event)
+    [copy] = group.copies
+    assert copy.view is not None
+    assert copy.view.body == tree
