@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 
 from bots.playground.looks import DISCORD, LANGUAGES, LOOKS, MATRIX, TELEGRAM, Look
 from bots.playground.people import NotAllowed, Person
@@ -20,26 +21,41 @@ _PATIENCE = 5.0
 async def set_stage(playground: Playground, words: Words, text: str) -> None:
     """Everybody joins, one room becomes a community, the others come in and show it, and a first post goes out.
 
-    Raises ``NotAllowed`` when no code came.
+    On a stage that is set already there is only the post. Raises ``NotAllowed`` when no code came.
     """
     anna, bruno, chiara = (Person(playground, id_) for id_ in ("anna", "bruno", "chiara"))
     homes = ((anna, DISCORD), (bruno, TELEGRAM), (chiara, MATRIX))
+    if _is_set(playground, words):
+        await bruno.send(TELEGRAM.name, f"/post {text}")
+        return
     for person, look in homes:
         await _answered(person, look.name, "join")
-    for look in LOOKS:
-        await anna.set_admin(look.name)
-    for look in (TELEGRAM, MATRIX):
-        # Each room that comes in needs a code of its own.
-        code = await _code(anna, DISCORD.name, "setup")
-        if not code:
-            raise NotAllowed("playground.stage_code")
-        await _answered(anna, look.name, f"setup {code}")
-    slug = _community(playground, words)
-    for look in LOOKS if slug else ():
-        await _answered(anna, look.name, f"mirror add {slug}")
+    await _gather(playground, words, anna)
     await bruno.send(TELEGRAM.name, f"/post {text}")
     for person, home in homes:
         await _link(person, home)
+
+
+def _is_set(playground: Playground, words: Words) -> bool:
+    opened = all(
+        f"{look.name}-private-{id_}" in playground.rooms for look in LOOKS for id_ in ("anna", "chiara")
+    )
+    return opened and bool(_community(playground, words))
+
+
+async def _gather(playground: Playground, words: Words, admin: Person) -> None:
+    """The rooms become one community, and each shows what is posted in it."""
+    for look in LOOKS:
+        await admin.set_admin(look.name)
+    for look in (TELEGRAM, MATRIX):
+        # Each room that comes in needs a code of its own.
+        code = await _code(admin, DISCORD.name, "setup")
+        if not code:
+            raise NotAllowed("playground.stage_code")
+        await _answered(admin, look.name, f"setup {code}")
+    slug = _community(playground, words)
+    for look in LOOKS if slug else ():
+        await _answered(admin, look.name, f"mirror add {slug}")
 
 
 async def _link(person: Person, home: Look) -> None:
@@ -48,8 +64,16 @@ async def _link(person: Person, home: Look) -> None:
     for look in LOOKS:
         if look is not home and (code := await _code(person, first.id, "link")):
             second = await person.private(look)
-            await _answered(person, second.id, f"link {code}", at=first.id)
+            await _greeted(person, second.id)
+            await _answered(person, second.id, f"link {code}")
             await _answered(person, first.id, "link yes")
+
+
+async def _greeted(person: Person, room: str) -> None:
+    """A private chat begins with Start and an answer to it, where there is a Start."""
+    if any(message.text == "/start" for message in person.playground.standing(room)):
+        with suppress(TimeoutError):
+            await person.playground.changed(lambda: list(_from_bot(person, room)), _PATIENCE)
 
 
 async def _code(person: Person, room: str, command: str) -> str:
@@ -72,16 +96,16 @@ def _community(playground: Playground, words: Words) -> str:
 
 
 async def _answered(
-    person: Person, room: str, command: str, *, wanted: re.Pattern[str] | None = None, at: str = ""
+    person: Person, room: str, command: str, *, wanted: re.Pattern[str] | None = None
 ) -> Message | None:
-    """Type a command and wait for the bot's answer: there, or in the room ``at``."""
+    """Type a command and wait for the bot's answer, in the room or only for the person."""
     playground = person.playground
     prefix = playground.rooms[room].look.capabilities.command_prefix
-    before = {message.id for message in _from_bot(person, at or room)}
+    before = {message.id for message in _from_bot(person, room)}
     await person.send(room, prefix + command)
 
     def answer() -> Message | None:
-        fresh = (message for message in _from_bot(person, at or room) if message.id not in before)
+        fresh = (message for message in _from_bot(person, room) if message.id not in before)
         return next((m for m in fresh if wanted is None or wanted.search(m.text)), None)
 
     try:
