@@ -259,6 +259,7 @@ class Code:
     claimed_by: AccountId | None
     claim_chat_id: ChatId | None
     claim_handle: str
+    agreed: bool
     expires_at: datetime
     used: bool
 

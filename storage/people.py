@@ -117,7 +117,7 @@ MERGE_MEMBER = Statement(
 
 _C = t.codes.c
 _CODE = (_C.hash, _C.purpose, _C.account_id, _C.community_id, _C.chat_id, _C.handle, _C.claimed_by, _C.claim_chat_id,
-         _C.claim_handle, _C.expires_at, _C.used)  # fmt: skip
+         _C.claim_handle, _C.expires_at, _C.agreed, _C.used)  # fmt: skip
 ADD_CODE = Statement(
     lambda d: d.insert(t.codes).values(
         {
@@ -137,10 +137,25 @@ CODE = Statement(lambda _: select(*_CODE).where(_C.hash == bindparam("hash")))
 CODE_CLAIMED = Statement(
     lambda _: (
         select(*_CODE)
-        .where(_C.account_id == bindparam("account"), _C.claimed_by.is_not(None), _C.used == 0)
+        .where(_C.account_id == bindparam("account"), _C.agreed == 1, _C.used == 0)
         .order_by(_C.expires_at.desc())
     )
 )
+CODE_CLAIMED_BY = Statement(
+    lambda _: (
+        select(*_CODE)
+        .where(_C.claimed_by == bindparam("account"), _C.agreed == 0, _C.used == 0)
+        .order_by(_C.expires_at.desc())
+    )
+)
+MOVE_CLAIM = Statement(
+    lambda _: (
+        update(t.codes)
+        .where(_C.hash == bindparam("code"))
+        .values(claim_chat_id=bindparam("at_chat"), claim_handle=bindparam("at_handle"))
+    )
+)
+AGREE_TO_CODE = Statement(lambda _: update(t.codes).where(_C.hash == bindparam("code")).values(agreed=1))
 CLAIM_CODE = Statement(
     lambda _: (
         update(t.codes)
@@ -149,6 +164,7 @@ CLAIM_CODE = Statement(
             claimed_by=bindparam("by"),
             claim_chat_id=bindparam("at_chat"),
             claim_handle=bindparam("at_handle"),
+            agreed=0,
         )
     )
 )
@@ -232,7 +248,8 @@ def _member(row: Row) -> Member:
 def _code(row: Row) -> Code:
     names = ("hash", "purpose", "account_id", "community_id", "chat_id", "handle", "claimed_by", "claim_chat_id",
              "claim_handle", "expires_at")  # fmt: skip
-    return Code(**dict(zip(names, row[:-1], strict=True)), used=bool(row[-1]))
+    *values, agreed, used = row
+    return Code(**dict(zip(names, values, strict=True)), agreed=bool(agreed), used=bool(used))
 
 
 class PeopleStore:
@@ -355,6 +372,19 @@ class PeopleStore:
     def claimed_code(self, account: AccountId) -> Code | None:
         row = self._run.one(CODE_CLAIMED, account=account)
         return None if row is None else _code(row)
+
+    def code_claimed_by(self, account: AccountId) -> Code | None:
+        """The open code that this account typed and has not said yes to."""
+        row = self._run.one(CODE_CLAIMED_BY, account=account)
+        return None if row is None else _code(row)
+
+    def agree_to_code(self, hash_: str) -> None:
+        """The side that typed the code said yes."""
+        self._run.run(AGREE_TO_CODE, code=hash_)
+
+    def move_claim(self, hash_: str, chat: ChatId, handle: str) -> None:
+        """Where the side that typed the code can be answered now."""
+        self._run.run(MOVE_CLAIM, code=hash_, at_chat=chat, at_handle=handle)
 
     def claim_code(self, hash_: str, by: AccountId, chat: ChatId, handle: str) -> None:
         self._run.run(CLAIM_CODE, code=hash_, by=by, at_chat=chat, at_handle=handle)

@@ -411,6 +411,8 @@ codes = Table(
     _ref("claimed_by", nullable=True),
     _ref("claim_chat_id", nullable=True),
     _text("claim_handle", ""),
+    #: Whether the side that typed the code said yes to the other's name.
+    _flag("agreed"),
     Column("expires_at", Instant, nullable=False),
     _flag("used"),
     Index(None, "account_id"),

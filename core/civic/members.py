@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from core.errors import Refusal, Secret, WrongCode, message
+from core.errors import Message, Refusal, Secret, WrongCode, message
 from core.names import HANDLE, confusable, skeleton, suggest_handle
 from core.notices import Choice, Said, answer, brief, say, tell_account
 from core.records import Account, Code, Member, Vote
@@ -177,6 +177,7 @@ def add_code(scene: Scene, purpose: str, nonce: str) -> None:
             claimed_by=None,
             claim_chat_id=None,
             claim_handle="",
+            agreed=False,
             expires_at=unit.now + scene.rules.code_life,
             used=False,
         )
@@ -209,22 +210,49 @@ def _claim(scene: Scene, typed: str) -> None:
     if code.claimed_by not in (None, scene.account.id):
         raise WrongCode("code.used")
     unit.people.claim_code(code.hash, scene.account.id, scene.chat.id, scene.handle)
-    platform = scene.rules.label(scene.account.ref.platform)
-    ask = Said(
-        (message("link.confirm", name=scene.actor.name, platform=platform), message("link.confirm_warning")),
+    holder = unit.people.member(first.member_id)
+    platform = scene.rules.label(first.ref.platform)
+    answer(scene, _asked(message("link.claim", handle=holder.handle, platform=platform)))
+
+
+def _asked(question: Message) -> Said:
+    """A yes is needed on both sides, each seeing the other's name."""
+    return Said(
+        (question, message("link.confirm_warning")),
         (Choice(message("link.yes"), data="link:yes"), Choice(message("link.no"), data="link:no")),
         text_command="link yes",
     )
-    tell_account(unit, first, ask, chat=code.chat_id, handle=code.handle)
-    answer(scene, brief("link.wait", platform=scene.rules.label(first.ref.platform)))
 
 
 def _confirm(scene: Scene, agreed: bool) -> None:
-    unit = scene.unit
-    code = unit.people.claimed_code(scene.account.id)
-    if code is None or code.claimed_by is None or code.expires_at < unit.now:
+    """The word of either side: first of the one that typed the code, then of the one that made it."""
+    people, now = scene.unit.people, scene.unit.now
+    typed = people.code_claimed_by(scene.account.id)
+    if typed is not None and typed.expires_at >= now:
+        return _second_word(scene, typed, agreed)
+    made = people.claimed_code(scene.account.id)
+    if made is None or made.claimed_by is None or made.expires_at < now:
         raise Refusal("link.nothing")
-    second = unit.people.account_by_id(code.claimed_by)
+    return _first_word(scene, made, people.account_by_id(made.claimed_by), agreed)
+
+
+def _second_word(scene: Scene, code: Code, agreed: bool) -> None:
+    unit = scene.unit
+    first = unit.people.account_by_id(code.account_id)
+    if not agreed:
+        unit.people.use_code(code.hash)
+        return answer(scene, say("link.refused_by_you", name=first.name))
+    unit.people.agree_to_code(code.hash)
+    # An answer through an interaction is given where that person is now, not where they typed the code.
+    unit.people.move_claim(code.hash, scene.chat.id, scene.handle)
+    platform = scene.rules.label(scene.account.ref.platform)
+    ask = _asked(message("link.confirm", name=scene.actor.name or scene.account.name, platform=platform))
+    tell_account(unit, first, ask, chat=code.chat_id, handle=code.handle)
+    return answer(scene, brief("link.wait", platform=scene.rules.label(first.ref.platform)))
+
+
+def _first_word(scene: Scene, code: Code, second: Account, agreed: bool) -> None:
+    unit = scene.unit
     unit.people.use_code(code.hash)
     if not agreed:
         tell_account(unit, second, say("link.refused"), chat=code.claim_chat_id, handle=code.claim_handle)

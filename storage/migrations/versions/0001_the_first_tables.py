@@ -36,6 +36,7 @@ def upgrade() -> None:
         sa.Column("claimed_by", sa.BigInteger(), autoincrement=False, nullable=True),
         sa.Column("claim_chat_id", sa.BigInteger(), autoincrement=False, nullable=True),
         sa.Column("claim_handle", sa.Text(), server_default="", nullable=False),
+        sa.Column("agreed", sa.Integer(), server_default="0", nullable=False),
         sa.Column("expires_at", sa.BigInteger(), nullable=False),
         sa.Column("used", sa.Integer(), server_default="0", nullable=False),
         sa.PrimaryKeyConstraint("hash", name=op.f("pk_codes")),
