@@ -26,6 +26,7 @@ from core.events import (
     PlaceChanged,
     PositionAdvanced,
     ReactionChanged,
+    ReactorsFound,
 )
 from core.notices import Said, answer
 from core.records import Chat, ChatState, Copy, Parked, Post
@@ -52,6 +53,7 @@ class Engine:
             MessageReceived: self._message,
             MessageDeleted: self._deleted,
             ReactionChanged: self._reaction,
+            ReactorsFound: self._reactors,
             ButtonPressed: self._button,
             PlaceChanged: self._place,
             PositionAdvanced: lambda _unit, _event: None,
@@ -221,7 +223,8 @@ class Engine:
         signal = unit.votes.signal_by_ref(chat.id, event.message.key)
         if signal is not None:
             account = unit.people.account_by_id(signal.account_id)
-            return take_back(unit, account, signal, event.at or unit.now)
+            take_back(unit, account, signal, event.at or unit.now)
+            return None
         copy = unit.delivery.copy_of(chat.id, event.message.key)
         if copy is None:
             if unit.delivery.any_try(chat.id):
@@ -254,6 +257,18 @@ class Engine:
         if (account is None and not given) or (account and account.opted_out):
             raise Ignored
         return react(unit, post, copy, account_of(unit, event.actor), event)
+
+    def _reactors(self, unit: Unit, event: ReactorsFound) -> None:
+        """What was taken back while nobody listened is taken back now."""
+        chat = unit.communities.chat(event.message.chat)
+        copy = unit.delivery.copy_of(chat.id, event.message.key) if chat else None
+        if chat is None or copy is None or copy.kind is not ThingKind.POST:
+            raise Ignored
+        standing = set(event.accounts)
+        for signal in unit.votes.signals_on_message(PostId(copy.thing_id), chat.id, event.message.key):
+            account = unit.people.account_by_id(signal.account_id)
+            if account.ref not in standing and signal.at < event.began:
+                take_back(unit, account, signal, signal.at)
 
     # -- what must wait, and places ------------------------------------------------------------------------------
 

@@ -130,6 +130,18 @@ class ReactionChanged(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReactorsFound(Event):
+    """Reconciliation read everybody who stands under a message with a vote's emoji: nobody else does.
+
+    ``began``: when the reading began; a reaction heard since is not judged by it.
+    """
+
+    message: MessageRef
+    accounts: tuple[AccountRef, ...]
+    began: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CommandInvoked(Event):
     """A command, from whichever door: a slash command, a text command, a menu.
 
@@ -198,6 +210,7 @@ Inbound = (
     | MessageEdited
     | MessageDeleted
     | ReactionChanged
+    | ReactorsFound
     | CommandInvoked
     | CommandEdited
     | ButtonPressed

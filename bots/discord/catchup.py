@@ -14,7 +14,7 @@ from discord.http import HTTPClient
 
 from bots.discord import convert
 from bots.discord.intake import Intake
-from core.events import CommandInvoked, Inbound, PlaceChanged, Rights
+from core.events import CommandInvoked, Inbound, PlaceChanged, ReactorsFound, Rights
 from core.ports import Clock, Gate, WatchedMessage
 from core.types import ChatRef, MessageRef
 
@@ -148,6 +148,7 @@ class CatchUp:
 
     async def _read_again(self, thing: WatchedMessage) -> None:
         channel, id_ = int(thing.message.chat.key), int(thing.message.key)
+        began = self._clock.now()
         try:
             payload = await self._http.get_message(channel, id_)
         except discord.NotFound as error:
@@ -162,23 +163,33 @@ class CatchUp:
             edited = convert.message_edited(payload, me=self._me, room=room)
             if edited is not None:
                 await self._intake.submit_read(edited)
-        reactors = await self._reactors(thing.message, payload)
-        for found in convert.found_reactions(thing.message, reactors, me=self._me):
-            await self._intake.submit_read(found)
+        reactors, whole = await self._reactors(thing.message, payload)
+        found = convert.found_reactions(thing.message, reactors, me=self._me)
+        for one in found:
+            await self._intake.submit_read(one)
+        if whole:
+            accounts = tuple(one.actor.account for one in found)
+            listed = ReactorsFound(key=None, message=thing.message, accounts=accounts, began=began)
+            await self._intake.submit_read(listed)
 
     async def _reactors(
         self, message: MessageRef, payload: Mapping[str, Any]
-    ) -> dict[str, list[Mapping[str, Any]]]:
-        """Who stands under each emoji that can be a vote, by Discord's own name for it."""
+    ) -> tuple[dict[str, list[Mapping[str, Any]]], bool]:
+        """Who stands under each emoji that can be a vote, by Discord's own name for it; whether that is everybody."""
         found: dict[str, list[Mapping[str, Any]]] = {}
+        whole = True
         for name, kinds in convert.reactions(payload):
             if convert.bare_emoji(name) not in self._vote_emoji:
                 continue
             for kind in kinds:
-                found.setdefault(name, []).extend(await self._users(message, name, kind))
-        return found
+                users, all_ = await self._users(message, name, kind)
+                found.setdefault(name, []).extend(users)
+                whole = whole and all_
+        return found, whole
 
-    async def _users(self, message: MessageRef, emoji: str, kind: int) -> list[Mapping[str, Any]]:
+    async def _users(
+        self, message: MessageRef, emoji: str, kind: int
+    ) -> tuple[list[Mapping[str, Any]], bool]:
         users: list[Mapping[str, Any]] = []
         after: int | None = None
         while len(users) < self._limits.reactors:
@@ -187,10 +198,10 @@ class CatchUp:
                     int(message.chat.key), int(message.key), emoji, _PAGE, after, 1 if kind == 1 else 0
                 )
             except (discord.NotFound, discord.Forbidden):
-                break
+                return users, False
             await asyncio.sleep(self._limits.pace)
             users += page
             if len(page) < _PAGE:
-                break
+                return users, True
             after = int(page[-1]["id"])
-        return users
+        return users, False

@@ -32,13 +32,13 @@ def react(unit: Unit, post: Post, copy: Copy, account: Account, event: ReactionC
     if event.whole:
         removed = {s.emoji for s in standing} - set(added)
     at = event.at or unit.now
-    for signal in standing:
-        if signal.emoji in removed:
-            take_back(unit, account, signal, at)
+    counted = [take_back(unit, account, signal, at) for signal in standing if signal.emoji in removed]
+    # One emoji changed for another while nobody listened is one act, and displaces only itself.
+    found = event.found and not any(counted)
     known = {s.emoji for s in standing} - removed
     for emoji in dict.fromkeys(added):
         if emoji not in known:
-            _give(unit, post, account, _signal(post, copy, account, emoji, event, at), found=event.found)
+            _give(unit, post, account, _signal(post, copy, account, emoji, event, at), found=found)
 
 
 def _signal(
@@ -101,8 +101,8 @@ def _superseded(signal: Signal) -> Signal:
     )
 
 
-def take_back(unit: Unit, account: Account, signal: Signal, at: datetime) -> None:
-    """The signal is gone; where it was the one that counts, so is the vote.
+def take_back(unit: Unit, account: Account, signal: Signal, at: datetime) -> bool:
+    """The signal is gone; where it was the one that counts, so is the vote. Returns whether it was.
 
     An account that was unlinked since still answers for the vote that it gave.
     """
@@ -110,10 +110,12 @@ def take_back(unit: Unit, account: Account, signal: Signal, at: datetime) -> Non
     unit.touched.add(signal.post_id)
     member = unit.votes.spoke_for(signal.post_id, account.id)
     if member is None or signal.superseded:
-        return
+        return False
     held = unit.votes.vote(signal.post_id, member)
-    if held is not None and held.value == 1 and held.account_id == account.id:
-        unit.votes.put_vote(_vote(signal, member, 0, max(at, held.acted_at)))
+    if held is None or held.value != 1 or held.account_id != account.id:
+        return False
+    unit.votes.put_vote(_vote(signal, member, 0, max(at, held.acted_at)))
+    return True
 
 
 def count_standing(unit: Unit, account: Account, member: MemberId) -> None:

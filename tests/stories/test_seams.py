@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from core.body import Body, Paragraph, Strong, Text
 from core.errors import RetryLater
-from core.events import PlaceChanged
+from core.events import PlaceChanged, ReactorsFound
 from core.intents import Create
 from core.lanes import Windows
 from core.types import ChatRef, MessageRef, Platform
@@ -179,3 +179,45 @@ async def test_a_slash_command_keeps_the_form_of_its_text(world: World) -> None:
     [copy] = group.copies
     assert copy.view is not None
     assert copy.view.body == tree
+
+
+async def test_a_vote_taken_back_while_nobody_listened_ends(world: World) -> None:
+    channel = world.room("discord", "general")
+    await world.community(channel)
+    anna, bert, carl = [await world.member("discord", key) for key in ("anna", "bert", "carl")]
+    await anna.runs(channel, "post hello")
+    [copy] = channel.copies
+    await bert.reacts(copy, "👍")
+    await carl.reacts(copy, "👍")
+    await world.passes(MINUTE)
+    assert copy.footer == "2 votes"
+    began = world.clock.now()
+    await world.hand(ReactorsFound(key=None, message=copy.ref, accounts=(carl.ref,), began=began))
+    await world.passes(MINUTE)
+    assert copy.footer == "1 vote"
+
+
+async def test_a_reaction_heard_after_the_reading_began_is_not_judged_by_it(world: World) -> None:
+    channel = world.room("discord", "general")
+    await world.community(channel)
+    anna, bert = [await world.member("discord", key) for key in ("anna", "bert")]
+    await anna.runs(channel, "post hello")
+    [copy] = channel.copies
+    began = world.clock.now()
+    await bert.reacts(copy, "👍")
+    await world.hand(ReactorsFound(key=None, message=copy.ref, accounts=(), began=began))
+    await world.passes(MINUTE)
+    assert copy.footer == "1 vote"
+
+
+async def test_a_thumb_changed_for_a_heart_while_nobody_listened_still_is_a_vote(world: World) -> None:
+    channel = world.room("discord", "general")
+    await world.community(channel)
+    anna, bert = [await world.member("discord", key) for key in ("anna", "bert")]
+    await anna.runs(channel, "post hello")
+    [copy] = channel.copies
+    await bert.reacts(copy, "👍")
+    await world.passes(MINUTE)
+    await world.hand(bert.reaction(copy, "❤", whole=True, found=True))
+    await world.passes(MINUTE)
+    assert copy.footer == "1 vote"
