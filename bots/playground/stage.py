@@ -66,6 +66,7 @@ async def _link(person: Person, home: Look) -> None:
             second = await person.private(look)
             await _greeted(person, second.id)
             await _answered(person, second.id, f"link {code}")
+            await _answered(person, second.id, "link yes")
             await _answered(person, first.id, "link yes")
 
 

@@ -22,6 +22,7 @@ def a_code(account: AccountId, hash_: str = "h1", *, purpose: str = "link", expi
         claimed_by=None,
         claim_chat_id=None,
         claim_handle="",
+        agreed=False,
         expires_at=later(expires),
         used=False,
     )
@@ -109,7 +110,12 @@ def test_a_code_is_claimed_and_used_once(unit: SqlUnit) -> None:
     assert unit.people.code("h1") == a_code(asker)
     assert unit.people.code("h2") is None
     assert unit.people.claimed_code(asker) is None
-    unit.people.claim_code("h1", other, ChatId(9), "answer")
+    unit.people.claim_code("h1", other, ChatId(8), "")
+    assert unit.people.claimed_code(asker) is None, "the side that typed it has not said yes"
+    assert unit.people.code_claimed_by(other) is not None
+    unit.people.agree_to_code("h1")
+    assert unit.people.code_claimed_by(other) is None
+    unit.people.move_claim("h1", ChatId(9), "answer")
     found = unit.people.claimed_code(asker)
     assert found is not None
     assert (found.claimed_by, found.claim_chat_id, found.claim_handle) == (other, 9, "answer")

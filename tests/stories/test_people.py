@@ -120,7 +120,10 @@ async def test_two_accounts_become_one_when_the_first_confirms_the_second_s_name
     assert await anna.asks(anna.private, "link") == ["link.code", "link.warning"]
     code = code_in(anna.told_text)
     assert code not in str(await world.rows("SELECT * FROM codes"))
-    assert await twin.asks(twin.private, f"link {code.lower()}") == ["link.wait"]
+    assert await twin.asks(twin.private, f"link {code.lower()}") == ["link.claim", "link.confirm_warning"]
+    assert "@anna" in twin.told_text
+    assert "Telegram" in twin.told_text
+    assert await twin.asks(twin.private, "link yes") == ["link.wait"]
     assert anna.told == ["link.confirm", "link.confirm_warning"]
     assert "Anna on Matrix" in anna.told_text
     assert "Matrix" in anna.told_text
@@ -135,12 +138,24 @@ async def test_without_the_first_side_s_yes_nothing_is_linked(world: World) -> N
     await anna.runs(anna.private, "link")
     code = code_in(anna.told_text)
     await twin.runs(twin.private, f"link {code}")
+    await twin.runs(twin.private, "link yes")
     assert await twin.asks(twin.private, "whoami") == ["whoami.guest"]
     assert await anna.asks(anna.private, "link no") == ["link.refused_by_you"]
     assert twin.told == ["link.refused"]
     assert await anna.asks(anna.private, "link yes") == ["link.nothing"]
     assert await twin.asks(twin.private, f"link {code}") == ["code.used"]
     assert await twin.asks(twin.private, "whoami") == ["whoami.guest"]
+
+
+async def test_a_code_that_somebody_sent_is_refused_by_who_typed_it(world: World) -> None:
+    thief, anna = await world.member("telegram", "thief"), await world.member("matrix", "anna")
+    await thief.runs(thief.private, "link")
+    code = code_in(thief.told_text)
+    await anna.runs(anna.private, f"link {code}")
+    assert await thief.asks(thief.private, "link yes") == ["link.nothing"]
+    assert await anna.asks(anna.private, "link no") == ["link.refused_by_you"]
+    assert await thief.asks(thief.private, "link yes") == ["link.nothing"]
+    assert await anna.asks(anna.private, "whoami") == ["whoami.member", "whoami.account"]
 
 
 async def test_a_code_is_good_once_for_ten_minutes_and_for_its_purpose(world: World) -> None:
@@ -169,6 +184,7 @@ async def test_a_code_claimed_by_one_is_no_longer_free_for_another(world: World)
     code = code_in(anna.told_text)
     await twin.runs(twin.private, f"link {code}")
     assert await thief.asks(thief.private, f"link {code}") == ["code.used"]
+    await twin.runs(twin.private, "link yes")
     await anna.runs(anna.private, "link yes")
     assert await thief.asks(thief.private, "whoami") == ["whoami.guest"]
     assert await anna.asks(anna.private, f"link {code}") == ["code.used"]
@@ -195,7 +211,7 @@ async def test_wrong_codes_are_counted_per_account_that_tries(world: World) -> N
     await world.restart()
     assert await guesser.asks(guesser.private, f"link {code}") == ["code.too_many"]
     other = world.person("matrix", "other")
-    assert await other.asks(other.private, f"link {code}") == ["link.wait"]
+    assert await other.asks(other.private, f"link {code}") == ["link.claim", "link.confirm_warning"]
     await world.passes(timedelta(minutes=10, seconds=1))
     assert await guesser.asks(guesser.private, "link AAAAAAAAAAAAA") == ["code.wrong"]
 

@@ -130,6 +130,7 @@ async def test_one_post_everywhere_one_vote_per_member_and_moderators_win(
     await flock.says(flock.bruno, door, "!link")
     code = re.findall(r"\b[A-Z2-9]{13}\b", door.visible()[-1].text)[-1]
     await flock.says(flock.bruno, flock.channels[0], f"/link {code}")
+    await flock.says(flock.bruno, flock.channels[0], "/link yes")
     await flock.says(flock.bruno, door, "!link yes")
     await flock.bruno.react(flock.copies(flock.channels[1])[0], "❤️")
     await world.passes(MINUTE)

@@ -221,3 +221,10 @@ async def test_a_thumb_changed_for_a_heart_while_nobody_listened_still_is_a_vote
     await world.hand(bert.reaction(copy, "❤", whole=True, found=True))
     await world.passes(MINUTE)
     assert copy.footer == "1 vote"
+
+
+async def test_a_lost_room_is_still_watched_so_that_it_can_be_found_again(world: World) -> None:
+    channel = world.room("discord", "general")
+    await world.community(channel)
+    await world.hand(PlaceChanged(key=None, chat=channel.ref, gone=True, reason="removed"))
+    assert list(await world.gate.watched_chats(Platform("discord"))) == [channel.ref]

@@ -66,6 +66,7 @@ async def _chiara_taps_discord_too(stage: Stage) -> None:
     await stage.chiara.say(direct, "!link")
     shown = await stage.chiara.wait_for(lambda: _code_in(stage, direct))
     await double.slash(stage.channels[0], "link", {"code": shown})
+    await double.slash(stage.channels[0], "link", {"code": "yes"})
     await stage.chiara.wait_message(direct, "Chiara", 30)
     await stage.chiara.say(direct, "!link yes")
     await until(

@@ -329,7 +329,7 @@ def plain_text(intent: Tell) -> str:
 class World:
     """Writer, readers, engine and courier over one database; the platforms on paper outlive a restart."""
 
-    def __init__(self, url: str, **rules: Any) -> None:
+    def __init__(self, url: str, *, made: bool = False, **rules: Any) -> None:
         self.url = url
         self.clock = FakeClock()
         self.speech = Speech()
@@ -352,7 +352,7 @@ class World:
         self._rooms: dict[ChatRef, Room] = {}
         self._keys = 0
         self._seen: dict[Platform, int] = {}
-        self._made = False
+        self._made = made
         #: Between two acts of a person who does one after another.
         self.tick = timedelta(seconds=1)
 
@@ -545,6 +545,7 @@ class World:
         await first.runs(first.private, "link")
         code = code_in(first.told_text)
         await second.runs(second.private, f"link {code}")
+        await second.runs(second.private, "link yes")
         self.forget()
         await first.runs(first.private, "link yes")
         assert first.told == ["link.done_first"]
