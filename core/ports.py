@@ -56,7 +56,7 @@ class Gate(Protocol):
         ...
 
     async def watched_chats(self, platform: Platform) -> Sequence[ChatRef]:
-        """The chats of communities on this platform."""
+        """The chats of communities on this platform, lost ones too: they may be found again."""
         ...
 
     async def recent_messages(self, platform: Platform, since: datetime) -> Sequence[WatchedMessage]:

@@ -38,9 +38,7 @@ CHATS_OF = Statement(
     lambda _: select(*_CHAT).where(_H.community_id == bindparam("community")).order_by(_H.id)
 )
 CHATS_ON = Statement(
-    lambda _: select(_H.platform, _H.key).where(
-        _H.platform == bindparam("on"), _H.community_id.is_not(None), _H.state == "active"
-    )
+    lambda _: select(_H.platform, _H.key).where(_H.platform == bindparam("on"), _H.community_id.is_not(None))
 )
 
 

@@ -82,6 +82,9 @@ class CatchUp:
         chats = await self._gate.watched_chats(convert.PLATFORM)
         self._intake.hold_only({chat.key for chat in chats})
         for chat in chats:
+            if not self._around.lost(chat.key):
+                # Somebody may have let us in again while we were away, which no event tells.
+                await self._intake.submit_read(PlaceChanged(key=None, chat=chat))
             self._intake.release(chat.key, read_to=await self._read_back(chat))
         since = self._clock.now() - self._limits.since
         things = await self._gate.recent_messages(convert.PLATFORM, since)
