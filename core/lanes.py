@@ -67,6 +67,10 @@ def pick(unit: Unit, rules: Rules, chat: Chat, *, exempt_only: bool = False) -> 
         return unit.delivery.next_exempt(chat.id, now) or Later(None)
     if chat.state is not ChatState.ACTIVE:
         return Later(None)
+    if unit.intake.meta("paused"):
+        # Restored: a platform may deliver again what was answered long ago. Only who waits at a door just opened is
+        # told something.
+        return unit.delivery.next_exempt(chat.id, now) or Later(None)
     if _silenced(unit, chat):
         return unit.delivery.next_notice(chat.id, now) or Later(unit.delivery.soonest(chat.id, now))
     row = unit.delivery.next(chat.id, now)
@@ -78,9 +82,7 @@ def pick(unit: Unit, rules: Rules, chat: Chat, *, exempt_only: bool = False) -> 
 
 
 def _silenced(unit: Unit, chat: Chat) -> bool:
-    """The instance waits after a restore, or the community's output is paused."""
-    if unit.intake.meta("paused"):
-        return True
+    """The community's output is paused."""
     return chat.community_id is not None and unit.communities.community(chat.community_id).paused
 
 

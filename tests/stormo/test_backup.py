@@ -24,6 +24,8 @@ from stormo.backup import MEDIA, NotEmpty, back_up, restore
 from stormo.config import Config, parse
 from stormo.instance import Instance
 from stormo.seal import Damaged, WrongPassphrase
+from tests.doubles.telegram import TelegramDouble
+from tests.stage import until
 
 WORDS = "correct horse battery"
 SOON = datetime.now(UTC) - timedelta(minutes=5)
@@ -151,6 +153,41 @@ async def test_a_restored_instance_waits_and_then_leaves_out_what_piled_up(
     assert look(target, late) == (CopyState.DOUBT, "left out")
     assert look(target, WAITING) == (CopyState.DOUBT, "left out")
     assert desk.end_pause(target) is None
+
+
+@pytest.mark.peer
+async def test_a_restored_instance_answers_nothing_a_second_time(
+    tmp_path: Path, telegram_double: TelegramDouble
+) -> None:
+    anna = telegram_double.person("Anna", username="anna")
+    group = telegram_double.group("Birds", admins=[anna], bot_admin=True)
+    section = f"""
+        [telegram]
+        token = "{telegram_double.token}"
+        base_url = "{telegram_double.base_url}"
+        base_file_url = "{telegram_double.base_file_url}"
+    """
+    target = parse(f"[web]\nport = 0\n{section}", {}, base=tmp_path / "b")
+    source = config(tmp_path / "a")
+    await live(source)
+    back_up(source, tmp_path / "backup", WORDS)
+    restore(target, tmp_path / "backup", WORDS)
+
+    def answers() -> int:
+        return sum(m.from_bot for m in telegram_double.visible(group))
+
+    async with Stormo(target) as app:
+        # Since the backup this was answered already, for all that the restored instance can know.
+        await anna.send(group, "/help")
+        await until(
+            lambda: app.readers.read(lambda unit: len(unit.delivery.waiting()) == 2), "the answer to wait"
+        )
+        assert answers() == 0
+        assert await asyncio.to_thread(desk.end_pause, target) == 1
+        await anna.send(group, "/help")
+        await telegram_double.wait_until(answers)
+        # A lane keeps its order: the former answer would have come first.
+        assert answers() == 1
 
 
 async def test_a_backup_is_one_state_although_the_program_goes_on(tmp_path: Path, database_url: str) -> None:
