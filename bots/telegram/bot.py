@@ -194,7 +194,7 @@ class TelegramAdapter:
         return self._me
 
     def _listener(self, gate: Gate) -> Listener:
-        assert self._me is not None  # noqa: S101 - set by _connect
+        assert self._me is not None
         return Listener(
             bot=self._bot,
             me=self._me,

@@ -5,8 +5,7 @@ import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from time import monotonic
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -33,20 +32,13 @@ from core.events import (
 from core.intents import Button, Create, Edit, Form, Intent, Mark, Receipt, Tell, View, Voice, Withdraw
 from core.ports import WatchedMessage
 from core.types import AccountRef, ChatRef, MessageRef, Platform
+from stormo.clock import SystemClock
 from tests.doubles.telegram import Chat, Limits, TelegramDouble
 
 pytestmark = [pytest.mark.peer, pytest.mark.asyncio]
 
 TELEGRAM = Platform("telegram")
 KEY = "k" * 43
-
-
-class SystemClock:
-    def now(self) -> datetime:
-        return datetime.now(UTC)
-
-    def monotonic(self) -> float:
-        return monotonic()
 
 
 @dataclass
