@@ -20,7 +20,7 @@ PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
 _LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
 #: A command line of ours: a line of a block of code, or all of a piece of code inside a text.
 _CALL = re.compile(r"^(?:[A-Z_]+=\S+ )*(?:\.venv/bin/)?stormo ([a-z][a-z-]*)((?: \S+)*)")
-_CHAT = re.compile(r"^/([a-z]+)(?: ([a-z]+))?(?![\w/.-])")
+_CHAT = re.compile(r"^/([a-z]+)(?: ([a-z]+))?(?![\w/.?=-])")
 #: What begins with a slash and is no command of ours: paths of addresses, commands of other bots.
 _NOT_OURS = {"p", "playground", "healthz", "sync", "newbot", "mybots", "start"}
 #: A command that a how-to invents while it explains how to add one.
