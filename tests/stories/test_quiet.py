@@ -44,7 +44,10 @@ async def test_without_a_private_chat_one_line_shows_the_way_and_goes_after_a_mi
     await anna.runs(anna.private, "start answer")
     assert [id_ for id_ in anna.private.heard if id_.startswith("link")] == ["link.code", "link.warning"]
     twin = world.person("discord", "twin")
-    assert await twin.asks(twin.private, f"link {code_in(anna.private.spoken[-1].text)}") == ["link.wait"]
+    assert await twin.asks(twin.private, f"link {code_in(anna.private.spoken[-1].text)}") == [
+        "link.claim",
+        "link.confirm_warning",
+    ]
     await anna.runs(anna.private, "start")
     assert anna.private.heard.count("link.code") == 1
 
