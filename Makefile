@@ -43,7 +43,7 @@ check: dev ## format, lint, types, layers and the quick tests: under a minute
 	$(BIN)/ruff check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(PYTEST) -m "not slow and not peer and not browser and not faults" $(ARGS)
+	STORMO_QUICK=1 $(PYTEST) -m "not slow and not peer and not browser and not faults" $(ARGS)
 
 # STORMO_FAULTS=sample takes some of them, chosen by STORMO_FAULTS_SEED; `make test` takes none that is marked so.
 faults: export STORMO_FAULTS := $(or $(STORMO_FAULTS),all)

@@ -6,8 +6,14 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.postgres import PostgresServer
+
+# `make check` wants an answer soon; `make test` takes hypothesis' own number of examples.
+settings.register_profile("quick", max_examples=15)
+if os.environ.get("STORMO_QUICK"):
+    settings.load_profile("quick")
 
 pytest_plugins = ["tests.peers.fixtures", "tests.doubles.telegram.fixtures"]
 
@@ -88,6 +94,20 @@ def _keep_the_homeserver_on_one_worker(items: list[pytest.Item]) -> None:
     for item in items:
         if "synapse" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.xdist_group("synapse"))
+        if not _quick(item):
+            item.add_marker(pytest.mark.slow)
+
+
+def _quick(item: pytest.Item) -> bool:
+    """Whether `make check` takes this test: one database is enough there, and one story."""
+    folder = (
+        item.path.relative_to(ROOT / "tests").parts[0] if item.path.is_relative_to(ROOT / "tests") else ""
+    )
+    if folder in ("doubles", "stories"):
+        return item.path.name == "test_the_story.py" and "[postgres" not in item.name
+    return "[postgres" not in item.name and not any(
+        "postgres" in name for name in getattr(item, "fixturenames", ())
+    )
 
 
 def may_skip(reason: str) -> bool:

@@ -244,7 +244,7 @@ def _answered(relation: Mapping[str, Any]) -> str:
 
 def _said(content: Mapping[str, Any], *, reply: bool) -> _Said | None:
     """The words of a message's content. Bots speak in ``m.notice``: those are nobody's words."""
-    if content.get("msgtype") not in _MESSAGE_TYPES or OURS in content:
+    if words(content.get("msgtype")) not in _MESSAGE_TYPES or OURS in content:
         return None
     formatted = words(content.get("formatted_body"))
     if formatted and content.get("format") == "org.matrix.custom.html":
