@@ -145,6 +145,8 @@ def press(scene: Scene, data: str) -> None:
             run(scene, "link", value, None, None, "plain")
         case "name" if value in ("show", "hide"):
             run(scene, "name", value, None, None, "plain")
+        case "optout" if value == "yes":
+            run(scene, "optout", value, None, None, "plain")
         case "join":
             run(scene, "join", "", None, None, "plain")
         case _:

@@ -133,10 +133,14 @@ def opt_out(scene: Scene, wish: str) -> None:
     if wish == "undo":
         unit.people.set_opted_out(scene.account.id, False)
         return answer(scene, brief("optout.undone"))
-    if scene.member is not None:
-        raise Refusal("optout.member")
+    if scene.member is not None and wish != "yes":
+        sure = Choice(message("optout.sure"), data="optout:yes")
+        said = Said((message("optout.member", handle=scene.member.handle),), (sure,), text_command="optout yes")
+        return answer(scene, said)
     for signal in unit.votes.signals_by(scene.account.id):
         take_back(unit, scene.account, signal, unit.now)
+    if scene.member is not None:
+        unit.people.bind(scene.account.id, None)
     unit.people.set_opted_out(scene.account.id, True)
     return answer(scene, brief("optout.done"))
 

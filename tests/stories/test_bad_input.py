@@ -43,7 +43,6 @@ async def stage(world: World) -> tuple[Person, Person, Room]:
         ("anna", "unlink", "unlink.last"),
         ("anna", "link AAAA", "code.wrong"),
         ("anna", "link yes", "link.nothing"),
-        ("anna", "optout", "optout.member"),
         ("anna", "optout perhaps", "usage.choice"),
         ("anna", "pots Hello", "usage.unknown_near"),
         ("anna", "frobnicate", "usage.unknown"),

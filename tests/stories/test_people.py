@@ -320,6 +320,7 @@ async def test_who_opted_out_is_not_counted_until_they_come_back(world: World) -
     await votes(world, guest, text="swifts")
     assert await tally(world, "swifts") == (0, 1)
     assert await carla.asks(carla.private, "optout") == ["optout.member"]
+    assert await carla.asks(carla.private, "whoami") == ["whoami.member", "whoami.account"]
 
 
 async def test_an_account_that_opted_out_and_is_linked_counts_again(world: World) -> None:
@@ -333,3 +334,19 @@ async def test_an_account_that_opted_out_and_is_linked_counts_again(world: World
     await world.link(anna, twin)
     await votes(world, twin, text="swifts")
     assert await tally(world, "swifts") == (1, 0)
+
+
+async def test_a_member_leaves_and_nothing_of_the_account_counts_any_more(world: World) -> None:
+    group = world.room("telegram", "birds")
+    await world.community(group)
+    anna, bruno = await world.member("telegram", "anna"), await world.member("telegram", "bruno")
+    post = await anna.posts(group, "one")
+    await bruno.reacts(post, "👍")
+    assert await tally(world, "one") == (1, 0)
+    assert await bruno.asks(bruno.private, "optout yes") == ["optout.done"]
+    assert await tally(world, "one") == (0, 0)
+    assert await bruno.asks(bruno.private, "whoami") == ["whoami.guest"]
+    await bruno.reacts(post, "❤")
+    assert await tally(world, "one") == (0, 0)
+    await bruno.runs(bruno.private, "optout undo")
+    assert await bruno.asks(bruno.private, "join back") == ["join.done", "join.shown_as"]
