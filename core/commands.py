@@ -181,6 +181,12 @@ COMMANDS: tuple[CommandSpec, ...] = (
         args=(Arg(name="state", kind=Kind.CHOICE, choices=("on", "off")),),
         examples=("relay on", "relay off"),
     ),
+    CommandSpec(
+        name="doubt",
+        who=Who.ADMIN,
+        args=(Arg(name="choice", kind=Kind.CHOICE, choices=("double", "gap")),),
+        examples=("doubt double", "doubt gap"),
+    ),
     CommandSpec(name="pause", who=Who.ADMIN, examples=("pause",)),
     CommandSpec(name="resume", who=Who.ADMIN, examples=("resume",)),
     CommandSpec(

@@ -243,6 +243,7 @@ ACTIONS: Mapping[str, Callable[[Scene, Call], None]] = {
     "mirror block": lambda scene, call: communities.mirror_block(scene, call["what"], on=True),
     "mirror unblock": lambda scene, call: communities.mirror_block(scene, call["what"], on=False),
     "relay": lambda scene, call: communities.relay(scene, call["state"].lower()),
+    "doubt": lambda scene, call: communities.choose_doubt(scene, call["choice"].lower()),
     "pause": lambda scene, _: communities.pause(scene, on=True),
     "resume": lambda scene, _: communities.pause(scene, on=False),
     "ban": lambda scene, call: communities.ban(scene, call["member"], on=True),

@@ -339,6 +339,10 @@ def _text_of(event: CommandEdited) -> tuple[Body | None, str]:
     return body, values.get("text", "")
 
 
+#: Stands where a one-time code stood, so that nothing can be run again as if there had been none.
+FORGOTTEN = "…"
+
+
 def _without_secrets(event: Inbound) -> Inbound:
     """Without an interaction's token and one-time codes: a dead letter is kept for people to read."""
     if isinstance(event, ButtonPressed):
@@ -346,7 +350,7 @@ def _without_secrets(event: Inbound) -> Inbound:
     if not isinstance(event, CommandInvoked):
         return event
     if event.name.lower() in CODED:
-        return replace(event, handle="", text="", source="", options=None, body=None)
+        return replace(event, handle="", text=FORGOTTEN, source="", options=None, body=None)
     return replace(event, handle="")
 
 

@@ -121,5 +121,6 @@ class BadToken(StormoError):
     """
 
     def __init__(self, label: str) -> None:
-        self.message = Message("platform.bad_token", {"platform": label})
+        where = Message(f"platform.where.{label.lower()}")
+        self.message = Message("platform.bad_token", {"platform": label, "where": where})
         super().__init__(f"{label} refuses the bot token")

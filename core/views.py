@@ -16,7 +16,7 @@ from core.social import relays
 from core.social.posts import feeds_of, may_be_shown, newest_tree, short_id
 from core.stores import Unit
 from core.text import first_words
-from core.types import Language, MessageRef, ThingId, ThingKind
+from core.types import Language, MessageRef, ThingId, ThingKind, Visibility
 
 #: Graphemes of a post shown where only a glimpse fits.
 GLIMPSE = 80
@@ -105,8 +105,9 @@ class Views:
         return " · ".join(parts)
 
     def _link(self, post: Post) -> str:
+        """Only a public post has a page."""
         base = self._rules.public_url.rstrip("/")
-        return f"{base}/p/{short_id(post.id)}" if base else ""
+        return f"{base}/p/{short_id(post.id)}" if base and post.visibility is Visibility.PUBLIC else ""
 
     @staticmethod
     def _parent_copy(unit: Unit, post: Post, chat: Chat) -> MessageRef | None:

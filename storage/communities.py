@@ -22,6 +22,9 @@ ADD_COMMUNITY = Statement(
         {c: bindparam(c) for c in ("id", "slug", "title", "hold_seconds", "doubt", "created_at")}
     )
 )
+SET_DOUBT = Statement(
+    lambda _: update(t.communities).where(_C.id == bindparam("community")).values(doubt=bindparam("choice"))
+)
 SET_PAUSED = Statement(
     lambda _: update(t.communities).where(_C.id == bindparam("community")).values(paused=bindparam("flag"))
 )
@@ -290,6 +293,9 @@ class CommunityStore:
             doubt=doubt,
             created_at=now,
         )
+
+    def set_doubt(self, community: CommunityId, doubt: Doubt) -> None:
+        self._run.run(SET_DOUBT, community=community, choice=doubt)
 
     def set_paused(self, community: CommunityId, flag: bool) -> None:
         self._run.run(SET_PAUSED, community=community, flag=flag)

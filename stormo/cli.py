@@ -91,6 +91,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except StormoError as error:
         _complain(_told(error, say))
         return _WRONG
+    except BrokenPipeError:
+        # Whoever read us has seen enough (`stormo dead-letters | head`); nothing more may be written at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _WRONG
     except OSError as error:
         what = f"{error.filename}: " if error.filename else ""
         _complain(say(message("cli.system", reason=f"{what}{error.strerror or error}")))

@@ -9,9 +9,11 @@ from dataclasses import replace
 from datetime import datetime
 
 from core import codec
+from core.body import from_json
 from core.errors import Message, StormoError, message
 from core.records import CopyState
 from core.stores import Unit
+from core.text import first_words
 from storage import dump
 from storage.database import Readers, open_engine
 from stormo.app import NUDGE
@@ -53,18 +55,27 @@ def _time(at: datetime) -> str:
 def show_doubts(config: Config, say: Say) -> int:
     """Each send that may be there twice or not at all, with its place."""
     with _reading(config) as readers:
-        found = readers.read_now(lambda unit: unit.delivery.doubts())
-    for row in found:
-        print(
-            _time(row.at),
-            row.chat.platform,
-            row.chat.key,
-            row.thing_id,
-            f"{row.resolution}: {row.reason}",
-            sep="  ",
-        )
+        found = readers.read_now(_doubts)
+    for line in found:
+        print(line)
     print(say(message("doubts.count", n=len(found))))
     return 0
+
+
+def _doubts(unit: Unit) -> list[str]:
+    """One line each: when, where, which words, what was done."""
+    lines = []
+    for row in unit.delivery.doubts():
+        chat = unit.communities.chat(row.chat)
+        post = unit.posts.post(row.thing_id)
+        words = (
+            f"“{first_words(from_json(unit.posts.revision(post.id).body), 40)}”"
+            if post
+            else str(row.thing_id)
+        )
+        place = f"{row.chat.platform}  {chat.title if chat else ''} ({row.chat.key})"
+        lines.append(f"{_time(row.at)}  {place}  {words}  {row.resolution}: {row.reason}")
+    return lines
 
 
 def show_outbox(config: Config, say: Say) -> int:

@@ -196,6 +196,13 @@ def relay(scene: Scene, state: str) -> None:
     return None
 
 
+def choose_doubt(scene: Scene, choice: str) -> None:
+    """What becomes of a copy whose send was cut off, on a platform that cannot tell whether it arrived."""
+    community = require_community(scene)
+    scene.unit.communities.set_doubt(community.id, Doubt(choice))
+    answer(scene, brief(f"doubt.{choice}", community=community.slug))
+
+
 # -- moderators win ------------------------------------------------------------------------------------------------
 
 

@@ -460,3 +460,13 @@ async def test_remove_takes_one_copy_out_of_one_room_for_good(world: World, how:
     assert await mod.asks(channel, "remove") == ["remove.no_target"]
     assert await mod.asks(channel, f"remove {id_}") == ["remove.not_ours"]
     assert await mod.asks(channel, "remove xyz") == ["post.unknown"]
+
+
+async def test_a_community_chooses_what_becomes_of_a_send_in_doubt(world: World) -> None:
+    room = world.room("telegram", "birds")
+    founder = await world.community(room)
+    assert await founder.asks(room, "doubt gap") == ["doubt.gap"]
+    assert await world.rows("SELECT doubt FROM communities") == [("gap",)]
+    assert await founder.asks(room, "doubt double") == ["doubt.double"]
+    assert await founder.asks(room, "doubt perhaps") == ["usage.choice"]
+    assert await world.rows("SELECT doubt FROM communities") == [("double",)]
