@@ -20,25 +20,36 @@ class Secret:
 
 
 @dataclass(frozen=True, slots=True)
+class Glimpse:
+    """The first words of a post in a message: put in when it is shown, as its readers' platform may see them.
+
+    ``post`` is its id, ``length`` in graphemes.
+    """
+
+    post: int
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
 class Message:
     """A sentence to a person: an id of the catalogue and its arguments.
 
     An argument named ``n`` chooses the plural form. Values: ``str`` is shown as it is, ``int`` in the
     reader's digits, an aware ``datetime`` in the reader's zone, a ``Message`` in the same language;
-    a ``Secret`` must have been opened before.
+    a ``Secret`` or ``Glimpse`` must have been opened before.
     """
 
     id: str
-    args: Mapping[str, str | int | datetime | Message | Secret] = field(default_factory=dict)
+    args: Mapping[str, str | int | datetime | Message | Secret | Glimpse] = field(default_factory=dict)
 
 
-def message(id_: str, **args: str | int | datetime | Message | Secret) -> Message:
+def message(id_: str, **args: str | int | datetime | Message | Secret | Glimpse) -> Message:
     """Short form of ``Message(id_, args)``."""
     return Message(id_, args)
 
 
 #: What an argument of a message may be.
-Argument = str | int | datetime | Message | Secret
+Argument = str | int | datetime | Message | Secret | Glimpse
 
 
 class StormoError(Exception):
@@ -51,7 +62,7 @@ class Refusal(StormoError):
     ``Refusal("post.too_long", limit=4096)``
     """
 
-    def __init__(self, id_: str, **args: str | int | datetime | Message | Secret) -> None:
+    def __init__(self, id_: str, **args: str | int | datetime | Message | Secret | Glimpse) -> None:
         self.message = Message(id_, args)
         super().__init__(id_)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from core.errors import Argument, Message, Secret, message
+from core.errors import Argument, Glimpse, Message, Secret, message
 from core.records import Account, Chat, ChatState, Notice, Verb
 from core.scene import Scene
 from core.stores import Unit
@@ -226,6 +226,8 @@ def _dump_value(value: object) -> object:
             return {"time": value.isoformat()}
         case Secret():
             return {"secret": value.nonce}
+        case Glimpse():
+            return {"glimpse": value.post, "length": value.length}
         case _:
             return value
 
@@ -243,6 +245,8 @@ def _load_value(raw: object) -> Argument:
             return datetime.fromisoformat(text)
         case {"secret": str() as nonce}:
             return Secret(nonce)
+        case {"glimpse": int() as post, "length": int() as length}:
+            return Glimpse(post, length)
         case str() | int():
             return raw
         case _:

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from core.body import Block, Body, Paragraph, Quote, Strong, Text, from_json
-from core.errors import Message, Secret, message
+from core.errors import Argument, Glimpse, Message, Secret, message
 from core.intents import Button, Create, Edit, Form, Intent, Mark, Tell, View, Voice, Withdraw
+from core.mentions import veiled
 from core.notices import Said, load
 from core.ports import Words
 from core.records import Chat, Copy, CopyState, Delivery, Notice, Post, Verb
@@ -16,7 +17,7 @@ from core.social import relays
 from core.social.posts import feeds_of, may_be_shown, newest_tree, short_id
 from core.stores import Unit
 from core.text import first_words
-from core.types import Language, MessageRef, ThingId, ThingKind, Visibility
+from core.types import Language, MessageRef, PostId, ThingId, ThingKind, Visibility
 
 #: Graphemes of a post shown where only a glimpse fits.
 GLIMPSE = 80
@@ -78,7 +79,7 @@ class Views:
 
     def _post_view(self, unit: Unit, post: Post, chat: Chat) -> View:
         language = self._room_language(chat)
-        tree = from_json(unit.posts.revision(post.id).body)
+        tree = self._veiled(unit, unit.posts.revision(post.id).body, chat, language)
         quoted = self._quoted_parent(unit, post, chat, language)
         return View(
             voice=Voice.PERSON,
@@ -88,6 +89,13 @@ class Views:
             link=self._link(post),
             language=language,
         )
+
+    def _veiled(self, unit: Unit, stored: str, chat: Chat, language: Language) -> Body:
+        """A stored text, naming nobody whose name may not cross to this chat's platform."""
+        return veiled(unit, lambda line: self._words(line, language), from_json(stored), chat.ref.platform)
+
+    def _glimpse(self, unit: Unit, post: Post, chat: Chat, language: Language, length: int = GLIMPSE) -> str:
+        return first_words(self._veiled(unit, unit.posts.revision(post.id).body, chat, language), length)
 
     def _author(self, unit: Unit, post: Post) -> str:
         member = unit.people.member(post.author_id)
@@ -124,7 +132,7 @@ class Views:
         if parent is None or not _belongs(parent, chat) or _unwanted(unit, parent, chat):
             return (Quote((Paragraph((Text(self._words(message("post.parent_hidden"), language)),)),)),)
         handle = unit.people.member(parent.author_id).handle
-        words = first_words(from_json(unit.posts.revision(parent.id).body), GLIMPSE)
+        words = self._glimpse(unit, parent, chat, language)
         return (Quote((Paragraph((Strong((Text(f"@{handle}"),)), Text(f" {words}"))),)),)
 
     # -- relayed talk and folds ------------------------------------------------------------------------------------
@@ -140,11 +148,12 @@ class Views:
         account = unit.people.account_by_id(relay.account_id)
         member = unit.people.member(account.member_id) if account.member_id else None
         parent = unit.delivery.copy_in(chat.id, relay.reply_to) if relay.reply_to else None
+        language = self._room_language(chat)
         view = View(
             voice=Voice.PERSON,
-            body=from_json(relay.body),
+            body=self._veiled(unit, relay.body, chat, language),
             author=relays.speaker(self._rules, relay, account, member, chat),
-            language=self._room_language(chat),
+            language=language,
         )
         return _show(row, chat, copy, view, parent.message if parent else None)
 
@@ -156,11 +165,14 @@ class Views:
             return _withdrawal(row, copy)
         language = self._room_language(chat)
         title = self._words(message("fold.title", n=len(shown)), language)
-        blocks = (Paragraph((Strong((Text(title),)),)), *(self._fold_line(unit, post) for post in shown))
+        blocks = (
+            Paragraph((Strong((Text(title),)),)),
+            *(self._fold_line(unit, post, chat, language) for post in shown),
+        )
         return _show(row, chat, copy, View(voice=Voice.BOT, body=Body(blocks), language=language), None)
 
-    def _fold_line(self, unit: Unit, post: Post) -> Paragraph:
-        words = first_words(from_json(unit.posts.revision(post.id).body), GLIMPSE)
+    def _fold_line(self, unit: Unit, post: Post, chat: Chat, language: Language) -> Paragraph:
+        words = self._glimpse(unit, post, chat, language)
         link = self._link(post)
         tail = f"\n{link}" if link else ""
         return Paragraph((Strong((Text(self._author(unit, post)),)), Text(f": {words}{tail}")))
@@ -189,13 +201,13 @@ class Views:
     ) -> Act | Drop:
         said = load(notice.payload)
         if notice.account_id is None:
-            view = self.notice_view(said, self._room_language(chat), chat)
+            view = self.notice_view(unit, said, self._room_language(chat), chat)
             pin = said.pin
             return Act(Verb.CREATE, row.wanted, lambda key: Create(key, chat.ref, view, pin=pin))
         account = unit.people.account_by_id(notice.account_id)
         member = unit.people.member(account.member_id) if account.member_id else None
         wanted = reader_language(self._rules, account, member, chat)
-        view = self.notice_view(said, Language(wanted), chat)
+        view = self.notice_view(unit, said, Language(wanted), chat)
         if said.pin:
             return Act(
                 Verb.CREATE, row.wanted, lambda key: Create(key, chat.ref, view, reply_to=reply_to, pin=True)
@@ -207,13 +219,19 @@ class Views:
             lambda key: Tell(key, chat.ref, account.ref, view, handle=handle, reply_to=reply_to),
         )
 
-    def notice_view(self, said: Said, language: Language, chat: Chat) -> View:
+    def notice_view(self, unit: Unit, said: Said, language: Language, chat: Chat) -> View:
         """An answer in its reader's language, with commands as this platform writes them."""
         capabilities = self._rules.capabilities(chat.ref.platform)
         prefix = capabilities.command_prefix if capabilities else "/"
 
+        def glimpse(of: Glimpse) -> Argument:
+            post = unit.posts.post(PostId(of.post))
+            if post is None or post.deleted_at is not None:
+                return "…"
+            return self._glimpse(unit, post, chat, language, of.length)
+
         def put(line: Message) -> str:
-            return self._words(self._opened(line, prefix), language)
+            return self._words(self._opened(line, prefix, glimpse), language)
 
         text = "\n".join(put(line) for line in said.lines)
         buttons = tuple(Button(put(c.label), data=c.data, private=c.private) for c in said.choices)
@@ -225,18 +243,20 @@ class Views:
             language=language,
         )
 
-    def _opened(self, line: Message, prefix: str) -> Message:
-        """With its one-time code in the clear, and ``{p}`` for the sign that begins a command here."""
-        args: dict[str, object] = {"p": prefix}
+    def _opened(self, line: Message, prefix: str, glimpse: Callable[[Glimpse], Argument]) -> Message:
+        """With code and first words in the clear, and ``{p}`` for the sign that begins a command here."""
+        args: dict[str, Argument] = {"p": prefix}
         for name, value in line.args.items():
             match value:
                 case Secret():
                     args[name] = self._rules.code(value.nonce)
+                case Glimpse():
+                    args[name] = glimpse(value)
                 case Message():
-                    args[name] = self._opened(value, prefix)
+                    args[name] = self._opened(value, prefix, glimpse)
                 case _:
                     args[name] = value
-        return Message(line.id, args)  # type: ignore[arg-type]
+        return Message(line.id, args)
 
     def _room_language(self, chat: Chat) -> Language:
         return Language(reader_language(self._rules, None, None, chat))

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from core.body import from_json
 from core.civic.members import add_code, open_code
-from core.errors import Message, Refusal, Secret, message
+from core.errors import Glimpse, Message, Refusal, Secret, message
 from core.names import suggest_handle
 from core.notices import Said, announce, answer, brief, openly, say, take_away
 from core.records import Chat, Community, CopyState, Doubt
@@ -14,7 +13,6 @@ from core.scene import Scene, new_nonce
 from core.social.feeds import EVERYTHING, feed_name, find_feed, member_feed, tag_feed
 from core.social.posts import post_of
 from core.stores import Unit
-from core.text import first_words
 from core.types import CommunityId, Feed, FeedKind, MemberId, ThingId
 
 SETUP = "setup"
@@ -146,7 +144,7 @@ def _preview(unit: Unit, feed: Feed, inside: CommunityId) -> tuple[Message, ...]
     if post is None:
         return (message("mirror.no_preview"),)
     author = unit.people.member(post.author_id)
-    words = first_words(from_json(unit.posts.revision(post.id).body), 200)
+    words = Glimpse(post.id, 200)
     return (message("mirror.preview", handle=author.handle, text=words),)
 
 

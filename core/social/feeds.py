@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import difflib
 
-from core.body import from_json
 from core.civic.members import require_member
-from core.errors import Message, Refusal, message
+from core.errors import Glimpse, Message, Refusal, message
 from core.notices import Said, answer, say
 from core.records import Post
 from core.scene import Scene
 from core.stores import Unit
 from core.tags import fold_tag
-from core.text import first_words
 from core.types import Feed, FeedKind, MemberId
 
 #: Posts on one page of ``/feed``.
@@ -116,6 +114,6 @@ def home(scene: Scene) -> None:
 
 
 def _line(unit: Unit, post: Post) -> Message:
-    words = first_words(from_json(unit.posts.revision(post.id).body), 120)
+    words = Glimpse(post.id, 120)
     author = unit.people.member(post.author_id)
     return message("feed.line", handle=author.handle, text=words, votes=message("footer.votes", n=post.score))

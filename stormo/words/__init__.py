@@ -19,13 +19,13 @@ from babel.messages.catalog import Catalog
 from babel.messages.pofile import read_po
 from babel.numbers import format_decimal
 
-from core.errors import Message, Secret
+from core.errors import Glimpse, Message, Secret
 
 _log = logging.getLogger(__name__)
 _HERE = Path(__file__).parent
 #: The language that every id has.
 FALLBACK = "en"
-Argument = str | int | datetime | Message | Secret
+Argument = str | int | datetime | Message | Secret | Glimpse
 _PLACE = re.compile(r"\{([a-z_]+)\}")
 
 
@@ -82,11 +82,15 @@ class Catalogue:
         return self._languages[language].forms
 
     def _value(
-        self, value: str | int | datetime | Message | Secret, way: _Language, language: str, zone: tzinfo
+        self,
+        value: str | int | datetime | Message | Secret | Glimpse,
+        way: _Language,
+        language: str,
+        zone: tzinfo,
     ) -> str:
         match value:
-            case Secret():
-                return self._missing("a secret that was not opened")
+            case Secret() | Glimpse():
+                return self._missing("a secret or glimpse that was not opened")
             case Message():
                 return self(value, language, zone)
             case datetime():

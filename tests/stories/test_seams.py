@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
-from core.body import Body, Paragraph, Strong, Text
+from core.body import Body, Mention, Paragraph, Strong, Text
 from core.errors import RetryLater
 from core.events import PlaceChanged, ReactorsFound
 from core.intents import Create
@@ -228,3 +228,67 @@ async def test_a_lost_room_is_still_watched_so_that_it_can_be_found_again(world:
     await world.community(channel)
     await world.hand(PlaceChanged(key=None, chat=channel.ref, gone=True, reason="removed"))
     assert list(await world.gate.watched_chats(Platform("discord"))) == [channel.ref]
+
+
+async def test_a_mention_takes_no_platforms_name_to_another_platform(world: World) -> None:
+    """A member is named by their handle there, anybody else by nobody's name; at home the words stay."""
+    group, channel = world.room("telegram", "group"), world.room("discord", "general")
+    twin = world.room("telegram", "twin")
+    await world.community(group, channel, twin)
+    anna = await world.member("telegram", "anna")
+    bert = await world.member("telegram", "bert", name="Bert Surname", username="bert")
+    carl = world.person("telegram", "77", name="Carl Surname")
+    await world.mirrors(twin, "@anna")
+    tree = Body(
+        (
+            Paragraph(
+                (
+                    Text("with "),
+                    Mention("@Bert Surname", account=bert.ref),
+                    Strong((Text(" and "), Mention("@Carl Surname", account=carl.ref))),
+                )
+            ),
+        )
+    )
+    await world.hand(replace(anna.command(group, "post x"), body=tree))
+    admin = world.person("discord", "admin-general").leads(channel)
+    await admin.asks(channel, "mirror add @anna")
+    assert "with @bert and @somebody" in admin.told_text
+    assert twin.texts == ["with @Bert Surname and @Carl Surname"]
+    dora = await world.member("discord", "dora")
+    await dora.runs(channel, "follow @anna")
+    await dora.asks(dora.private, "feed")
+    assert "with @bert and @somebody" in dora.told_text
+
+
+async def test_neither_a_quote_nor_a_fold_names_a_foreign_account(world: World) -> None:
+    group, channel = world.room("telegram", "group"), world.room("discord", "general")
+    await world.community(group, channel)
+    anna = await world.member("telegram", "anna")
+    carl = world.person("telegram", "77", name="Carl Surname")
+    tree = Body((Paragraph((Text("with "), Mention("@Carl Surname", account=carl.ref))),))
+    event = anna.command(group, "post x")
+    await world.hand(replace(event, body=tree))
+    await world.mirrors(channel, "@anna")
+    assert event.message is not None
+    await anna.says(group, "an answer", reply_to=anna.paper.find(event.message))
+    assert "with @somebody" in channel.texts[0]
+    await world.restart(after=timedelta(hours=2))
+    channel.paper.fails(RetryLater("busy", after=timedelta(minutes=20)), when=lambda i: isinstance(i, Create))
+    for _ in range(2):
+        await world.hand(replace(anna.command(group, "post x"), body=tree))
+    await world.passes(timedelta(hours=1))
+    assert channel.spoken[-1].text.count("with @somebody") >= 1
+    assert not [line.text for line in channel.lines if "Surname" in line.text]
+
+
+async def test_relayed_talk_names_no_foreign_account(world: World) -> None:
+    group, channel = world.room("telegram", "group"), world.room("discord", "general")
+    founder = await world.community(group, channel)
+    await founder.runs(group, "relay on")
+    await world.person("discord", "admin-general").leads(channel).runs(channel, "relay on")
+    anna, carl = await world.member("telegram", "anna"), world.person("telegram", "77", name="Carl Surname")
+    tree = Body((Paragraph((Mention("@Carl Surname", account=carl.ref), Text(", hello"))),))
+    line = anna.paper.write(group.ref, "anna", "x")
+    await world.hand(replace(anna.message(group, line, "x"), body=tree))
+    assert channel.texts == ["@somebody, hello"]
