@@ -6,12 +6,28 @@ import re
 import unicodedata
 from functools import cache
 
+import regex
+
 #: What a handle is, in lower case.
 HANDLE = re.compile(r"[a-z0-9_]{3,20}")
 MIN_HANDLE = 3
 MAX_HANDLE = 20
 #: The handle of who has no letter that we can spell.
 NAMELESS = "member"
+#: Graphemes of a display name that others see.
+MAX_NAME = 64
+#: Names that could be taken for the co-op's own voice.
+RESERVED = (
+    "stormo",
+    "admin",
+    "administrator",
+    "moderator",
+    "operator",
+    "steward",
+    "official",
+    "everyone",
+    "here",
+)
 
 # Latin letters that do not decompose.
 _SPELLING = str.maketrans(
@@ -31,6 +47,10 @@ _SPELLING = str.maketrans(
 )
 _LOOKS = str.maketrans({"0": "o", "1": "l", "i": "l", "|": "l"})
 _JOINED = (("rn", "m"), ("vv", "w"))
+_HIDDEN = frozenset({"Cf", "Cc"})
+# What stands around a handle in an author's line, and what looks like it.
+_AUTHORS_SIGNS = frozenset("@·‧∙⋅•")
+_GRAPHEME = regex.compile(r"\X")
 _ASIDE = re.compile(r"[\s_\-.·'\u2019]+")
 
 
@@ -49,6 +69,20 @@ def suggest_handle(name: str) -> str:
     return words[:MAX_HANDLE].rstrip("_").ljust(MIN_HANDLE, "_")
 
 
+def clean_name(name: str) -> str:
+    """A display name on one line, without control and direction marks, NFC, at most ``MAX_NAME`` graphemes."""
+    seen = "".join(char for char in " ".join(name.split()) if unicodedata.category(char) not in _HIDDEN)
+    line = unicodedata.normalize("NFC", " ".join(seen.split()))
+    return "".join(_GRAPHEME.findall(line)[:MAX_NAME]).rstrip()
+
+
+def poses(name: str) -> bool:
+    """Whether a display name imitates an author's line or the co-op's own voice."""
+    if _AUTHORS_SIGNS & set(unicodedata.normalize("NFKC", name)):
+        return True
+    return any(confusable(part, word) for part in (name, *re.split(r"\W+", name)) for word in RESERVED)
+
+
 def skeleton(text: str) -> str:
     """What remains of a name when look-alikes are one: equal skeletons look equal to a hurried reader."""
     # Capitals first: a capital Nu looks like N, its small form like v.
@@ -63,7 +97,7 @@ def skeleton(text: str) -> str:
 
 
 def _is_unseen(char: str) -> bool:
-    return unicodedata.combining(char) > 0 or unicodedata.category(char) in {"Cf", "Cc"}
+    return unicodedata.combining(char) > 0 or unicodedata.category(char) in _HIDDEN
 
 
 def confusable(one: str, other: str) -> bool:

@@ -12,6 +12,7 @@ from datetime import timedelta
 
 from core.events import Actor, Place
 from core.intents import Capabilities
+from core.names import clean_name
 from core.records import Account, Chat, ChatState, Member
 from core.stores import Unit
 from core.types import AccountId, AccountRef, ChatId, Language, MessageRef, Platform
@@ -133,6 +134,7 @@ def enter(
 ) -> Scene:
     """Finds or writes down chat and account as the platform describes them now. Only for what is meant for us."""
     chat = _chat(unit, place)
+    actor = replace(actor, name=clean_name(actor.name))
     account = account_of(unit, actor)
     alone = place.private and chat.community_id is None
     if alone != (account.private_chat_id == chat.id):
@@ -180,6 +182,7 @@ def _chat(unit: Unit, place: Place) -> Chat:
 def account_of(unit: Unit, actor: Actor) -> Account:
     """The actor's row, written or renamed where needed."""
     locale = str(actor.locale or "")
+    actor = replace(actor, name=clean_name(actor.name))
     account = unit.people.account(actor.account)
     if account is None:
         unit.people.add_account(

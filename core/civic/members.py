@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from core.errors import Message, Refusal, Secret, WrongCode, message
-from core.names import HANDLE, confusable, skeleton, suggest_handle
+from core.names import HANDLE, RESERVED, confusable, poses, skeleton, suggest_handle
 from core.notices import Choice, Said, answer, brief, say, tell_account
 from core.records import Account, Code, Member, Vote
 from core.scene import Scene, hash_code, new_nonce
@@ -11,18 +11,6 @@ from core.social.votes import count_standing, show_again, take_back
 from core.stores import Unit
 from core.types import MemberId
 
-#: Handles that could be taken for the co-op's own voice.
-RESERVED = (
-    "stormo",
-    "admin",
-    "administrator",
-    "moderator",
-    "operator",
-    "steward",
-    "official",
-    "everyone",
-    "here",
-)
 LINK = "link"
 
 
@@ -99,7 +87,7 @@ def set_name(scene: Scene, wish: str) -> None:
     """Whether the platform's display name may cross to other platforms. Raises ``Refusal``."""
     member = require_member(scene)
     shown = wish == "show"
-    if shown and any(confusable(scene.actor.name, reserved) for reserved in RESERVED):
+    if shown and (poses(scene.actor.name) or _anothers(scene, member)):
         raise Refusal("name.confusable", name=scene.actor.name)
     scene.unit.people.show_name(member.id, shown, scene.actor.name if shown else "")
     if not shown:
@@ -107,6 +95,13 @@ def set_name(scene: Scene, wish: str) -> None:
         for post, version in scene.unit.posts.bump_all_of(member.id):
             show_again(scene.unit, post, version, rank=3)
     answer(scene, say("name.shown" if shown else "name.hidden", name=scene.actor.name, handle=member.handle))
+
+
+def _anothers(scene: Scene, member: Member) -> bool:
+    """Whether the display name could be taken for somebody else's handle."""
+    name = scene.actor.name
+    other = scene.unit.people.handle_like(name.lower(), skeleton(name))
+    return other is not None and other != member.handle
 
 
 def require_member(scene: Scene) -> Member:

@@ -7,6 +7,7 @@ import hashlib
 from core.body import Body, to_json
 from core.errors import Ignored
 from core.events import MessageReceived
+from core.names import poses
 from core.records import Account, Chat, Copy, Member, Relay
 from core.scene import Rules
 from core.stores import Unit
@@ -63,7 +64,7 @@ def deleted(unit: Unit, relay: Relay) -> None:
 def speaker(rules: Rules, relay: Relay, account: Account, member: Member | None, chat: Chat) -> str:
     """The name that a room sees. A platform's name crosses to another platform only with its person's yes."""
     label = rules.label(account.ref.platform)
-    if chat.ref.platform == account.ref.platform:
+    if chat.ref.platform == account.ref.platform and relay.author and not poses(relay.author):
         return relay.author
     if member is None:
         digest = hashlib.sha256(rules.key + b"guest" + str(account.id).encode()).hexdigest()

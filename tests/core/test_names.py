@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.names import HANDLE, confusable, is_handle, skeleton, suggest_handle
+from core.names import HANDLE, clean_name, confusable, is_handle, poses, skeleton, suggest_handle
 
 
 @pytest.mark.parametrize(
@@ -66,3 +66,20 @@ def test_names_that_differ_are_not(one: str, other: str) -> None:
 @given(st.text())
 def test_any_name_has_a_skeleton_and_looks_like_itself(name: str) -> None:
     assert confusable(name, name) == bool(skeleton(name))
+
+
+def test_a_display_name_is_one_short_line_without_hidden_marks() -> None:
+    assert clean_name(" Carla\n\u202e(x)\u200b\x07 \u2028 e\u0301 ") == "Carla (x) é"
+    assert clean_name("👩🏽" * 70) == "👩🏽" * 64
+
+
+@pytest.mark.parametrize(
+    "name", ["Carla (@carla · Discord)", "Carla ＠carla", "Carla · Matrix", "Stоrmo", "Stormo bot", "The Adm1n"]
+)
+def test_a_name_that_imitates_an_authors_line_or_the_coop_poses(name: str) -> None:
+    assert poses(name)
+
+
+@pytest.mark.parametrize("name", ["Anna Rossi", "Анна", "ジャン・ポール", "O’Hara-Smith", ""])
+def test_an_ordinary_name_does_not_pose(name: str) -> None:
+    assert not poses(name)

@@ -292,3 +292,35 @@ async def test_relayed_talk_names_no_foreign_account(world: World) -> None:
     line = anna.paper.write(group.ref, "anna", "x")
     await world.hand(replace(anna.message(group, line, "x"), body=tree))
     assert channel.texts == ["@somebody, hello"]
+
+
+async def test_a_display_name_passes_for_nobody_else(world: World) -> None:
+    """An author's line is ours to write: a name that imitates one, or another's handle, becomes the handle."""
+    group, channel = world.room("telegram", "group"), world.room("discord", "general")
+    await world.community(group, channel)
+    await world.member("discord", "carla")
+    await world.mirrors(channel, "#news")
+    for key, name in (("eve", "Carla (@carla · Discord)\u202e"), ("mal", "C\u200barla"), ("joe", "Joe\nRossi")):
+        person = await world.member("telegram", key, name=name, username=key)
+        await person.runs(person.private, "name show")
+        await person.posts(group, f"by {key} #news")
+    await world.passes(MINUTE)
+    assert [line.author for line in channel.copies] == [
+        "@eve · Telegram",
+        "@mal · Telegram",
+        "Joe Rossi (@joe · Telegram)",
+    ]
+
+
+async def test_relayed_talk_passes_for_nobody_else(world: World) -> None:
+    group, twin = world.room("telegram", "group"), world.room("telegram", "twin")
+    founder = await world.community(group, twin)
+    await founder.runs(group, "relay on")
+    await world.person("telegram", "admin-twin").leads(twin).runs(twin, "relay on")
+    await world.person("telegram", "anna", name="Anna\n\u202eRossi").says(group, "hello")
+    await world.person("telegram", "eve", name="Carla (@carla · Discord)").says(group, "it is me")
+    await world.passes(MINUTE)
+    first, second = (line.author for line in twin.copies)
+    assert first == "Anna Rossi"
+    assert "carla" not in second
+    assert second.startswith("guest-")
