@@ -12,7 +12,7 @@ from typing import Any
 
 from core import codec
 from core.body import Body
-from core.dispatch import find_spec, parse, press, run
+from core.dispatch import check, find_spec, parse, press, run
 from core.errors import Ignored, Message, Refusal, WrongCode
 from core.events import (
     Actor,
@@ -35,7 +35,7 @@ from core.social import posts, relays
 from core.social.votes import VOTES, normal_emoji, react, settle, take_back
 from core.stores import Unit
 from core.text import without_prefix
-from core.types import ChatRef, MessageRef, PostId, ThingKind
+from core.types import ChatRef, MessageRef, PostId, ThingKind, Visibility
 
 #: Commands whose argument is a one-time code.
 CODED = frozenset({"link", "setup"})
@@ -325,18 +325,21 @@ def _publish_reply(scene: Scene, event: MessageReceived, parent: Post) -> None:
 def _apply_edit(scene: Scene, event: CommandEdited | MessageEdited, post_id: PostId) -> None:
     post = scene.unit.posts.post(post_id)
     assert post is not None
-    body, source = event.body, event.source
+    body, source, wish = event.body, event.source, ""
     if isinstance(event, CommandEdited):
-        body, source = _text_of(event)
+        body, source, wish = _parts_of(event)
+    if wish:
+        post = posts.narrow(scene, post, Visibility(wish))
     posts.edit(scene, post, body, source, event.dialect)
 
 
-def _text_of(event: CommandEdited) -> tuple[Body | None, str]:
-    """The text of a ``/post`` or ``/edit`` that was edited, without its flags."""
+def _parts_of(event: CommandEdited) -> tuple[Body | None, str, str]:
+    """The text of a ``/post`` or ``/edit`` that was edited, without its flags; and who may see it, if it says."""
     spec, rest, _ = find_spec(event.name, event.text)
     values, used = parse(spec, rest)
+    check(spec, values)
     body = without_prefix(event.body, used) if event.body is not None else None
-    return body, values.get("text", "")
+    return body, values.get("text", ""), values.get("visibility", "").lower()
 
 
 #: Stands where a one-time code stood, so that nothing can be run again as if there had been none.

@@ -264,6 +264,10 @@ class Posts(Protocol):
         """Counts a revision up, and the version with it."""
         ...
 
+    def set_visibility(self, post: PostId, visibility: Visibility) -> None:
+        """Counts the version up, too."""
+        ...
+
     def bump(self, post: PostId) -> None: ...
 
     def bump_all_of(self, author: MemberId) -> list[tuple[PostId, int]]:

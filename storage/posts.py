@@ -39,6 +39,13 @@ REVISE = Statement(
     )
 )
 BUMP = Statement(lambda _: update(t.posts).where(_P.id == bindparam("post")).values(version=_P.version + 1))
+SET_VISIBILITY = Statement(
+    lambda _: (
+        update(t.posts)
+        .where(_P.id == bindparam("post"))
+        .values(visibility=bindparam("seen_by"), version=_P.version + 1)
+    )
+)
 BUMP_ALL_OF = Statement(
     lambda _: (
         update(t.posts)
@@ -213,6 +220,10 @@ class PostStore:
     def revise(self, post: PostId) -> None:
         """Counts a revision up, and the version with it."""
         self._run.run(REVISE, post=post)
+
+    def set_visibility(self, post: PostId, visibility: Visibility) -> None:
+        """Counts the version up, too."""
+        self._run.run(SET_VISIBILITY, post=post, seen_by=visibility)
 
     def bump(self, post: PostId) -> None:
         self._run.run(BUMP, post=post)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 from core.body import Body, from_json, to_json
 from core.civic.members import require_member
 from core.errors import Message, Refusal, message
-from core.notices import Choice, Said, answer, mark, private_chat
+from core.notices import Choice, Said, answer, brief, mark, private_chat
 from core.records import Chat, Copy, CopyState, Member, Post, Revision
 from core.scene import Scene
 from core.social.votes import show_again
@@ -272,14 +273,30 @@ def edit(scene: Scene, post: Post, body: Body | None, source: str, dialect: str)
     """A new revision; all copies follow. Returns whether anything changed. Raises ``Refusal``."""
     member = require_own(scene, post)
     unit = scene.unit
-    _not_banned(unit, post.community_id, member)
     tree = _checked(scene, body, source)
     if unit.posts.revision(post.id).body == to_json(tree):
         return False
+    _not_banned(unit, post.community_id, member)
     _write(unit, post.id, post.revision + 1, tree, source, dialect)
     unit.posts.revise(post.id)
     show_again(unit, post.id, post.version + 1, rank=2)
     return True
+
+
+def narrow(scene: Scene, post: Post, seen_by: Visibility) -> Post:
+    """Fewer may see it from now on: copies elsewhere are withdrawn. Raises ``Refusal`` for a wider wish."""
+    require_own(scene, post)
+    if seen_by is post.visibility:
+        return post
+    if seen_by is Visibility.COMMUNITY and post.community_id is None:
+        raise Refusal("post.no_community")
+    if _NARROW.index(seen_by) > _NARROW.index(post.visibility):
+        raise Refusal("post.cannot_widen")
+    unit = scene.unit
+    unit.posts.set_visibility(post.id, seen_by)
+    show_again(unit, post.id, post.version + 1, rank=0)
+    answer(scene, brief("post.narrowed", visibility=message(f"visibility.{seen_by}")))
+    return replace(post, visibility=seen_by, version=post.version + 1)
 
 
 def delete(unit: Unit, post: Post) -> None:

@@ -44,9 +44,11 @@ def test_every_change_that_a_copy_shows_is_a_version(unit: SqlUnit) -> None:
     assert (read(unit, post).revision, read(unit, post).version) == (2, 2)
     unit.posts.bump(post)
     assert (read(unit, post).revision, read(unit, post).version) == (2, 3)
+    unit.posts.set_visibility(post, Visibility.ROOM)
+    assert (read(unit, post).visibility, read(unit, post).version) == (Visibility.ROOM, 4)
     unit.posts.delete(post, later(1))
     unit.posts.delete(post, later(9))
-    assert (read(unit, post).version, read(unit, post).deleted_at) == (4, later(1))
+    assert (read(unit, post).version, read(unit, post).deleted_at) == (5, later(1))
 
 
 def test_all_posts_of_an_author_get_a_newer_version(unit: SqlUnit) -> None:

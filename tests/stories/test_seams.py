@@ -300,7 +300,11 @@ async def test_a_display_name_passes_for_nobody_else(world: World) -> None:
     await world.community(group, channel)
     await world.member("discord", "carla")
     await world.mirrors(channel, "#news")
-    for key, name in (("eve", "Carla (@carla · Discord)\u202e"), ("mal", "C\u200barla"), ("joe", "Joe\nRossi")):
+    for key, name in (
+        ("eve", "Carla (@carla · Discord)\u202e"),
+        ("mal", "C\u200barla"),
+        ("joe", "Joe\nRossi"),
+    ):
         person = await world.member("telegram", key, name=name, username=key)
         await person.runs(person.private, "name show")
         await person.posts(group, f"by {key} #news")
@@ -324,3 +328,39 @@ async def test_relayed_talk_passes_for_nobody_else(world: World) -> None:
     assert first == "Anna Rossi"
     assert "carla" not in second
     assert second.startswith("guest-")
+
+
+async def test_a_narrower_wish_in_an_edited_post_withdraws_what_no_longer_belongs(world: World) -> None:
+    group, channel, guests = (
+        world.room(*at) for at in (("telegram", "a"), ("discord", "b"), ("matrix", "c"))
+    )
+    await world.community(group, channel)
+    await world.community(guests)
+    anna = await world.member("telegram", "anna")
+    await world.mirrors(channel, "@anna")
+    await world.mirrors(guests, "@anna")
+    post = await anna.posts(group, "visibility:public hello")
+    assert (channel.texts, guests.texts) == (["hello"], ["hello"])
+    await anna.edits(group, post, "/post visibility:community hello")
+    assert (channel.texts, guests.texts) == (["hello"], [])
+    world.forget()
+    await anna.edits(group, post, "/post visibility:room hello, you")
+    assert (channel.texts, guests.texts) == ([], [])
+    assert anna.told == ["post.narrowed"]
+
+
+async def test_a_wider_wish_in_an_edited_post_is_refused_with_what_to_do(world: World) -> None:
+    group, channel = world.room("telegram", "group"), world.room("discord", "general")
+    await world.community(group)
+    await world.community(channel)
+    anna = await world.member("telegram", "anna")
+    await world.mirrors(channel, "@anna")
+    post = await anna.posts(group, "hello")
+    world.forget()
+    await anna.edits(group, post, "/post visibility:public hello again")
+    await world.passes(MINUTE)
+    assert anna.told == ["post.cannot_widen"]
+    assert channel.texts == []
+    world.forget()
+    await anna.edits(group, post, "/post visibility:nobody hello again")
+    assert anna.told == ["usage.choice"]
