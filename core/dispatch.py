@@ -55,6 +55,14 @@ def find_spec(name: str, text: str) -> tuple[CommandSpec, str, int]:
     return found, text[used:].strip() if used else text, used
 
 
+def makes_post(name: str) -> bool:
+    """Whether this is the command that makes its message a post."""
+    try:
+        return find_spec(name, "")[0].name == "post"
+    except Refusal:
+        return False
+
+
 def _first_word(text: str) -> tuple[str, int]:
     match = re.match(r"\s*(\S+)\s*", text)
     return (match.group(1), match.end()) if match else ("", 0)

@@ -12,7 +12,7 @@ from typing import Any
 
 from core import codec
 from core.body import Body
-from core.dispatch import check, find_spec, parse, press, run
+from core.dispatch import check, find_spec, makes_post, parse, press, run
 from core.errors import Ignored, Message, Refusal, WrongCode
 from core.events import (
     Actor,
@@ -195,6 +195,8 @@ class Engine:
     def _edited(self, unit: Unit, event: CommandEdited | MessageEdited) -> None:
         chat = unit.communities.chat(event.place.chat)
         copy = unit.delivery.copy_of(chat.id, event.message.key) if chat else None
+        if copy is None and isinstance(event, CommandEdited):
+            return self._corrected(unit, event)
         if copy is None or copy.ours:
             raise Ignored
         account = unit.people.account(event.actor.account)
@@ -208,6 +210,26 @@ class Engine:
             raise Ignored
         scene = enter(unit, self.rules, event.actor, event.place, message=event.message)
         return self._attempt(scene, lambda: _apply_edit(scene, event, post.id))
+
+    def _corrected(self, unit: Unit, event: CommandEdited) -> None:
+        """A message that made no post, as its command was refused or mistyped, is put right: now it may make one."""
+        if not makes_post(event.name):
+            raise Ignored
+        self._command(
+            unit,
+            CommandInvoked(
+                key=event.key,
+                at=event.at,
+                place=event.place,
+                actor=event.actor,
+                name=event.name,
+                text=event.text,
+                body=event.body,
+                source=event.source,
+                dialect=event.dialect,
+                message=event.message,
+            ),
+        )
 
     def _relay_edited(self, unit: Unit, copy: Copy, event: CommandEdited | MessageEdited) -> None:
         relay = unit.posts.relay(copy.thing_id)

@@ -190,6 +190,8 @@ class Views:
             case Verb.MARK | Verb.UNMARK if message_ref:
                 on, emoji, at = notice.verb is Verb.MARK, notice.payload, message_ref
                 return Act(notice.verb, row.wanted, lambda key: Mark(key, at, emoji, on=on))
+            case Verb.TAKE if unit.delivery.copy_of(chat.id, notice.message_key) is not None:
+                return Drop(CopyState.WITHDRAWN, "the command was put right, and is a post now")
             case Verb.TAKE if message_ref:
                 gone = message_ref
                 return Act(Verb.TAKE, row.wanted, lambda key: Withdraw(key, gone))

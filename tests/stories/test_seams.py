@@ -364,3 +364,37 @@ async def test_a_wider_wish_in_an_edited_post_is_refused_with_what_to_do(world: 
     world.forget()
     await anna.edits(group, post, "/post visibility:nobody hello again")
     assert anna.told == ["usage.choice"]
+
+
+async def test_a_mistyped_post_that_is_put_right_travels_once(world: World) -> None:
+    group, channel = world.room("telegram", "group"), world.room("discord", "general")
+    await world.community(group, channel)
+    anna = await world.member("telegram", "anna")
+    await world.mirrors(channel, "@anna")
+    line = await anna.runs(group, "pots hi")
+    assert line is not None
+    await anna.edits(group, line, "/post hi")
+    assert channel.texts == ["hi"]
+    await anna.edits(group, line, "/post hi there")
+    # What was to go with the refusal is a post now, and stays.
+    await world.passes(timedelta(minutes=5))
+    assert channel.texts == ["hi there"]
+    assert not line.deleted
+
+
+async def test_an_edit_runs_no_other_command_and_revives_no_deleted_post(world: World) -> None:
+    group, channel = world.room("telegram", "group"), world.room("discord", "general")
+    await world.community(group, channel)
+    anna = await world.member("telegram", "anna")
+    await world.mirrors(channel, "@anna")
+    post = await anna.posts(group, "hello")
+    await anna.runs(group, "delete", target=post)
+    world.forget()
+    await anna.edits(group, post, "/post hello again")
+    line = await anna.runs(group, "pots hi")
+    world.forget()
+    assert line is not None
+    await anna.edits(group, line, "/whoami")
+    await world.passes(MINUTE)
+    assert channel.texts == []
+    assert anna.told == []
