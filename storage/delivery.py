@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Integer, bindparam, case, delete, func, literal, select, update
 
+from core.intents import Form
 from core.records import Copy, CopyState, Delivery, DoubtRow, Notice, Try, Verb
 from core.types import AccountId, ChatId, ChatRef, MessageRef, Platform, ThingId, ThingKind
 from storage import tables as t
@@ -44,6 +45,8 @@ def _bump(_: Build) -> Any:
             due=case((_O.state == _LIVE, 1), else_=_O.due),
             rank=case((_O.shown == 0, _O.rank), (idle | (_O.rank > rank), rank), else_=_O.rank),
             ready_at=case((_O.shown == 0, _O.ready_at), (rank == TALLY, _later(_O.ready_at, now)), else_=now),
+            # Other words may fit where the old ones did not.
+            form=case((rank < TALLY, Form.FULL.value), else_=_O.form),
         )
         .returning(_O.chat_id, _O.state, _O.fold_id)
     )

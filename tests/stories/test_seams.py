@@ -6,9 +6,9 @@ from dataclasses import replace
 from datetime import timedelta
 
 from core.body import Body, Mention, Paragraph, Strong, Text
-from core.errors import RetryLater
+from core.errors import Rejected, RejectedWhy, RetryLater
 from core.events import PlaceChanged, ReactorsFound
-from core.intents import Create
+from core.intents import Create, Form
 from core.lanes import Windows
 from core.types import ChatRef, MessageRef, Platform
 from tests.stories.world import MINUTE, World
@@ -398,3 +398,19 @@ async def test_an_edit_runs_no_other_command_and_revives_no_deleted_post(world: 
     await world.passes(MINUTE)
     assert channel.texts == []
     assert anna.told == []
+
+
+async def test_other_words_get_the_best_form_again(world: World) -> None:
+    """What was cut to a link for its length is shown whole once it was edited short; a tally alone tries nothing."""
+    group, channel = world.room("telegram", "group"), world.room("discord", "general")
+    await world.community(group, channel)
+    anna, bert = [await world.member("telegram", key) for key in ("anna", "bert")]
+    await world.mirrors(channel, "@anna")
+    too_long = Rejected("too long", why=RejectedWhy.FORM)
+    channel.paper.fails(too_long, when=lambda i: isinstance(i, Create) and i.form is not Form.LINK, times=2)
+    post = await anna.posts(group, "very long")
+    await bert.reacts(channel.copies[0], "👍")
+    await world.passes(MINUTE)
+    assert [line.form for line in channel.copies] == [Form.LINK]
+    await anna.edits(group, post, "/post short")
+    assert [(line.text, line.form) for line in channel.copies] == [("short", Form.FULL)]
