@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import tempfile
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
@@ -64,7 +65,8 @@ def has_ended(process: psutil.Process) -> bool:
 class PostgresServer:
     """One server in a temporary folder, on a socket there and no port. Use it as a context manager."""
 
-    def __init__(self) -> None:
+    def __init__(self, settings: Sequence[str] = SETTINGS) -> None:
+        self.settings = settings
         # Not pytest's own temporary folder: a socket's path may have 107 bytes at most.
         self.folder = Path(tempfile.mkdtemp(prefix="stormo-pg-"))
         self.data = self.folder / "data"
@@ -93,7 +95,7 @@ class PostgresServer:
         Raises:
             TimeoutError: it ended, or takes none after half a minute; the text is the end of its log.
         """
-        settings = [word for setting in SETTINGS for word in ("-c", setting)]
+        settings = [word for setting in self.settings for word in ("-c", setting)]
         command = [
             str(self.install / "bin" / "postgres"),
             "-D",
