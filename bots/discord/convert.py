@@ -454,6 +454,8 @@ def interaction(data: Payload, *, me: str, room: Room) -> CommandInvoked | Butto
     shared: dict[str, Any] = {
         "key": event_key(me, "interaction", id_),
         "at": moment(id_),
+        # A channel where nobody writes but slash commands is read from here on all the same.
+        "bookmark": Bookmark(scope=bookmark_scope(channel), value=id_),
         "place": place(channel, _room_of(data, room)),
         "actor": _presser(data),
         "handle": handle_of(data),

@@ -50,7 +50,8 @@ class Intake:
     def release(self, chat: str, *, read_to: str = "") -> None:
         """Let a chat's events go, without those that were read back already (up to message ``read_to``)."""
         for event in self._held.pop(chat, ()):
-            mark = event.bookmark
+            # History holds messages only: an interaction was not among what was read.
+            mark = None if getattr(event, "handle", "") else event.bookmark
             if not (read_to and mark is not None and int(mark.value) <= int(read_to)):
                 self._hand_over(event)
 

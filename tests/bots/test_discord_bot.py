@@ -444,6 +444,19 @@ async def test_a_new_session_reads_back_what_was_missed_in_order(scene: Scene) -
     assert got == ["before", *(f"missed {n}" for n in range(150)), "after"]
 
 
+async def test_a_channel_of_slash_commands_only_is_read_back_too(scene: Scene) -> None:
+    """A reply written while we are away is found, though nobody ever wrote there while we listened."""
+    scene.gate.watched = [scene.chat]
+    scene.gate.on_event = answering(scene, "Set up.")
+    async with running(scene):
+        await scene.owner.slash(scene.channel, "setup")
+        await scene.gate.until(CommandInvoked)
+    await scene.anna.say(scene.channel, "missed")
+    async with running(scene, scene.another()):
+        event = await scene.gate.until(MessageReceived)
+    assert event.source == "missed"
+
+
 async def test_a_missed_command_has_its_authors_rights(scene: Scene) -> None:
     scene.gate.watched = [scene.chat]
     async with running(scene):

@@ -248,6 +248,7 @@ def test_a_slash_command_with_a_verb() -> None:
     assert convert.interaction(interaction(), me=ME, room=Room()) == CommandInvoked(
         key=f"discord:900:interaction:{ID}",
         at=AT,
+        bookmark=Bookmark(scope="discord:55", value=ID),
         place=Place(chat=CHAT, title="general", closed=True, group="77"),
         actor=Actor(
             account=ANNA.account,
@@ -278,6 +279,7 @@ def test_a_button_in_a_private_chat() -> None:
     assert event == ButtonPressed(
         key=f"discord:900:interaction:{ID}",
         at=AT,
+        bookmark=Bookmark(scope="discord:55", value=ID),
         place=Place(chat=CHAT, title="anna", private=True),
         actor=Actor(account=ANNA.account, name="anna", username="anna", locale=Language("it")),
         data="vote yes",
