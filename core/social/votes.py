@@ -24,11 +24,16 @@ def normal_emoji(emoji: str) -> str:
     return "".join(c for c in emoji if c != _VARIATION and c not in _SKIN_TONES)
 
 
+def signal_emoji(emoji: str) -> str:
+    """As a signal keeps it: each skin tone is a reaction of its own, a variation selector is not."""
+    return emoji.replace(_VARIATION, "")
+
+
 def react(unit: Unit, post: Post, copy: Copy, account: Account, event: ReactionChanged) -> None:
     """Applies what changed in one account's reactions on one copy."""
-    added = [e for e in map(normal_emoji, event.added) if e in VOTES]
+    added = [signal_emoji(e) for e in event.added if normal_emoji(e) in VOTES]
     standing = unit.votes.signals_on(post.id, account.id, copy.chat_id, copy.message.key)
-    removed = {normal_emoji(e) for e in event.removed}
+    removed = set(map(signal_emoji, event.removed))
     if event.whole:
         removed = {s.emoji for s in standing} - set(added)
     at = event.at or unit.now

@@ -101,6 +101,19 @@ async def test_the_latest_act_counts_and_earlier_ones_stay_superseded(world: Wor
     assert await tally(world) == (0, 0), "and never comes back"
 
 
+async def test_each_skin_tone_is_a_reaction_of_its_own(world: World) -> None:
+    _, _, channel, _ = await stage(world)
+    bruno = await world.member("discord", "bruno")
+    copy = channel.copies[0]
+    await bruno.reacts(copy, "👍")
+    await bruno.reacts(copy, "👍🏽")
+    assert await tally(world) == (1, 0)
+    await bruno.reacts(copy, "👍", off=True)
+    assert await tally(world) == (1, 0), "the later one stands"
+    await bruno.reacts(copy, "👍🏽", off=True)
+    assert await tally(world) == (0, 0)
+
+
 async def test_telegram_s_whole_set_replaces_what_stood(world: World) -> None:
     _, own, *_ = await stage(world)
     bruno = await world.member("telegram", "bruno")
