@@ -32,7 +32,7 @@ from core.notices import Said, answer
 from core.records import Chat, ChatState, Copy, Parked, Post
 from core.scene import Rules, Scene, account_of, enter
 from core.social import posts, relays
-from core.social.votes import VOTES, normal_emoji, react, settle, take_back
+from core.social.votes import VOTES, normal_emoji, react, settle, signal_emoji, take_back
 from core.stores import Unit
 from core.text import without_prefix
 from core.types import ChatRef, MessageRef, PostId, ThingKind, Visibility
@@ -286,10 +286,12 @@ class Engine:
         copy = unit.delivery.copy_of(chat.id, event.message.key) if chat else None
         if chat is None or copy is None or copy.kind is not ThingKind.POST:
             raise Ignored
-        standing = set(event.accounts)
+        standing, only = set(event.accounts), signal_emoji(event.emoji)
         for signal in unit.votes.signals_on_message(PostId(copy.thing_id), chat.id, event.message.key):
             account = unit.people.account_by_id(signal.account_id)
-            if account.ref not in standing and signal.at < event.began:
+            if account.ref in standing or (only and signal.emoji != only):
+                continue
+            if event.began is None or signal.at < event.began:
                 take_back(unit, account, signal, signal.at)
 
     # -- what must wait, and places ------------------------------------------------------------------------------

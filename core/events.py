@@ -131,14 +131,16 @@ class ReactionChanged(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReactorsFound(Event):
-    """Reconciliation read everybody who stands under a message with a vote's emoji: nobody else does.
+    """Everybody who stands under a message with a vote's emoji, as reconciliation read it: nobody else does.
 
-    ``began``: when the reading began; a reaction heard since is not judged by it.
+    ``began``: when the reading began; a reaction heard since is not judged by it. ``None``: heard live, in order.
+    ``emoji``: it speaks of this one only; empty: of every vote's emoji.
     """
 
     message: MessageRef
     accounts: tuple[AccountRef, ...]
-    began: datetime
+    began: datetime | None
+    emoji: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,6 +27,7 @@ from core.events import (
     MessageReceived,
     Place,
     ReactionChanged,
+    ReactorsFound,
     Rights,
 )
 from core.types import AccountRef, ChatRef, Language, MessageRef, Platform
@@ -375,6 +376,18 @@ def reaction_changed(
         actor=actor(user, who),
         added=emoji if added else (),
         removed=() if added else emoji,
+    )
+
+
+@_lenient
+def reactions_cleared(data: Payload) -> ReactorsFound | None:
+    """MESSAGE_REACTION_REMOVE_ALL or _REMOVE_EMOJI: a moderator took everybody's away, nobody stands there now."""
+    return ReactorsFound(
+        key=None,
+        message=MessageRef(chat(snowflake(data["channel_id"])), snowflake(data["message_id"])),
+        accounts=(),
+        began=None,
+        emoji=emoji_name(data["emoji"]) if "emoji" in data else "",
     )
 
 

@@ -29,6 +29,8 @@ _WANTED = (
     "MESSAGE_DELETE_BULK",
     "MESSAGE_REACTION_ADD",
     "MESSAGE_REACTION_REMOVE",
+    "MESSAGE_REACTION_REMOVE_ALL",
+    "MESSAGE_REACTION_REMOVE_EMOJI",
     "INTERACTION_CREATE",
 )
 _MARKS = tuple(f'"{name}"' for name in _WANTED)
@@ -210,6 +212,8 @@ class Ears:
         elif name in ("MESSAGE_REACTION_ADD", "MESSAGE_REACTION_REMOVE"):
             added = name == "MESSAGE_REACTION_ADD"
             event = convert.reaction_changed(data, me=me, added=added, known=self._names)
+        elif name in ("MESSAGE_REACTION_REMOVE_ALL", "MESSAGE_REACTION_REMOVE_EMOJI"):
+            event = convert.reactions_cleared(data)
         if event is None:
             return ()
         self._remember(event)

@@ -26,6 +26,7 @@ from core.events import (
     MessageReceived,
     PlaceChanged,
     ReactionChanged,
+    ReactorsFound,
 )
 from core.intents import Button, Create, Edit, Form, Mark, Tell, View, Voice, Withdraw
 from core.ports import Adapter, WatchedMessage
@@ -277,6 +278,22 @@ async def test_reactions_name_their_owner_and_ours_are_no_event(scene: Scene) ->
     assert gone.actor.name == "Anna"
     assert gone.message == copy
     assert message.reaction_counts == {"❤️": 1}
+
+
+async def test_a_moderator_clears_reactions(scene: Scene) -> None:
+    async with running(scene):
+        message = scene.double.message(int((await scene.create("Hello")).key))
+        for emoji in ("👍", "👍🏽", "🎉"):
+            await scene.anna.react(message, emoji)
+        await scene.owner.clear_reactions(message, "👍")
+        await scene.owner.clear_reactions(message)
+        await scene.gate.until(ReactorsFound, lambda event: not event.emoji)
+    told = [event for event in scene.gate.events if isinstance(event, ReactorsFound)]
+    assert [(event.emoji, event.accounts, event.began) for event in told] == [
+        ("👍", (), None),
+        ("", (), None),
+    ]
+    assert {event.message for event in told} == {scene.ref(message)}
 
 
 async def test_a_thread_is_a_chat_of_its_own_in_the_same_guild(scene: Scene) -> None:

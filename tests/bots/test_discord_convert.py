@@ -300,6 +300,7 @@ _CONVERTERS: list[tuple[dict[str, Any], Callable[[Any], object]]] = [
         lambda data: convert.message_edited(data, me=ME, room=ROOM),
     ),
     ({"id": "1", "channel_id": "55"}, lambda data: convert.deletions(data, me=ME)),
+    ({"message_id": "1", "channel_id": "55", "emoji": {"name": "👍"}}, convert.reactions_cleared),
     (
         {"user_id": "1", "channel_id": "5", "message_id": "2", "emoji": {"name": "👍"}},
         lambda data: convert.reaction_changed(data, me=ME, added=True, known={}),

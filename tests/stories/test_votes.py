@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from core.events import MessageDeleted
+from core.events import MessageDeleted, ReactorsFound
 from core.types import MessageRef
 from tests.stories.world import MINUTE, Line, Person, Room, World
 
@@ -112,6 +112,16 @@ async def test_each_skin_tone_is_a_reaction_of_its_own(world: World) -> None:
     assert await tally(world) == (1, 0), "the later one stands"
     await bruno.reacts(copy, "👍🏽", off=True)
     assert await tally(world) == (0, 0)
+
+
+async def test_reactions_that_a_moderator_cleared_are_votes_no_more(world: World) -> None:
+    _, _, channel, _ = await stage(world)
+    copy = channel.copies[0]
+    for key, emoji in (("bruno", "👍"), ("carl", "👍🏽"), ("dora", "❤️")):
+        await (await world.member("discord", key)).reacts(copy, emoji)
+    for emoji, left in (("❤️", 2), ("👍", 1), ("", 0)):
+        await world.hand(ReactorsFound(key=None, message=copy.ref, accounts=(), began=None, emoji=emoji))
+        assert await tally(world) == (left, 0)
 
 
 async def test_telegram_s_whole_set_replaces_what_stood(world: World) -> None:
