@@ -17,7 +17,7 @@ from core.social import relays
 from core.social.posts import feeds_of, may_be_shown, newest_tree, short_id
 from core.stores import Unit
 from core.text import first_words
-from core.types import Language, MessageRef, PostId, ThingId, ThingKind, Visibility
+from core.types import Language, MemberId, MessageRef, PostId, ThingId, ThingKind, Visibility
 
 #: Graphemes of a post shown where only a glimpse fits.
 GLIMPSE = 80
@@ -71,11 +71,19 @@ class Views:
             return Drop(CopyState.LIVE, "its room left the community and keeps it as it is")
         if post is None or not _belongs(post, chat):
             return _withdrawal(row, copy)
-        if copy is None and _kept_out(unit, post, chat):
-            return Drop(CopyState.WITHDRAWN, "kept out of this room before it was shown")
+        if _kept_out(unit, post, chat):
+            # What stands stays as its moderators left it; nothing newer of this author comes in.
+            return Drop(CopyState.LIVE if copy else CopyState.WITHDRAWN, "kept out of this room")
         view = self._post_view(unit, post, chat)
         reply_to = self._parent_copy(unit, post, chat)
         return _show(row, chat, copy, view, reply_to)
+
+    def placeholder(self, chat: Chat, version: int) -> Act:
+        """Repeats a create with other words: to learn which message it made, not to show it again."""
+        language = self._room_language(chat)
+        text = self._words(message("post.withdrawn"), language)
+        view = View(voice=Voice.BOT, body=Body((Paragraph((Text(text),)),)), language=language)
+        return Act(Verb.CREATE, version, lambda key: Create(key, chat.ref, view))
 
     def _post_view(self, unit: Unit, post: Post, chat: Chat) -> View:
         language = self._room_language(chat)
@@ -146,6 +154,8 @@ class Views:
             state = CopyState.LIVE if copy else CopyState.WITHDRAWN
             return Drop(state, "the relay is off: what stands there stays as it is")
         account = unit.people.account_by_id(relay.account_id)
+        if account.member_id and _banned(unit, account.member_id, chat):
+            return Drop(CopyState.LIVE if copy else CopyState.WITHDRAWN, "kept out of this room")
         member = unit.people.member(account.member_id) if account.member_id else None
         parent = unit.delivery.copy_in(chat.id, relay.reply_to) if relay.reply_to else None
         language = self._room_language(chat)
@@ -160,9 +170,12 @@ class Views:
     def _fold(self, unit: Unit, row: Delivery, chat: Chat) -> Act | Drop:
         copy = _ours(unit, row)
         posts = [unit.posts.post(d.thing_id) for d in unit.delivery.folded(chat.id, row.thing_id)]
-        shown = [p for p in posts if p is not None and _belongs(p, chat)]
-        if not shown:
+        belonging = [p for p in posts if p is not None and _belongs(p, chat)]
+        if not belonging:
             return _withdrawal(row, copy)
+        shown = [post for post in belonging if not _kept_out(unit, post, chat)]
+        if not shown:
+            return Drop(CopyState.LIVE if copy else CopyState.WITHDRAWN, "kept out of this room")
         language = self._room_language(chat)
         title = self._words(message("fold.title", n=len(shown)), language)
         blocks = (
@@ -284,15 +297,19 @@ def _left(post: Post, chat: Chat) -> bool:
 
 
 def _kept_out(unit: Unit, post: Post, chat: Chat) -> bool:
-    """Whether a moderator here banned or blocked it while it waited."""
+    """Whether a moderator here banned its author or blocked it since it was posted."""
     if chat.id == post.chat_id:
         return False
-    if chat.community_id is not None and unit.communities.banned(chat.community_id, post.author_id):
+    if _banned(unit, post.author_id, chat):
         return True
     blocks = unit.communities.blocks_of(chat.id)
     return bool(blocks) and any(
         feed in blocks for feed in feeds_of(post.author_id, newest_tree(unit, post.id))
     )
+
+
+def _banned(unit: Unit, author: MemberId, chat: Chat) -> bool:
+    return chat.community_id is not None and unit.communities.banned(chat.community_id, author)
 
 
 def _unwanted(unit: Unit, post: Post, chat: Chat) -> bool:

@@ -414,3 +414,40 @@ async def test_other_words_get_the_best_form_again(world: World) -> None:
     assert [line.form for line in channel.copies] == [Form.LINK]
     await anna.edits(group, post, "/post short")
     assert [(line.text, line.form) for line in channel.copies] == [("short", Form.FULL)]
+
+
+async def test_a_room_that_keeps_an_author_out_shows_nothing_newer_of_them(world: World) -> None:
+    """A ban or a block after the copy stands: it stays as it was, and its withdrawal still comes."""
+    group, channel, aviary = (
+        world.room(*at) for at in (("telegram", "a"), ("discord", "b"), ("matrix", "c"))
+    )
+    for room in (group, channel, aviary):
+        await world.community(room)
+    anna = await world.member("telegram", "anna")
+    await world.mirrors(channel, "@anna")
+    await world.mirrors(aviary, "@anna")
+    post = await anna.posts(group, "visibility:public hello")
+    await world.person("discord", "mod").leads(channel).runs(channel, "ban @anna")
+    await world.person("matrix", "mod").leads(aviary).runs(aviary, "mirror block @anna")
+    await anna.edits(group, post, "/post something nasty")
+    await world.passes(MINUTE)
+    assert (channel.texts, aviary.texts) == (["hello"], ["hello"])
+    await world.person("discord", "mod").leads(channel).runs(channel, "unban @anna")
+    await anna.edits(group, post, "/post something nice")
+    assert (channel.texts, aviary.texts) == (["something nice"], ["hello"])
+    await anna.deletes(post)
+    assert (channel.texts, aviary.texts) == ([], [])
+
+
+async def test_relayed_talk_of_who_was_banned_since_changes_no_more(world: World) -> None:
+    group, channel = world.room("telegram", "group"), world.room("discord", "general")
+    founder = await world.community(group, channel)
+    await founder.runs(group, "relay on")
+    mod = world.person("discord", "admin-general").leads(channel)
+    await mod.runs(channel, "relay on")
+    anna = await world.member("telegram", "anna")
+    line = await anna.says(group, "hello")
+    await mod.runs(channel, "ban @anna")
+    await anna.edits(group, line, "something nasty")
+    await world.passes(MINUTE)
+    assert channel.texts == ["hello"]
