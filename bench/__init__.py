@@ -1,1 +1,1 @@
-"""Repeatable benchmarks: each prints as its last line one JSON object with its figures, its bar and whether it is met."""
+"""Repeatable benchmarks: the last line of each is one JSON object with its figures, its bar and whether it is met."""

@@ -17,7 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -64,7 +64,7 @@ _SAME = (
 class Databases(Protocol):
     """Fresh copies of one seeded database."""
 
-    def fresh(self) -> Any: ...
+    def fresh(self) -> AbstractContextManager[str]: ...
     def probe(self, url: str, acts: Sequence[Act]) -> float: ...
     def ask(self, url: str) -> list[tuple[Any, ...]]: ...
 

@@ -14,7 +14,7 @@ from storage.statements import Build, Row, Runner, Statement
 
 _C = t.communities.c
 _COMMUNITY = (_C.id, _C.slug, _C.title, _C.paused, _C.hold_seconds, _C.doubt)
-COMMUNITY = Statement(lambda _: select(*_COMMUNITY).where(_C.id == bindparam("id")))
+COMMUNITY = Statement(lambda _: select(*_COMMUNITY).where(_C.id == bindparam("id")), kept=True)
 COMMUNITY_BY_SLUG = Statement(lambda _: select(*_COMMUNITY).where(_C.slug == bindparam("slug")))
 COMMUNITIES = Statement(lambda _: select(*_COMMUNITY).order_by(_C.slug).limit(200))
 ADD_COMMUNITY = Statement(
@@ -33,9 +33,10 @@ _H = t.chats.c
 _CHAT = (_H.id, _H.platform, _H.key, _H.community_id, _H.title, _H.private, _H.closed, _H.relay, _H.language, _H.state,
          _H.reason)  # fmt: skip
 CHAT_BY_REF = Statement(
-    lambda _: select(*_CHAT).where(_H.platform == bindparam("platform"), _H.key == bindparam("key"))
+    lambda _: select(*_CHAT).where(_H.platform == bindparam("platform"), _H.key == bindparam("key")),
+    kept=True,
 )
-CHAT_BY_ID = Statement(lambda _: select(*_CHAT).where(_H.id == bindparam("id")))
+CHAT_BY_ID = Statement(lambda _: select(*_CHAT).where(_H.id == bindparam("id")), kept=True)
 CHATS_BY_ID = Statement(lambda d: select(*_CHAT).where(d.among(_H.id, "ids")))
 CHATS_OF = Statement(
     lambda _: select(*_CHAT).where(_H.community_id == bindparam("community")).order_by(_H.id)
@@ -180,9 +181,12 @@ COPY_BANS = Statement(
     )
 )
 BANNED = Statement(
-    lambda _: select(literal(1)).where(
-        _N.community_id == bindparam("community"), _N.member_id == bindparam("member")
-    )
+    lambda _: (
+        select(literal(1))
+        .select_from(t.bans)
+        .where(_N.community_id == bindparam("community"), _N.member_id == bindparam("member"))
+    ),
+    kept=True,
 )
 COUNT_CHATS = Statement(
     lambda _: select(func.count()).select_from(t.chats).where(_H.community_id == bindparam("community"))

@@ -28,11 +28,12 @@ _ACCOUNT = (
 _MEMBER = (_M.id, _M.handle, _M.language, _M.show_name, _M.name, _M.posts, _M.joined_at)
 
 ACCOUNT_BY_REF = Statement(
-    lambda _: select(*_ACCOUNT).where(_A.platform == bindparam("platform"), _A.key == bindparam("key"))
+    lambda _: select(*_ACCOUNT).where(_A.platform == bindparam("platform"), _A.key == bindparam("key")),
+    kept=True,
 )
-ACCOUNT_BY_ID = Statement(lambda _: select(*_ACCOUNT).where(_A.id == bindparam("id")))
+ACCOUNT_BY_ID = Statement(lambda _: select(*_ACCOUNT).where(_A.id == bindparam("id")), kept=True)
 ACCOUNTS_OF = Statement(
-    lambda _: select(*_ACCOUNT).where(_A.member_id == bindparam("member")).order_by(_A.id)
+    lambda _: select(*_ACCOUNT).where(_A.member_id == bindparam("member")).order_by(_A.id), kept=True
 )
 ADD_ACCOUNT = Statement(
     lambda d: d.insert(t.accounts).values(
@@ -65,7 +66,7 @@ MOVE_ACCOUNTS = Statement(
     )
 )
 
-MEMBER_BY_ID = Statement(lambda _: select(*_MEMBER).where(_M.id == bindparam("id")))
+MEMBER_BY_ID = Statement(lambda _: select(*_MEMBER).where(_M.id == bindparam("id")), kept=True)
 MEMBER_BY_HANDLE = Statement(
     lambda _: select(*_MEMBER).where(_M.handle == bindparam("handle"), _M.merged_into.is_(None))
 )

@@ -19,7 +19,7 @@ _POST_NAMES = (
     "score", "guests", "created_at", "deleted_at",
 )  # fmt: skip
 _POST = tuple(_P[name] for name in _POST_NAMES)
-POST = Statement(lambda _: select(*_POST).where(_P.id == bindparam("id")))
+POST = Statement(lambda _: select(*_POST).where(_P.id == bindparam("id")), kept=True)
 POSTS = Statement(lambda d: select(*_POST).where(d.among(_P.id, "ids")).order_by(_P.id))
 _NEW = ("id", "author_id", "account_id", "community_id", "chat_id", "visibility", "reply_to", "created_at")
 ADD_POST = Statement(lambda d: d.insert(t.posts).values({c: bindparam(c) for c in _NEW}))

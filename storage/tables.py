@@ -21,7 +21,8 @@ def to_micros(at: datetime) -> int:
     """Integer microseconds since 1970 UTC, exactly. Raises ``ValueError`` for a naive time."""
     if at.tzinfo is None:
         raise ValueError("a naive time has no place in the database")
-    return (at - _EPOCH) // timedelta(microseconds=1)
+    since = at - _EPOCH
+    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
 
 
 def from_micros(value: int) -> datetime:

@@ -84,14 +84,13 @@ class SqlUnit:
         return self._ids.next()
 
     def savepoint(self, name: str) -> None:
-        self._run.cursor.execute(f"SAVEPOINT {name}")
+        self._run.savepoints.add(name)
 
     def release(self, name: str) -> None:
-        self._run.cursor.execute(f"RELEASE SAVEPOINT {name}")
+        self._run.savepoints.release(name)
 
     def undo(self, name: str) -> None:
-        self._run.cursor.execute(f"ROLLBACK TO SAVEPOINT {name}")
-        self.release(name)
+        self._run.undo(name)
 
     @contextmanager
     def attempt(self) -> Iterator[None]:
