@@ -206,6 +206,8 @@ class Courier:
             return row
         plan = self._plan(unit, row, chat)
         if isinstance(plan, Drop):
+            plan = self._perhaps_there(unit, row, chat) or plan
+        if isinstance(plan, Drop):
             self._drop(unit, row, plan)
             return None
         key = derive_key(self._rules.instance, row, plan)
@@ -227,6 +229,23 @@ class Courier:
         unit.delivery.add_try(attempt)
         notice = unit.delivery.notice(row.thing_id) if row.kind is ThingKind.NOTICE else None
         return Attempt(row, chat, plan, open_try or attempt, plan.make(key), notice)
+
+    def _perhaps_there(self, unit: Unit, row: Delivery, chat: Chat) -> Act | None:
+        """What is not to be shown may stand there all the same: a create's answer was lost.
+
+        Where the platform recognises the key, a repeat names the message, which can then be withdrawn; where it does
+        not, the copy that may stand is listed.
+        """
+        if row.kind is ThingKind.NOTICE:
+            return None
+        for attempt in unit.delivery.tries_of(chat.id, row.thing_id):
+            if attempt.verb is not Verb.CREATE:
+                continue
+            if self._may_repeat(unit, attempt, chat):
+                return self._views.placeholder(chat, attempt.version)
+            unit.delivery.end_try(chat.id, attempt.key)
+            unit.delivery.add_doubt(attempt, unit.now, "may stand", "withdrawn before its answer came")
+        return None
 
     def _plan(self, unit: Unit, row: Delivery, chat: Chat) -> Act | Drop:
         """What cannot be rendered steps aside visibly: it must not keep its room waiting for ever."""

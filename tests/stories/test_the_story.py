@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from core.errors import RetryLater
+from core.events import MessageDeleted
 from core.intents import Create, Edit, Intent
 from core.records import CopyState, Doubt
 from core.types import PostId, ThingId
@@ -132,6 +133,23 @@ async def test_a_send_whose_receipt_was_lost_in_a_crash_is_repeated_with_its_key
     bruno = await world.member(where, "bruno")
     await bruno.reacts(room.copies[0], "👍")
     assert await newest(world) == 1
+
+
+@pytest.mark.parametrize("where", ["matrix", "discord"])
+async def test_a_post_deleted_while_its_receipt_was_lost_does_not_stay(world: World, where: str) -> None:
+    anna, origin, channels, matrix = await flock(world)
+    room = matrix if where == "matrix" else channels[0]
+    hold = room.paper.hold(creates(room))
+    post = anna.command(origin, "post The swifts are back")
+    await world.hand_only(post)
+    await hold.reached.wait()
+    assert post.message is not None
+    await world.hand_only(MessageDeleted(key=world.new_key(), message=post.message))
+    await world.restart(crash=True)
+    await world.passes(HOUR)
+    assert room.copies == []
+    assert await world.read(lambda unit: unit.delivery.tries()) == []
+    assert await world.read(lambda unit: unit.delivery.doubts()) == []
 
 
 async def test_after_the_life_of_the_key_a_lost_receipt_is_listed_as_in_doubt(world: World) -> None:
