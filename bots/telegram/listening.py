@@ -16,7 +16,7 @@ from bots.telegram.convert import Me, Unreadable, inbound, thread_of
 from bots.telegram.refs import TELEGRAM, chat_ids, chat_ref, message_ids
 from bots.telegram.refusals import wait_of
 from bots.telegram.roster import Roster, Topics
-from core.errors import Rejected, StormoError
+from core.errors import Rejected, RetryLater, StormoError
 from core.events import (
     ButtonPressed,
     CommandEdited,
@@ -87,10 +87,16 @@ class Listener:
             except TelegramError as error:
                 await self._bear(error)
                 continue
-            self._failures, self._conflict_since = 0, None
-            # An empty answer has confirmed all before the offset. Without one, ids that start
-            # anew after a silent week are not taken for old ones.
-            offset = await self._hand_over(updates) if updates else None
+            self._conflict_since = None
+            try:
+                # An empty answer has confirmed all before the offset. Without one, ids that start
+                # anew after a silent week are not taken for old ones.
+                offset = await self._hand_over(updates) if updates else None
+            except RetryLater as later:
+                # Nothing of this batch is confirmed: it comes again.
+                await self._bear_silence(later)
+                continue
+            self._failures = 0
 
     async def _recall_topics(self) -> None:
         since = self.clock.now() - _TOPIC_MEMORY
@@ -137,9 +143,21 @@ class Listener:
             self._bear_conflict()
         elif self._failures >= _PATIENCE:
             raise error
-        wait = min(self.first_wait * 2 ** (self._failures - 1), _LONGEST_WAIT)
+        wait = self._wait()
         _LOG.warning("Telegram: no updates (%s); asking again in %.1f s", type(error).__name__, wait)
         await asyncio.sleep(wait)
+
+    async def _bear_silence(self, later: RetryLater) -> None:
+        """Telegram did not say what must be known before these updates can be handed over."""
+        self._failures += 1
+        if self._failures >= _PATIENCE:
+            raise later
+        wait = later.after.total_seconds() if later.after else self._wait()
+        _LOG.warning("Telegram: %s; asking again in %.1f s", later, wait)
+        await asyncio.sleep(wait)
+
+    def _wait(self) -> float:
+        return min(self.first_wait * 2.0 ** (self._failures - 1), _LONGEST_WAIT)
 
     def _bear_conflict(self) -> None:
         now = self.clock.monotonic()

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from typing import Final
 
-from telegram import Bot
-from telegram.error import BadRequest, Forbidden, TelegramError
+from telegram import Bot, ChatMember
+from telegram.error import BadRequest, ChatMigrated, Forbidden, RetryAfter, TelegramError
 
 from bots.telegram.convert import rights
+from bots.telegram.refusals import wait_of
+from core.errors import RetryLater
 from core.events import Rights
 from core.ports import Clock
 
-_LOG: Final = logging.getLogger(__name__)
 _NOBODY: Final = Rights()
 
 
@@ -34,7 +34,10 @@ class Roster:
         self._chats.pop(chat, None)
 
     async def learn(self, chats: Iterable[int]) -> None:
-        """Make sure that these chats' administrators are known. A chat that does not answer has none."""
+        """Make sure that these chats' administrators are known. A chat that refuses to name them has none.
+
+        Raises ``RetryLater`` when Telegram does not answer: nobody may be taken for no admin because of that.
+        """
         now = self._clock.monotonic()
         self._chats = {chat: known for chat, known in self._chats.items() if now - known[0] < self._life}
         await asyncio.gather(*(self._ask(chat) for chat in set(chats) - self._chats.keys()))
@@ -46,15 +49,24 @@ class Roster:
 
     async def _ask(self, chat: int) -> None:
         try:
-            members = await self._bot.get_chat_administrators(chat)
-        except (BadRequest, Forbidden):
+            members = await self._answer(chat)
+        except (BadRequest, Forbidden, ChatMigrated):
             members = ()
         except TelegramError as error:
-            # Not remembered: the next command asks again.
-            _LOG.warning("administrators of chat %s are not known: %s", chat, type(error).__name__)
-            return
+            after = wait_of(error) if isinstance(error, RetryAfter) else None
+            reason = f"administrators of chat {chat} are not known: {type(error).__name__}"
+            raise RetryLater(reason, after=after) from error
         admins = {member.user.id: rights(member) for member in members}
         self._chats[chat] = (self._clock.monotonic(), admins)
+
+    async def _answer(self, chat: int) -> Sequence[ChatMember]:
+        try:
+            return await self._bot.get_chat_administrators(chat)
+        except (BadRequest, Forbidden, ChatMigrated, RetryAfter):
+            raise
+        except TelegramError:
+            # A connection that ended is opened anew by the second question.
+            return await self._bot.get_chat_administrators(chat)
 
 
 class Topics:
