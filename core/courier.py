@@ -91,6 +91,7 @@ class Courier:
         self._busy: dict[ChatId, asyncio.Task[None]] = {}
         self._again: set[ChatId] = set()
         self._alarms: list[tuple[datetime, ChatId]] = []
+        self._set: set[tuple[datetime, ChatId]] = set()
         self._woken = asyncio.Event()
         self._stopping = False
 
@@ -128,13 +129,18 @@ class Courier:
         return not self._busy and not (self._alarms and self._alarms[0][0] <= self._clock.now())
 
     def _alarm(self, chat: ChatId, at: datetime) -> None:
-        heapq.heappush(self._alarms, (at, chat))
-        self._woken.set()
+        # Every wake finds the same next time again: an alarm that is set already is not set twice.
+        if (at, chat) not in self._set:
+            self._set.add((at, chat))
+            heapq.heappush(self._alarms, (at, chat))
+            self._woken.set()
 
     def _ring(self) -> None:
         now = self._clock.now()
         while self._alarms and self._alarms[0][0] <= now:
-            _, chat = heapq.heappop(self._alarms)
+            alarm = heapq.heappop(self._alarms)
+            self._set.discard(alarm)
+            chat = alarm[1]
             if self._stopping:
                 return
             if chat in self._busy:

@@ -451,3 +451,17 @@ async def test_relayed_talk_of_who_was_banned_since_changes_no_more(world: World
     await anna.edits(group, line, "something nasty")
     await world.passes(MINUTE)
     assert channel.texts == ["hello"]
+
+
+async def test_a_chat_that_waits_is_noted_once_however_often_it_is_woken(world: World) -> None:
+    group, channel = world.room("telegram", "group"), world.room("discord", "general")
+    await world.community(group, channel)
+    anna = await world.member("telegram", "anna")
+    await world.mirrors(channel, "@anna")
+    world.rules = world.with_rules(quiet_hours=(0, 23))
+    await world.restart()
+    for n in range(5):
+        await anna.posts(group, f"post {n}")
+    alarms = world.courier._alarms
+    assert alarms
+    assert len(alarms) == len(set(alarms))
