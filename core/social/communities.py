@@ -158,7 +158,8 @@ def mirror_list(scene: Scene) -> None:
     lines = [message("mirror.title", n=len(mirrors))]
     lines += [message("mirror.line", feed=feed_name(unit, m.feed)) for m in mirrors]
     lines += [message("mirror.block_line", what=feed_name(unit, b)) for b in blocks]
-    return answer(scene, Said(tuple(lines), personal=False))
+    # Who is kept out is nobody's business but that of who keeps this room.
+    return answer(scene, Said(tuple(lines), personal=any(b.kind is FeedKind.MEMBER for b in blocks)))
 
 
 def mirror_remove(scene: Scene, typed: str) -> None:
@@ -176,7 +177,8 @@ def mirror_block(scene: Scene, typed: str, *, on: bool) -> None:
     store = scene.unit.communities
     changed = store.block(scene.chat.id, what) if on else store.unblock(scene.chat.id, what)
     outcome = ("mirror.blocked" if on else "mirror.unblocked") if changed else "mirror.block_same"
-    answer(scene, openly(outcome, what=feed_name(scene.unit, what)))
+    tell = say if what.kind is FeedKind.MEMBER else openly
+    answer(scene, tell(outcome, what=feed_name(scene.unit, what)))
 
 
 def relay(scene: Scene, state: str) -> None:

@@ -465,3 +465,18 @@ async def test_a_chat_that_waits_is_noted_once_however_often_it_is_woken(world: 
     alarms = world.courier._alarms
     assert alarms
     assert len(alarms) == len(set(alarms))
+
+
+async def test_a_room_does_not_read_whom_its_admin_blocks(world: World) -> None:
+    group = world.room("telegram", "group")
+    await world.community(group)
+    await world.member("discord", "eve")
+    admin = (await world.member("telegram", "admin")).leads(group)
+    world.forget()
+    await admin.runs(group, "mirror block @eve")
+    await admin.runs(group, "mirror list")
+    assert not [line.text for line in group.spoken if "eve" in line.text]
+    assert "mirror.block_line" in admin.private.heard
+    assert await admin.asks(group, "mirror unblock @eve") == ["mirror.unblocked"]
+    assert await admin.asks(group, "mirror list") == ["mirror.none"]
+    assert group.heard[-1] == "mirror.none"
