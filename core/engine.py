@@ -312,6 +312,8 @@ class Engine:
         chat = unit.communities.chat(event.chat)
         if chat is None:
             raise Ignored
+        if event.shared:
+            return unit.communities.describe_chat(chat.id, chat.title, False, chat.closed)
         if event.moved_to is not None:
             self._moved(unit, chat, event.moved_to)
         elif event.gone:
@@ -319,6 +321,7 @@ class Engine:
         else:
             unit.communities.set_state(chat.id, ChatState.ACTIVE, "")
         unit.woken.add(chat.id)
+        return None
 
     @staticmethod
     def _moved(unit: Unit, chat: Chat, to: ChatRef) -> None:

@@ -194,11 +194,15 @@ class ButtonPressed(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlaceChanged(Event):
-    """A chat got another identity (``moved_to``), or the bot lost it (``gone``), or found it again."""
+    """A chat got another identity (``moved_to``), or the bot lost it (``gone``), or found it again.
+
+    ``shared``: nothing of this, but it is no private chat (any more): others may read what is said there.
+    """
 
     chat: ChatRef
     moved_to: ChatRef | None = None
     gone: bool = False
+    shared: bool = False
     reason: str = ""
 
 

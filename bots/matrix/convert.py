@@ -330,6 +330,16 @@ def _redaction(
     return MessageDeleted(key=common.key, at=common.at, message=MessageRef(common.room.chat, gone))
 
 
+#: State by which others may come to read a room.
+SHARING_TYPES = (
+    "m.room.member",
+    "m.room.join_rules",
+    "m.room.history_visibility",
+    "m.room.name",
+    "m.room.canonical_alias",
+)
+
+
 def membership(event: Mapping[str, Any], chat: ChatRef, me: str, at: datetime) -> PlaceChanged | None:
     """The bot's own coming and going: joined (found again), left, kicked or banned."""
     if event.get("type") != "m.room.member" or event.get("state_key") != me:
@@ -343,6 +353,20 @@ def membership(event: Mapping[str, Any], chat: ChatRef, me: str, at: datetime) -
         reason = "left" if by_itself else "banned" if now == "ban" else "kicked"
         return PlaceChanged(key=key, at=at, chat=chat, gone=True, reason=reason)
     return None
+
+
+def shared(event: Mapping[str, Any], room: Room, me: str, at: datetime) -> PlaceChanged | None:
+    """Somebody came in, or anybody may now: what was a private chat with the bot is one no longer."""
+    kind = event.get("type")
+    if kind == "m.room.member":
+        came = mapping(event.get("content")).get("membership") == "join" and _before(event) != "join"
+        if not came or event.get("state_key") == me:
+            return None
+    elif kind not in SHARING_TYPES:
+        return None
+    if room.place(me).private:
+        return None
+    return PlaceChanged(key=event_key(me, words(event.get("event_id"))), at=at, chat=room.chat, shared=True)
 
 
 def joined_now(event: Mapping[str, Any], me: str) -> bool:

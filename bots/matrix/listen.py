@@ -17,6 +17,7 @@ from http import HTTPStatus
 from typing import Any
 
 from bots.matrix.convert import (
+    SHARING_TYPES,
     TIMELINE_TYPES,
     Heard,
     Reader,
@@ -27,6 +28,7 @@ from bots.matrix.convert import (
     membership,
     opened,
     own_join,
+    shared,
 )
 from bots.matrix.homeserver import Homeserver, Refused, part
 from bots.matrix.joining import Habits, Joiner
@@ -207,11 +209,12 @@ class Listener:
         for event in _events(joined, "state"):
             room.apply(event)
         timeline = await self._timeline(room, mapping(joined.get("timeline")))
-        speaks = room.direct or any(event.get("type") in TIMELINE_TYPES for event in timeline)
+        telling = (*TIMELINE_TYPES, *SHARING_TYPES)
+        speaks = room.direct or any(event.get("type") in telling for event in timeline)
         if room.members is None and speaks and timeline:
             await self._read_members(room)
         heard = list(self._read(room, timeline, now))
-        if room.direct and heard and isinstance(heard[0], PlaceChanged):
+        if room.direct and heard and isinstance(heard[0], PlaceChanged) and not heard[0].shared:
             heard[1:1] = await self._opened(heard[0], room)
         return heard
 
@@ -273,7 +276,11 @@ class Listener:
             if index < start:
                 continue
             at = act_time(event, self._position.seen_at, now)
-            heard = membership(event, room.chat, self._me, at) or self._reader.read(event, room, at)
+            heard = (
+                membership(event, room.chat, self._me, at)
+                or shared(event, room, self._me, at)
+                or self._reader.read(event, room, at)
+            )
             if heard is not None:
                 yield heard
 

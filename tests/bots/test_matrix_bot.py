@@ -272,6 +272,31 @@ async def test_a_named_private_chat_is_known_as_one_after_a_restart(
     assert [heard.name for heard in bot.gate.heard(CommandInvoked)] == ["start", "whoami", "whoami"]
 
 
+@pytest.mark.parametrize("listening", [True, False], ids=["while it listens", "while it is away"])
+async def test_a_third_person_in_a_private_chat_is_told_at_once(
+    new_bot: NewBot, matrix_person: NewPerson, *, listening: bool
+) -> None:
+    """No word need be said before the core knows that others read along."""
+    ada, ben = await matrix_person("Ada"), await matrix_person("Ben")
+    bot = new_bot("")
+    async with bot.running():
+        room = await ada.create_room()
+        await bot.comes_to(ada, room)
+        await ada.say(room, "whoami")
+        assert (await bot.gate.next(CommandInvoked)).place.private
+        if listening:
+            await ada.invite(room, ben.user_id)
+            await ben.join(room)
+            await bot.gate.next(PlaceChanged, 2)
+    if not listening:
+        await ada.invite(room, ben.user_id)
+        await ben.join(room)
+        async with bot.running():
+            await bot.gate.next(PlaceChanged, 2)
+    told = [heard.shared for heard in bot.gate.heard(PlaceChanged)]
+    assert told == [False, True]
+
+
 async def test_who_opens_an_encrypted_private_chat_is_told_that_it_cannot_be_read(
     new_bot: NewBot, matrix_person: NewPerson
 ) -> None:

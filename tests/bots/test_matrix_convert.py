@@ -17,6 +17,7 @@ from bots.matrix.convert import (
     invitation,
     membership,
     own_join,
+    shared,
 )
 from bots.matrix.html import MAX_DEPTH, PLATFORM, read_html, write_html
 from bots.matrix.room import Room
@@ -546,6 +547,7 @@ def test_no_event_can_crash_the_reader(event: Raw) -> None:
     invitation(ROOM, event, ME)
     act_time(event, None, AT)
     membership(event, CHAT, ME, AT)
+    shared(event, made, ME, AT)
     assert own_join([event], ME) == 0
     READER.read({"event_id": "$1", "sender": ADA, "type": "m.room.message"} | event, made, AT)
     assert made.place(ME).chat == CHAT

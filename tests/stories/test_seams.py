@@ -480,3 +480,15 @@ async def test_a_room_does_not_read_whom_its_admin_blocks(world: World) -> None:
     assert await admin.asks(group, "mirror unblock @eve") == ["mirror.unblocked"]
     assert await admin.asks(group, "mirror list") == ["mirror.none"]
     assert group.heard[-1] == "mirror.none"
+
+
+async def test_a_private_chat_that_somebody_entered_unheard_hears_no_personal_answer(world: World) -> None:
+    group = world.room("matrix", "group")
+    await world.community(group)
+    anna = await world.member("matrix", "anna")
+    await world.hand(PlaceChanged(key=None, chat=anna.private.ref, shared=True))
+    await anna.runs(group, "link")
+    assert "link.code" not in anna.private.heard
+    assert "link.code" not in group.heard
+    await anna.runs(anna.private, "start answer")
+    assert "link.code" in anna.private.heard, "alone again"
