@@ -228,10 +228,13 @@ def _mirroring(d: Build) -> Any:
         .where(_N.community_id == _H.community_id, _N.member_id == bindparam("author"))
         .exists()
     )
-    mirrored = select(literal(1)).where(_M.chat_id == _H.id, d.among(feeds, "feeds")).exists()
+    # Kinds and keys by themselves let the index of mirrors answer; every room would be looked at otherwise.
+    mirrored = select(_M.chat_id).where(
+        d.among(_M.feed_kind, "kinds"), d.among(_M.feed_key, "keys"), d.among(feeds, "feeds")
+    )
     return (
         select(*_CHAT)
-        .where(_H.state == "active", _H.id != bindparam("origin"), mirrored, ~blocked, ~banned)
+        .where(_H.state == "active", _H.id != bindparam("origin"), _H.id.in_(mirrored), ~blocked, ~banned)
         .order_by(_H.id)
     )
 
@@ -402,6 +405,8 @@ class CommunityStore:
         """Chats that want a post standing in these feeds, unless they block one of ``blocks`` or ban its author."""
         rows = self._run.all(
             MIRRORING,
+            kinds=sorted({f.kind for f in feeds}),
+            keys=sorted({f.key for f in feeds}),
             feeds=[f"{f.kind} {f.key}" for f in feeds],
             blocks=[f"{f.kind} {f.key}" for f in blocks],
             author=author,

@@ -113,31 +113,32 @@ MOVE_SPEAKERS = Statement(
     )
 )
 
-COUNT_VOTES = Statement(
-    lambda _: select(func.count()).select_from(t.votes).where(_V.post_id == bindparam("post"), _V.value == 1)
-)
+
+def _votes(post: Any) -> Any:
+    return (
+        select(func.count()).select_from(t.votes).where(_V.post_id == post, _V.value == 1).scalar_subquery()
+    )
 
 
-def _count_guests(_: Build) -> Any:
+def _guests(post: Any) -> Any:
     """Accounts of nobody, less those that spoke here for a member before they were unlinked."""
     spoke = select(literal(1)).where(_A.post_id == _S.post_id, _A.account_id == _S.account_id).exists()
     return (
         select(func.count(distinct(_S.account_id)))
         .select_from(t.signals.join(t.accounts, t.accounts.c.id == _S.account_id))
-        .where(_S.post_id == bindparam("post"), t.accounts.c.member_id.is_(None), ~spoke)
+        .where(_S.post_id == post, t.accounts.c.member_id.is_(None), ~spoke)
+        .scalar_subquery()
     )
-
-
-COUNT_GUESTS = Statement(_count_guests)
 
 
 def _set_tally(_: Build) -> Any:
     p = t.posts.c
-    changed = (p.score != bindparam("votes")) | (p.guests != bindparam("others"))
+    post: Any = bindparam("post")
+    counted = select(_votes(post).label("votes"), _guests(post).label("guests")).subquery("counted").c
     return (
         update(t.posts)
-        .where(p.id == bindparam("post"), changed)
-        .values(score=bindparam("votes"), guests=bindparam("others"), version=p.version + 1)
+        .where(p.id == post, (p.score != counted.votes) | (p.guests != counted.guests))
+        .values(score=counted.votes, guests=counted.guests, version=p.version + 1)
         .returning(p.version)
     )
 
@@ -228,7 +229,5 @@ class VoteStore:
     # tallies
     def recount(self, post: PostId) -> int | None:
         """Counts anew. Returns the post's new version when the tally changed."""
-        votes = self._run.scalar(COUNT_VOTES, post=post)
-        guests = self._run.scalar(COUNT_GUESTS, post=post)
-        version = self._run.scalar(SET_TALLY, post=post, votes=votes, others=guests)
+        version = self._run.scalar(SET_TALLY, post=post)
         return None if version is None else int(version)
