@@ -130,7 +130,9 @@ def opt_out(scene: Scene, wish: str) -> None:
         return answer(scene, brief("optout.undone"))
     if scene.member is not None and wish != "yes":
         sure = Choice(message("optout.sure"), data="optout:yes")
-        said = Said((message("optout.member", handle=scene.member.handle),), (sure,), text_command="optout yes")
+        said = Said(
+            (message("optout.member", handle=scene.member.handle),), (sure,), text_command="optout yes"
+        )
         return answer(scene, said)
     for signal in unit.votes.signals_by(scene.account.id):
         take_back(unit, scene.account, signal, unit.now)
