@@ -6,14 +6,14 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from tests.postgres import PostgresServer
 
-# `make check` wants an answer soon; `make test` takes hypothesis' own number of examples.
-settings.register_profile("quick", max_examples=15)
-if os.environ.get("STORMO_QUICK"):
-    settings.load_profile("quick")
+# A busy machine is no fault of an example; `make check` wants an answer soon, `make test` takes hypothesis' own number.
+settings.register_profile("whole", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("quick", parent=settings.get_profile("whole"), max_examples=15)
+settings.load_profile("quick" if os.environ.get("STORMO_QUICK") else "whole")
 
 pytest_plugins = ["tests.peers.fixtures", "tests.doubles.telegram.fixtures"]
 
