@@ -74,7 +74,8 @@ def test_a_display_name_is_one_short_line_without_hidden_marks() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["Carla (@carla · Discord)", "Carla ＠carla", "Carla · Matrix", "Stоrmo", "Stormo bot", "The Adm1n"]
+    "name",
+    ["Carla (@carla · Discord)", "Carla ＠carla", "Carla · Matrix", "Stоrmo", "Stormo bot", "The Adm1n"],
 )
 def test_a_name_that_imitates_an_authors_line_or_the_coop_poses(name: str) -> None:
     assert poses(name)
