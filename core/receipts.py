@@ -1,0 +1,134 @@
+"""What came of a call, written down: a receipt, a refusal, or a pause before it is tried again."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+
+from core.attempts import Attempt, Attempts
+from core.engine import Engine
+from core.errors import Rejected, RejectedWhy, RetryLater
+from core.intents import Capabilities, Form, Receipt
+from core.notices import load, private_chat, take_away
+from core.records import ChatState, Copy, CopyState, Delivery, Notice, Verb
+from core.stores import Unit
+from core.types import Platform, ThingKind
+
+log = logging.getLogger(__name__)
+
+_LADDER = {Form.FULL: Form.PLAIN, Form.PLAIN: Form.LINK}
+
+
+class Receipts:
+    """The writer's side of a call that was made. Every method is a job of the writer."""
+
+    def __init__(
+        self, engine: Engine, attempts: Attempts, platforms: Mapping[Platform, Capabilities]
+    ) -> None:
+        self._engine = engine
+        self._attempts = attempts
+        self._platforms = platforms
+
+    def record(self, unit: Unit, found: Attempt, receipt: Receipt) -> None:
+        """The call succeeded. A repeat that was recognised shows what its first try rendered."""
+        row, store = found.row, unit.delivery
+        store.end_tries(row.chat_id, row.thing_id)
+        if row.kind is ThingKind.NOTICE:
+            return self._told(unit, found, receipt)
+        match found.act.verb:
+            case Verb.CREATE:
+                self._shown(unit, found, found.attempt.version)
+                if receipt.message is not None:
+                    store.add_copy(_copy(found, receipt, unit.now))
+                    self._engine.known(unit, receipt.message)
+            case Verb.EDIT:
+                self._shown(unit, found, found.attempt.version)
+            case _:
+                store.settle(row.chat_id, row.thing_id, CopyState.WITHDRAWN, "withdrawn")
+                store.drop_copy(row.chat_id, row.thing_id)
+        return None
+
+    def _shown(self, unit: Unit, found: Attempt, version: int) -> None:
+        every = self._platforms[found.chat.ref.platform].tally_every
+        unit.delivery.shown(found.row.chat_id, found.row.thing_id, version, unit.now, unit.now + every)
+
+    def _told(self, unit: Unit, found: Attempt, receipt: Receipt) -> None:
+        notice = found.notice
+        if notice is not None and notice.verb is Verb.TELL and receipt.message is not None:
+            said = load(notice.payload)
+            if said.seconds:
+                at = unit.now + timedelta(seconds=said.seconds)
+                take_away(unit, found.chat.id, receipt.message.key, at)
+                if notice.message_key and said.sweep:
+                    take_away(unit, found.chat.id, notice.message_key, at)
+        unit.delivery.drop_notice(found.row.chat_id, found.row.thing_id)
+
+    def rejected(self, unit: Unit, found: Attempt, error: Rejected) -> None:
+        row, store = found.row, unit.delivery
+        store.end_tries(row.chat_id, row.thing_id)
+        log.info("chat %d, thing %d: %s (%s)", row.chat_id, row.thing_id, error, error.why)
+        if error.why is RejectedWhy.CHAT_GONE:
+            unit.communities.set_state(found.chat.id, ChatState.GONE, str(error)[:200])
+        elif row.kind is ThingKind.NOTICE:
+            self._untold(unit, found)
+        else:
+            self._copy_rejected(unit, row, found, error)
+
+    def _copy_rejected(self, unit: Unit, row: Delivery, found: Attempt, error: Rejected) -> None:
+        store = unit.delivery
+        match error.why:
+            case RejectedWhy.UNCHANGED:
+                self._shown(unit, found, found.attempt.version)
+            case RejectedWhy.GONE:
+                ended = CopyState.WITHDRAWN if found.act.verb is Verb.WITHDRAW else CopyState.REMOVED
+                store.settle(row.chat_id, row.thing_id, ended, str(error)[:200])
+                store.drop_copy(row.chat_id, row.thing_id)
+            case RejectedWhy.FORM if Form(row.form) in _LADDER:
+                store.retry(row.chat_id, row.thing_id, unit.now, str(error)[:200], _LADDER[Form(row.form)])
+            case _:
+                store.settle(row.chat_id, row.thing_id, CopyState.REFUSED, str(error)[:200])
+
+    @staticmethod
+    def _untold(unit: Unit, found: Attempt) -> None:
+        """An answer whose door is shut goes to the private chat, if there is one; else it is gone."""
+        notice = found.notice
+        unit.delivery.drop_notice(found.row.chat_id, found.row.thing_id)
+        if notice is None or notice.verb is not Verb.TELL or notice.account_id is None:
+            return
+        private = private_chat(unit, unit.people.account_by_id(notice.account_id))
+        if private is not None and (notice.handle or private != notice.chat_id):
+            kept = Notice(
+                id=notice.id,
+                chat_id=private,
+                verb=Verb.TELL,
+                account_id=notice.account_id,
+                handle="",
+                message_key="",
+                payload=notice.payload,
+                created_at=notice.created_at,
+                expires_at=notice.expires_at,
+            )
+            unit.delivery.add_notice(kept, unit.now)
+
+    def put_off(self, unit: Unit, found: Attempt, error: RetryLater, pause: timedelta) -> None:
+        row = found.row
+        if not error.unknown:
+            unit.delivery.end_try(row.chat_id, found.attempt.key)
+        elif not self._attempts.may_repeat(unit, found.attempt, found.chat):
+            self._attempts.doubt(unit, found.attempt, found.chat, str(error))
+        unit.delivery.retry(row.chat_id, row.thing_id, unit.now + pause, str(error)[:200], row.form)
+
+
+def _copy(found: Attempt, receipt: Receipt, now: datetime) -> Copy:
+    assert receipt.message is not None
+    return Copy(
+        chat_id=found.row.chat_id,
+        thing_id=found.row.thing_id,
+        kind=found.row.kind,
+        part=found.act.part,
+        message=receipt.message,
+        ours=True,
+        shown=found.attempt.version,
+        sent_at=now,
+    )
