@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
+from pathlib import Path
 
 from core.body import Body
 from core.types import AccountRef, ChatRef, Language, MessageRef
@@ -47,6 +48,25 @@ class Button:
     private: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class File:
+    """A file of a post, as it lies in our own store: never where it came from.
+
+    ``digest``: SHA-256 of its bytes in hexadecimal; ``size`` in bytes; ``width`` and ``height`` in pixels, 0 where
+    unknown; ``alt``: its description in words; ``spoiler``: shown only to who asks for it.
+    """
+
+    digest: str
+    path: Path
+    mime: str
+    name: str
+    size: int
+    alt: str = ""
+    spoiler: bool = False
+    width: int = 0
+    height: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class View:
     """What a message must show, in the reader's words already, in no platform's dialect yet.
@@ -55,6 +75,7 @@ class View:
     ``footer``: the line under it, e.g. ``3 votes · +1 not a member``; empty when there is nothing to say.
     ``text_command``: shown instead of buttons where there are none, e.g. ``/link yes``.
     ``link``: where the whole can be read; the last rung of the ladder and the title's link.
+    ``files``: shown with the words, at most ``Capabilities.files_per_message`` of them.
     """
 
     voice: Voice
@@ -66,6 +87,7 @@ class View:
     link: str = ""
     language: Language = _ENGLISH
     silent: bool = True
+    files: tuple[File, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +176,7 @@ class Capabilities:
     ``max_text`` in the unit that ``length_unit`` names (``utf16`` or ``codepoint`` or ``byte``).
     ``key_life``: how long the platform de-duplicates our keys; ``None`` means that it never does.
     ``tally_every``: the shortest time between two edits that only move a tally.
+    ``files_per_message``: 0 where no file can be shown; ``max_file``: the bytes of the largest one.
     ``token_windows`` bind all sends of the bot, ``chat_windows`` those of one chat. First guesses: an
     answer of the platform (``RetryLater``) always wins.
     """
@@ -170,6 +193,8 @@ class Capabilities:
     command_prefix: str = "/"
     key_life: timedelta | None = None
     tally_every: timedelta = timedelta(seconds=5)
+    files_per_message: int = 0
+    max_file: int = 0
     token_windows: tuple[Window, ...] = ()
     chat_windows: tuple[Window, ...] = ()
     vote_emoji: tuple[str, ...] = field(default=("👍", "❤"))

@@ -72,6 +72,8 @@ class DiscordAdapter:
         ephemeral=True,
         key_life=timedelta(minutes=2),
         tally_every=timedelta(seconds=5),
+        files_per_message=10,
+        max_file=10 * 1024 * 1024,
         token_windows=(Window(40, timedelta(seconds=1)),),
         chat_windows=(Window(5, timedelta(seconds=5)),),
     )

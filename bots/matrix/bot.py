@@ -146,5 +146,7 @@ def _capabilities(settings: Settings) -> Capabilities:
         command_prefix=settings.command_prefix,
         key_life=timedelta(hours=24) if settings.stable_device else None,
         tally_every=settings.tally_every,
+        files_per_message=1,
+        max_file=50 * 1024 * 1024,
         token_windows=settings.windows,
     )

@@ -16,6 +16,8 @@ LookName = Literal["discord", "telegram", "matrix"]
 LANGUAGES: Final = ("en", "it")
 #: A tally moves while one watches, unlike on the real platforms.
 _TALLY: Final = timedelta(seconds=1)
+#: Bytes of the largest file that a playground room shows.
+_MAX_FILE: Final = 10 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +50,8 @@ DISCORD: Final = Look(
         ephemeral=True,
         key_life=timedelta(minutes=2),
         tally_every=_TALLY,
+        files_per_message=4,
+        max_file=_MAX_FILE,
     ),
     bot="Stormo",
     dialect="discord",
@@ -58,7 +62,13 @@ DISCORD: Final = Look(
 TELEGRAM: Final = Look(
     name="telegram",
     capabilities=Capabilities(
-        label="Telegram", max_text=4096, length_unit="utf16", key_life=None, tally_every=_TALLY
+        label="Telegram",
+        max_text=4096,
+        length_unit="utf16",
+        key_life=None,
+        tally_every=_TALLY,
+        files_per_message=4,
+        max_file=_MAX_FILE,
     ),
     bot="stormo_bot",
     dialect="commonmark",
@@ -75,6 +85,8 @@ MATRIX: Final = Look(
         command_prefix="!",
         key_life=timedelta(hours=24),
         tally_every=_TALLY,
+        files_per_message=4,
+        max_file=_MAX_FILE,
     ),
     bot="stormo",
     dialect="commonmark",

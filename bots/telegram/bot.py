@@ -93,6 +93,8 @@ def capabilities(settings: Settings) -> Capabilities:
         length_unit="utf16",
         key_life=None,
         tally_every=timedelta(seconds=30),
+        files_per_message=1,
+        max_file=50_000_000,
         token_windows=(Window(settings.per_second, second),),
         chat_windows=(Window(settings.per_chat_second, second), Window(settings.per_chat_minute, minute)),
     )

@@ -61,9 +61,17 @@ CAPABILITIES: Mapping[str, Capabilities] = {
         ephemeral=True,
         key_life=timedelta(minutes=2),
         tally_every=timedelta(seconds=5),
+        files_per_message=10,
+        max_file=10 * 1024 * 1024,
     ),
     "telegram": Capabilities(
-        label="Telegram", max_text=4096, length_unit="utf16", key_life=None, tally_every=timedelta(seconds=30)
+        label="Telegram",
+        max_text=4096,
+        length_unit="utf16",
+        key_life=None,
+        tally_every=timedelta(seconds=30),
+        files_per_message=1,
+        max_file=50_000_000,
     ),
     "matrix": Capabilities(
         label="Matrix",
@@ -73,6 +81,8 @@ CAPABILITIES: Mapping[str, Capabilities] = {
         command_prefix="!",
         key_life=timedelta(hours=24),
         tally_every=timedelta(minutes=10),
+        files_per_message=1,
+        max_file=50 * 1024 * 1024,
     ),
 }
 
