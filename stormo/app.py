@@ -19,6 +19,7 @@ from aiohttp import web
 from core.courier import Courier
 from core.errors import BadToken, ConfigError, StormoError
 from core.ports import Adapter, Clock
+from core.social.relays import declare
 from core.types import ChatId, Platform
 from storage.database import Readers
 from storage.writer import Writer
@@ -119,6 +120,7 @@ class Stormo:
             Instance(self.config, clock=self._clock, public_url=own, woken=self._wake)
         )
         self.gate = EngineGate(self.writer, self.readers, self.instance.engine)
+        await self._declare_relays()
         self.courier = Courier(
             adapters=self.adapters,
             writer=self.writer,
@@ -130,6 +132,14 @@ class Stormo:
         await runner.setup()
         stack.push_async_callback(runner.cleanup)
         await web.SockSite(runner, sock).start()
+
+    async def _declare_relays(self) -> None:
+        rules, groups = self.instance.rules, self.config.relays
+        elsewhere = await self.writer.submit(
+            lambda unit: [room for rooms in groups for room in declare(unit, rules, rooms)]
+        )
+        for room in elsewhere:
+            log.warning("%s:%s belongs to another community: its talk stays there", room.platform, room.key)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -15,7 +15,7 @@ from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
 from core.errors import ConfigError, Message, message
-from core.types import AccountRef, Platform
+from core.types import AccountRef, ChatRef, Platform
 from storage.database import normalised
 from stormo.keys import Key, Unfit, hours, matching, names, one_of, several, switch, text, url, whole, zone
 from stormo.platforms import COMMON, PLATFORMS, Entry, Values
@@ -34,8 +34,26 @@ def _database(value: object) -> str:
 
 
 def _operator(value: object) -> AccountRef:
+    platform, key = _named(value)
+    return AccountRef(platform, key)
+
+
+def _room_ref(value: object) -> ChatRef:
+    platform, key = _named(value)
+    return ChatRef(platform, key)
+
+
+def _named(value: object) -> tuple[Platform, str]:
     platform, _, key = matching(r"[a-z][a-z-]*:\S+")(value).partition(":")
-    return AccountRef(Platform(platform), key)
+    return Platform(platform), key
+
+
+def _relayed(value: object) -> tuple[ChatRef, ...]:
+    """At least two rooms, each once."""
+    rooms: tuple[ChatRef, ...] = several(_room_ref)(value)
+    if len(set(rooms)) != len(rooms) or len(rooms) < 2:  # noqa: PLR2004
+        raise Unfit(message("config.not_relay"))
+    return rooms
 
 
 _DAY = 86400
@@ -62,6 +80,14 @@ SECTIONS: Mapping[str, tuple[Key, ...]] = {
         Key(name="quiet_hours", read=hours, example='"22-08"'),
         Key(name="hold_seconds", read=whole(0, _DAY), example="60"),
         Key(name="fold_after_seconds", read=whole(1, _DAY), example="900", default=900),
+    ),
+    "relay": (
+        Key(
+            name="rooms",
+            read=several(_relayed),
+            example='[["matrix:!one:example.org", "matrix:!two:example.org"]]',
+            default=(),
+        ),
     ),
 }
 #: Where real people are; in the playground one wants to see things move.
@@ -102,6 +128,8 @@ class Room:
 class Config:
     """Everything that an operator decides. ``platforms``: the configured ones' values, by name.
 
+    ``relays``: rooms whose talk is passed on from the first start on.
+
     ``secrets``: what must never be shown or logged. ``file``: where it came from, if from anywhere.
     """
 
@@ -112,6 +140,7 @@ class Config:
     web: Web
     playground: bool
     room: Room
+    relays: tuple[tuple[ChatRef, ...], ...]
     platforms: Mapping[str, Values] = field(repr=False)
     secrets: frozenset[str] = field(repr=False)
 
@@ -191,6 +220,7 @@ class _Reading:
             web=Web(**sections["web"]),
             playground=not configured if wanted is None else wanted,
             room=_room(sections["room"], real=bool(configured)),
+            relays=sections["relay"]["rooms"],
             platforms=configured,
             secrets=frozenset(self._secrets),
         )

@@ -9,7 +9,7 @@ from core.errors import Glimpse, Message, Refusal, Secret, message
 from core.names import suggest_handle
 from core.notices import Said, announce, answer, brief, openly, say, take_away
 from core.records import Chat, Community, CopyState, Doubt
-from core.scene import Scene, new_nonce
+from core.scene import Rules, Scene, new_nonce
 from core.social.feeds import EVERYTHING, feed_name, find_feed, member_feed, tag_feed
 from core.social.posts import post_of
 from core.stores import Unit
@@ -60,12 +60,17 @@ def _inside(scene: Scene, community: CommunityId) -> Scene:
     return replace(scene, chat=chat)
 
 
+def start_community(unit: Unit, rules: Rules, title: str) -> CommunityId:
+    id_ = CommunityId(unit.new_id())
+    title = title or "community"
+    hold = int(rules.hold.total_seconds())
+    unit.communities.add(id_, _free_slug(unit, title), title, hold, Doubt.DOUBLE, unit.now)
+    return id_
+
+
 def _start(scene: Scene, chat: Chat) -> Community:
     unit = scene.unit
-    id_ = CommunityId(unit.new_id())
-    title = scene.group or chat.title or "community"
-    hold = int(scene.rules.hold.total_seconds())
-    unit.communities.add(id_, _free_slug(unit, title), title, hold, Doubt.DOUBLE, unit.now)
+    id_ = start_community(unit, scene.rules, scene.group or chat.title)
     unit.communities.set_community(chat.id, id_)
     if scene.member:
         unit.communities.add_membership(id_, scene.member.id, unit.now)
@@ -187,13 +192,18 @@ def relay(scene: Scene, state: str) -> None:
     on = state == "on"
     if on == scene.chat.relay:
         return answer(scene, openly("relay.same_on" if on else "relay.same_off"))
-    scene.unit.communities.set_relay(scene.chat.id, on)
-    said = openly("relay.on" if on else "relay.off", community=community.slug)
-    announce(scene.unit, scene.chat, replace(said, pin=on))
+    share_talk(scene.unit, scene.chat, community, on=on)
     if scene.handle:
         # An interaction waits for an answer of its own.
         answer(scene, brief("relay.on" if on else "relay.off", community=community.slug))
     return None
+
+
+def share_talk(unit: Unit, chat: Chat, community: Community, *, on: bool) -> None:
+    """From now on this room's talk is passed on, or no more; a notice in the room says so."""
+    unit.communities.set_relay(chat.id, on)
+    said = openly("relay.on" if on else "relay.off", community=community.slug)
+    announce(unit, chat, replace(said, pin=on))
 
 
 def choose_doubt(scene: Scene, choice: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 
 from core.body import Body, to_json
 from core.errors import Ignored
@@ -10,8 +11,41 @@ from core.events import MessageReceived
 from core.names import poses
 from core.records import Account, Chat, Copy, Member, Relay
 from core.scene import Rules
+from core.social.communities import share_talk, start_community
 from core.stores import Unit
-from core.types import MessageRef, ThingId, ThingKind
+from core.types import ChatId, ChatRef, MessageRef, ThingId, ThingKind
+
+
+def declare(unit: Unit, rules: Rules, rooms: Sequence[ChatRef]) -> list[ChatRef]:
+    """What the operator's config asks for: these rooms are one community and pass their talk on.
+
+    Each room is set up once: what its admins change afterwards stays. Returns the rooms that belong to another
+    community, which are left alone.
+    """
+    chats = [_chat_of(unit, rules, ref) for ref in rooms]
+    owners = [chat.community_id for chat in chats if chat.community_id is not None]
+    community = owners[0] if owners else start_community(unit, rules, chats[0].title)
+    elsewhere = []
+    for chat in chats:
+        mark = f"relay declared: {chat.ref.platform}:{chat.ref.key}"
+        if unit.intake.meta(mark) is not None:
+            continue
+        if chat.community_id not in (None, community):
+            elsewhere.append(chat.ref)
+            continue
+        unit.intake.set_meta(mark, str(community))
+        unit.communities.set_community(chat.id, community)
+        share_talk(unit, chat, unit.communities.community(community), on=True)
+    return elsewhere
+
+
+def _chat_of(unit: Unit, rules: Rules, ref: ChatRef) -> Chat:
+    found = unit.communities.chat(ref)
+    if found is None:
+        id_ = ChatId(unit.new_id())
+        unit.communities.add_chat(id_, ref, "", False, False, rules.default_language, unit.now)
+        found = unit.communities.chat_by_id(id_)
+    return found
 
 
 def pass_on(unit: Unit, chat: Chat, account: Account, event: MessageReceived) -> None:

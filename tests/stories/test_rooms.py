@@ -8,6 +8,7 @@ import pytest
 
 from core.errors import RetryLater
 from core.intents import Create
+from core.social.relays import declare
 from core.types import AccountRef, Platform
 from tests.stories.world import HOUR, MINUTE, Person, Room, World, code_in
 
@@ -332,6 +333,42 @@ async def test_ordinary_talk_passes_only_between_rooms_with_their_relay_on_and_i
     assert await world.rows("SELECT * FROM posts") == []
     assert await world.rows("SELECT * FROM signals") == []
     await bruno.deletes(reply)
+    assert group.texts == []
+
+
+async def test_the_operators_config_may_share_rooms_once_and_their_admins_have_the_last_word(
+    world: World,
+) -> None:
+    group, matrix = world.room("telegram", "birds"), world.room("matrix", "aviary")
+    wanted = [group.ref, matrix.ref]
+    assert await world.write(lambda unit: declare(unit, world.rules, wanted)) == []
+    await world.settled()
+    assert group.heard == matrix.heard == ["relay.on"]
+    assert [line.pinned for line in group.spoken] == [True]
+    guest = world.person("telegram", "guest")
+    await guest.says(group, "Good morning")
+    assert matrix.texts == ["Good morning"]
+
+    admin = world.person("matrix", "admin").leads(matrix)
+    await admin.runs(matrix, "relay off")
+    assert await world.write(lambda unit: declare(unit, world.rules, wanted)) == []
+    await guest.says(group, "Anybody there?")
+    assert matrix.texts == ["Good morning"], "the config is no order to a room's admin"
+
+    channel = world.room("discord", "channel")
+    assert await world.write(lambda unit: declare(unit, world.rules, [*wanted, channel.ref])) == []
+    await guest.says(group, "Hello, channel")
+    assert channel.texts == ["Hello, channel"]
+
+
+async def test_a_room_of_another_community_is_not_taken_by_the_config(world: World) -> None:
+    group, channel = world.room("telegram", "birds"), world.room("discord", "channel")
+    await world.community(group)
+    await world.community(channel)
+    assert await world.write(lambda unit: declare(unit, world.rules, [group.ref, channel.ref])) == [
+        channel.ref
+    ]
+    await world.person("discord", "guest").says(channel, "Just us")
     assert group.texts == []
 
 

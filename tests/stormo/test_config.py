@@ -118,6 +118,9 @@ def test_what_is_not_toml_says_in_which_line() -> None:
         ("[co-op]\nlanguage = 'de'", "[co-op] language"),
         ("[co-op]\noperators = ['anna']", "[co-op] operators"),
         ("[co-op]\noperators = 'telegram:1'", "[co-op] operators"),
+        ("[relay]\nrooms = [['matrix:!a']]", "[relay] rooms"),
+        ("[relay]\nrooms = [['matrix:!a', 'matrix:!a']]", "[relay] rooms"),
+        ("[relay]\nrooms = ['matrix:!a', 'matrix:!b']", "[relay] rooms"),
         ("[co-op]\nname = ''", "[co-op] name"),
         ("[database]\nurl = 'mysql://host/x'", "[database] url"),
         ("[database]\nurl = 'no address'", "[database] url"),
@@ -238,7 +241,7 @@ def test_the_example_config_is_sound_and_shows_every_key() -> None:
 
 
 def test_the_values_that_the_example_shows_are_those_that_hold_without_it(tmp_path: Path) -> None:
-    examples = {"operators", "url", "public_url", "guild_ids", "invite_servers", "windows", "enabled"}
+    examples = {"operators", "rooms", "url", "public_url", "guild_ids", "invite_servers", "windows", "enabled"}
     for section, key in _keys():
         value = _commented()[section][key.name]
         key.read(value)
