@@ -19,7 +19,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -80,7 +80,7 @@ class Client:
     async def close(self) -> None:
         await self._http.close()
 
-    async def ask(self, method: str, path: str, body: Any = None, **query: str) -> dict[str, Any]:
+    async def ask(self, method: str, path: str, body: object = None, **query: str) -> dict[str, Any]:
         """Raises ``aiohttp.ClientError``, ``TimeoutError``."""
         address = f"{self.url}/_matrix/client/v3{path}"
         async with self._http.request(method, address, json=body, params=query) as answer:
@@ -123,7 +123,7 @@ class Watch:
     client: Client
     room: str
     seen: dict[str, float] = field(default_factory=dict)
-    last: float = 0.0
+    _news: asyncio.Condition = field(default_factory=asyncio.Condition)
 
     async def follow(self) -> None:
         query = {"timeout": "0", "filter": json.dumps({"room": {"timeline": {"limit": 1000}}})}
@@ -135,17 +135,26 @@ class Watch:
                 continue
             now = time.monotonic()
             joined = answer["rooms"]["join"] if "rooms" in answer else {}
-            for event in joined.get(self.room, {}).get("timeline", {}).get("events", ()):
+            events = joined.get(self.room, {}).get("timeline", {}).get("events", ())
+            for event in events:
                 if event["type"] == "m.room.message":
-                    self.last = now
                     self.seen.setdefault(mark_of(event["content"].get("body", "")), now)
+            if events:
+                async with self._news:
+                    self._news.notify_all()
             query |= {"since": answer["next_batch"], "timeout": "5000"}
 
-    async def until(self, marks: Sequence[str]) -> None:
-        """All of them were seen, or nothing new came for long."""
-        self.last = time.monotonic()
-        while not all(mark in self.seen for mark in marks) and time.monotonic() - self.last < _SILENCE:
-            await asyncio.sleep(0.01)
+    async def until(self, texts: Sequence[str], count: int, silence: float = _SILENCE) -> bool:
+        """So many of these were seen (true), or nothing new came for so many seconds (false)."""
+        marks = {mark_of(text) for text in texts}
+        async with self._news:
+            while len(marks & self.seen.keys()) < count:
+                try:
+                    async with asyncio.timeout(silence):
+                        await self._news.wait()
+                except TimeoutError:
+                    return False
+        return True
 
 
 def mark_of(body: str) -> str:
@@ -234,12 +243,10 @@ async def _until_relayed(stage: Stage) -> None:
     """The first message that passes says that the relay is there."""
     end = time.monotonic() + 60
     while time.monotonic() < end:
-        text = stage.texts(1)[0]
-        await stage.say(text)
-        for _ in range(50):
-            if mark_of(text) in stage.watch.seen:
-                return
-            await asyncio.sleep(0.02)
+        texts = stage.texts(1)
+        await stage.say(texts[0])
+        if await stage.watch.until(texts, 1, silence=1.0):
+            return
     raise RuntimeError("nothing is relayed")
 
 
@@ -255,17 +262,17 @@ async def raw_rates(count: int) -> dict[str, float]:
             rates = {}
             for name, width in (("one by one", 1), ("64 at once", 64)):
                 texts = iter([f"raw {name} {number}" for number in range(count)])
-
-                async def push(texts: Any = texts) -> None:
-                    for text in texts:
-                        await client.say(room, text)
-
                 began = time.monotonic()
-                await asyncio.gather(*(push() for _ in range(width)))
+                await asyncio.gather(*(_push(client, room, texts) for _ in range(width)))
                 rates[name] = count / (time.monotonic() - began)
             return rates
         finally:
             await client.close()
+
+
+async def _push(client: Client, room: str, texts: Iterator[str]) -> None:
+    for text in texts:
+        await client.say(room, text)
 
 
 async def latency(stage: Stage, rate: float, count: int) -> dict[str, float]:
@@ -278,7 +285,7 @@ async def latency(stage: Stage, rate: float, count: int) -> dict[str, float]:
         asked[text] = await stage.say(text)
 
     await asyncio.gather(*(one(number, text) for number, text in enumerate(texts)))
-    await stage.watch.until([mark_of(text) for text in texts])
+    await stage.watch.until(texts, count)
     return _waits(stage, asked)
 
 
@@ -299,7 +306,7 @@ async def burst(stage: Stage, count: int) -> dict[str, float]:
     """Everybody talks at once. The rate is that of the copies, from the first to the last."""
     texts = stage.texts(count)
     asked = dict(zip(texts, await asyncio.gather(*map(stage.say, texts)), strict=True))
-    await stage.watch.until([mark_of(text) for text in texts])
+    await stage.watch.until(texts, count)
     times = sorted(stage.watch.seen[mark_of(text)] for text in texts if mark_of(text) in stage.watch.seen)
     rate = (len(times) - 1) / (times[-1] - times[0])
     return _waits(stage, asked) | {"copies_per_s": round(rate, 1)}
@@ -318,13 +325,11 @@ async def kill(
         await stage.say(text)
 
     async def falling() -> None:
-        marks = [mark_of(text) for text in texts]
-        while sum(mark in stage.watch.seen for mark in marks) < count // 3:
-            await asyncio.sleep(0.005)
+        await stage.watch.until(texts, count // 3)
         await fell()
 
     await asyncio.gather(falling(), *(one(number, text) for number, text in enumerate(texts)))
-    await stage.watch.until([mark_of(text) for text in texts])
+    await stage.watch.until(texts, count)
     stands = Counter(map(mark_of, await stage.watch.client.bodies(stage.watch.room)))
     times = [stands[mark_of(text)] for text in texts]
     return {"lost": times.count(0), "doubled": sum(max(0, number - 1) for number in times)}

@@ -6,6 +6,7 @@ import asyncio
 import math
 import queue
 import sqlite3
+import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +14,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-import psycopg
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -43,6 +43,13 @@ def is_broken(error: BaseException) -> bool:
         code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
         operational = isinstance(error, sqlite3.OperationalError) and code != sqlite3.SQLITE_ERROR
         return operational or code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+    return _is_broken_postgres(error)
+
+
+def _is_broken_postgres(error: BaseException) -> bool:
+    # Who uses SQLite does not load the other driver: 9 MB.
+    if (psycopg := sys.modules.get("psycopg")) is None:
+        return False
     if isinstance(error, psycopg.OperationalError):
         # Class 54: what was asked is too long for an index or too complex.
         return not (error.sqlstate or "").startswith("54")

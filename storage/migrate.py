@@ -11,17 +11,18 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, inspect, text
 from sqlalchemy.exc import InternalError, OperationalError, ProgrammingError
 
 from core.errors import StormoError, message
 from storage.database import normalised, open_engine
 from storage.tables import metadata
+
+if TYPE_CHECKING:
+    # A program that has nothing to migrate does not load it: 7 MB for as long as it serves.
+    from alembic.config import Config
 
 _FOLDER = Path(__file__).parent / "migrations"
 #: Two programs that start at once on one PostgreSQL must not both migrate it. An arbitrary, fixed number.
@@ -51,12 +52,17 @@ class BrokenReferences(StormoError):
 
 def newest() -> str:
     """The version that this program works with."""
-    return _scripts().get_current_head() or ""
+    return max(_revisions(), default="")
 
 
 def known(version: str) -> bool:
     """Whether this program knows the way from that version."""
-    return version in {script.revision for script in _scripts().walk_revisions()}
+    return version in _revisions()
+
+
+def _revisions() -> set[str]:
+    """What the files of the revisions are named after."""
+    return {file.name.partition("_")[0] for file in (_FOLDER / "versions").glob("[0-9]*_*.py")}
 
 
 def version(url: str) -> str | None:
@@ -126,15 +132,20 @@ def transaction(engine: Engine) -> Iterator[Connection]:
 
 def upgrade_on(connection: Connection, to: str = "head") -> str:
     """The same inside a ``transaction`` of the caller."""
+    from alembic import command
+
     _version(connection)
     command.upgrade(_config(connection), to)
     return _version(connection) or ""
 
 
 def _version(connection: Connection) -> str | None:
-    found = MigrationContext.configure(connection).get_current_revision()
+    there = set(inspect(connection).get_table_names())
+    found: str | None = None
+    if "alembic_version" in there:
+        found = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
     if found is None:
-        if set(inspect(connection).get_table_names()) & set(metadata.tables):
+        if there & set(metadata.tables):
             raise ForeignDatabase
         return None
     if not known(found):
@@ -143,25 +154,25 @@ def _version(connection: Connection) -> str | None:
 
 
 def _config(connection: Connection | None = None) -> Config:
+    from alembic.config import Config
+
     config = Config()
     config.set_main_option("script_location", str(_FOLDER).replace("%", "%%"))
     config.attributes["connection"] = connection
     return config
 
 
-def _scripts() -> ScriptDirectory:
-    return ScriptDirectory.from_config(_config())
-
-
 def draft(what: str) -> Path:
     """Writes the revision from what the revisions so far make to ``tables.py``. Returns its file."""
+    from alembic import command
+
     with tempfile.TemporaryDirectory() as folder:
         url = f"sqlite:///{folder}/draft.sqlite"
         if newest():
             upgrade(url)
         engine = open_engine(url)
         with transaction(engine) as connection:
-            number = len(list(_scripts().walk_revisions())) + 1
+            number = len(_revisions()) + 1
             script = command.revision(
                 _config(connection), what, autogenerate=True, rev_id=f"{number:04d}", head="head"
             )

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, create_engine, text
 
 from storage import migrate
@@ -192,3 +193,9 @@ def test_a_table_can_be_rebuilt_under_its_children_and_dangling_rows_are_refused
         assert connection.execute(text("SELECT count(*) FROM members")).scalar_one() == 1
         assert connection.exec_driver_sql("PRAGMA foreign_keys").scalar_one() == 1
     engine.dispose()
+
+
+def test_the_versions_that_the_files_are_named_after_are_those_of_the_revisions() -> None:
+    scripts = ScriptDirectory(str(ROOT / "storage" / "migrations"))
+    assert scripts.get_heads() == [migrate.newest()], "one line of revisions, and its end"
+    assert all(migrate.known(script.revision) for script in scripts.walk_revisions())

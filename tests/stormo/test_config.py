@@ -241,7 +241,16 @@ def test_the_example_config_is_sound_and_shows_every_key() -> None:
 
 
 def test_the_values_that_the_example_shows_are_those_that_hold_without_it(tmp_path: Path) -> None:
-    examples = {"operators", "rooms", "url", "public_url", "guild_ids", "invite_servers", "windows", "enabled"}
+    examples = {
+        "operators",
+        "rooms",
+        "url",
+        "public_url",
+        "guild_ids",
+        "invite_servers",
+        "windows",
+        "enabled",
+    }
     for section, key in _keys():
         value = _commented()[section][key.name]
         key.read(value)
