@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 #: Each is a module here with a ``main``; each gets a process of its own, so that none warms another's memory.
-BENCHES = ("writes",)
+BENCHES = ("writes", "relay")
 
 
 def main(arguments: list[str]) -> int:

@@ -9,7 +9,9 @@ from __future__ import annotations
 import sys
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
+from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -106,6 +108,13 @@ def upgrade(url: str, to: str = "head") -> str:
             return upgrade_on(connection, to)
     finally:
         engine.dispose()
+
+
+def upgrade_apart(url: str) -> None:
+    """The same in a process of its own: what a migration loads is not kept by a program that then serves for weeks."""
+    if version(url) != newest():
+        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as apart:
+            apart.submit(upgrade, url).result()
 
 
 @contextmanager

@@ -76,7 +76,7 @@ class Instance:
         config, loop = self.config, asyncio.get_running_loop()
         config.data.mkdir(parents=True, exist_ok=True)
         if self._upgrade:
-            await asyncio.to_thread(migrate.upgrade, config.database_url)
+            await asyncio.to_thread(migrate.upgrade_apart, config.database_url)
         self._sql = open_engine(config.database_url)
         self.readers = Readers(self._sql, self.clock)
 
