@@ -6,6 +6,7 @@ derived idempotency key (43 characters of URL-safe base64): the same act has the
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
@@ -177,6 +178,11 @@ class Capabilities:
     ``key_life``: how long the platform de-duplicates our keys; ``None`` means that it never does.
     ``tally_every``: the shortest time between two edits that only move a tally.
     ``files_per_message``: 0 where no file can be shown; ``max_file``: the bytes of the largest one.
+    ``replaces_files``: whether an edit may bring other files than the message has; else such a part is sent anew, and
+    the files of an edit are those that stand there.
+    ``measure``: how much of one message a view takes in a form, and how much there is, as the adapter counts it with
+    all that it adds; without it, the bare words against ``max_text``. Pure, and exact enough that what it says to fit
+    is not refused as too long.
     ``token_windows`` bind all sends of the bot, ``chat_windows`` those of one chat. First guesses: an
     answer of the platform (``RetryLater``) always wins.
     """
@@ -195,6 +201,8 @@ class Capabilities:
     tally_every: timedelta = timedelta(seconds=5)
     files_per_message: int = 0
     max_file: int = 0
+    replaces_files: bool = False
+    measure: Callable[[View, Form], tuple[int, int]] | None = None
     token_windows: tuple[Window, ...] = ()
     chat_windows: tuple[Window, ...] = ()
     vote_emoji: tuple[str, ...] = field(default=("👍", "❤"))

@@ -15,7 +15,7 @@ import yarl
 from discord.gateway import DiscordWebSocket
 from discord.http import Route as SdkRoute
 
-from bots.discord import slash
+from bots.discord import render, slash
 from bots.discord.acts import Acts
 from bots.discord.catchup import CatchUp, Limits
 from bots.discord.convert import PLATFORM, bare_emoji
@@ -72,6 +72,7 @@ class DiscordAdapter:
         ephemeral=True,
         key_life=timedelta(minutes=2),
         tally_every=timedelta(seconds=5),
+        measure=render.measure,
         files_per_message=10,
         max_file=10 * 1024 * 1024,
         token_windows=(Window(40, timedelta(seconds=1)),),

@@ -61,6 +61,17 @@ def message(view: View, form: Form) -> Payload:
     }
 
 
+def measure(view: View, form: Form) -> tuple[int, int]:
+    """Characters that a view takes, and how many fit: of an embed's description, or of content."""
+    if form is Form.LINK:
+        return len(_linked(view)), CONTENT
+    text = write(view.body)
+    if form is Form.PLAIN:
+        return len(_lines(view, text)), CONTENT
+    around = len(view.author[:_AUTHOR]) + len(_foot(view)[:_FOOTER])
+    return len(text), min(DESCRIPTION, EMBED_TOTAL - around)
+
+
 def created(view: View, form: Form, *, key: str, reply_to: MessageRef | None) -> Payload:
     """A new message, with the nonce by which Discord knows a repeated send."""
     payload = message(view, form)
@@ -131,7 +142,7 @@ def _embed(view: View, text: str) -> Payload:
         embed["author"] = {"name": cut(view.author, _AUTHOR)}
         if _is_web(view.link):
             embed["author"]["url"] = view.link
-    footer = " · ".join(filter(None, (view.footer, _typed(view))))
+    footer = _foot(view)
     if footer:
         embed["footer"] = {"text": cut(footer, _FOOTER)}
     total = len(text) + len(view.author[:_AUTHOR]) + len(footer[:_FOOTER])
@@ -153,6 +164,10 @@ def _linked(view: View) -> str:
     link = view.link if _is_web(view.link) else ""
     content = "\n".join(filter(None, (author, words, link)))
     return content if len(content) <= CONTENT else cut("\n".join(filter(None, (author, link))), CONTENT)
+
+
+def _foot(view: View) -> str:
+    return " · ".join(filter(None, (view.footer, _typed(view))))
 
 
 def _typed(view: View) -> str:

@@ -13,7 +13,7 @@ from bots.matrix.joining import Habits
 from bots.matrix.listen import Listener
 from bots.matrix.perform import Performer
 from bots.matrix.room import Room, words
-from bots.matrix.show import MAX_TEXT, event_link
+from bots.matrix.show import MAX_TEXT, event_link, measure
 from core.errors import BadToken, RetryLater, message
 from core.intents import Capabilities, Intent, Receipt, Window
 from core.ports import Clock, Finding, Gate, Words
@@ -146,6 +146,7 @@ def _capabilities(settings: Settings) -> Capabilities:
         command_prefix=settings.command_prefix,
         key_life=timedelta(hours=24) if settings.stable_device else None,
         tally_every=settings.tally_every,
+        measure=measure,
         files_per_message=1,
         max_file=50 * 1024 * 1024,
         token_windows=settings.windows,

@@ -74,6 +74,14 @@ def _fits(content: Content) -> None:
         raise Rejected(f"the event would have {size} bytes", why=RejectedWhy.FORM)
 
 
+def measure(view: View, form: Form) -> tuple[int, int]:
+    """Bytes that an edit to this view takes, and how many there are: of the event, or of its plain text if fewer."""
+    content = _edit(_content(view, form, "@" + "x" * 254), "$" + "x" * 254)
+    size = len(json.dumps(content, ensure_ascii=False).encode("utf-8", "replace"))
+    text = len(mapping_body(content).encode("utf-8", "replace"))
+    return max((size, MAX_EVENT), (text, MAX_TEXT), key=lambda pair: pair[0] * MAX_EVENT // pair[1])
+
+
 def mapping_body(content: Mapping[str, Any]) -> str:
     """The plain text of a content, of its new content where it is an edit."""
     return str(content.get("m.new_content", content)["body"])

@@ -36,7 +36,7 @@ from bots.telegram.listening import Listener
 from bots.telegram.refs import TELEGRAM, address, chat_ids, message_ids, message_ref
 from bots.telegram.refusals import outcome, reply_is_gone
 from bots.telegram.roster import Roster, Topics
-from bots.telegram.showing import compose, fits_toast, keyboard, mark, toast
+from bots.telegram.showing import compose, fits_toast, keyboard, mark, measure, toast
 from bots.telegram.writing import MAX_TEXT, Composed
 from core.errors import BadToken, Rejected, RejectedWhy, message
 from core.intents import (
@@ -93,6 +93,7 @@ def capabilities(settings: Settings) -> Capabilities:
         length_unit="utf16",
         key_life=None,
         tally_every=timedelta(seconds=30),
+        measure=measure,
         files_per_message=1,
         max_file=50_000_000,
         token_windows=(Window(settings.per_second, second),),

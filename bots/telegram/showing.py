@@ -22,6 +22,8 @@ MAX_TOAST: Final = 200
 #: How much of a text stands in front of its link on the last rung, in UTF-16 units.
 _TEASER: Final = 200
 _MAX_AUTHOR: Final = 256
+#: UTF-16 units of the words under a file.
+MAX_CAPTION: Final = 1024
 #: How many characters of labels fit side by side on a narrow phone.
 _ROW: Final = 28
 _ROW_BUTTONS: Final = 3
@@ -55,6 +57,12 @@ def compose(view: View, form: Form, *, keyboard: bool) -> Composed:
     if composed.length > MAX_TEXT:
         raise Rejected(f"{composed.length} of {MAX_TEXT} UTF-16 units", why=RejectedWhy.FORM)
     return composed
+
+
+def measure(view: View, form: Form) -> tuple[int, int]:
+    """UTF-16 units that a view takes, and how many a message has: fewer under a file."""
+    composed = (_teaser(view) if form is Form.LINK else _whole(view, keyboard=False)).composed(plain=True)
+    return composed.length, MAX_CAPTION if view.files else MAX_TEXT
 
 
 def _whole(view: View, *, keyboard: bool) -> Sheet:
