@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from core import codec
+from core import codec, places
 from core.body import Body
 from core.dispatch import check, find_spec, makes_post, parse, press, run
 from core.errors import Ignored, Message, Refusal, WrongCode
@@ -20,6 +20,7 @@ from core.events import (
     CommandEdited,
     CommandInvoked,
     Inbound,
+    Loss,
     MessageDeleted,
     MessageEdited,
     MessageReceived,
@@ -176,7 +177,7 @@ class Engine:
             return self._reply(unit, event, copy)
         if copy is None and event.to_bot and event.reply_to and unit.delivery.any_try(chat.id):
             return self._park(unit, chat, event.reply_to, event)
-        if chat.relay and chat.community_id is not None and chat.state is ChatState.ACTIVE:
+        if chat.relay and chat.community_id is not None and chat.state is not ChatState.GONE:
             return relays.pass_on(unit, chat, account_of(unit, event.actor), event)
         raise Ignored
 
@@ -317,10 +318,11 @@ class Engine:
         if event.moved_to is not None:
             self._moved(unit, chat, event.moved_to)
         elif event.gone:
-            unit.communities.set_state(chat.id, ChatState.GONE, event.reason)
+            places.lose(unit, chat, _loss(event, Loss.REMOVED))
+        elif event.muted:
+            places.lose(unit, chat, _loss(event, Loss.MUTED))
         else:
-            unit.communities.set_state(chat.id, ChatState.ACTIVE, "")
-        unit.woken.add(chat.id)
+            places.find(unit, chat)
         return None
 
     @staticmethod
@@ -328,15 +330,20 @@ class Engine:
         """The row goes with the room. What stood in the old one stays there, out of reach: numbers begin anew."""
         there = unit.communities.chat(to)
         if there is not None and there.community_id is not None:
-            unit.communities.set_state(chat.id, ChatState.GONE, "moved to a room that was set up already")
+            places.lose(unit, chat, Loss.MOVED, "to a room that was set up already")
             return
         if there is not None:
             # Somebody was heard in the new room before the move was: that row steps aside.
             unit.communities.move_chat(there.id, ChatRef(to.platform, f"{to.key} before {there.id}"))
-            unit.communities.set_state(there.id, ChatState.GONE, "another row moved here")
+            places.lose(unit, there, Loss.MOVED, "another row moved here")
         unit.delivery.leave_behind(chat.id, "its room moved")
         unit.communities.move_chat(chat.id, to)
-        unit.communities.set_state(chat.id, ChatState.ACTIVE, "")
+        places.find(unit, chat)
+        unit.woken.add(chat.id)
+
+
+def _loss(event: PlaceChanged, otherwise: Loss) -> Loss:
+    return Loss(event.reason) if event.reason in Loss.__members__.values() else otherwise
 
 
 def _by_member(unit: Unit, actor: Actor) -> bool:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 
 from core.body import Body
 from core.types import AccountRef, ChatRef, Language, MessageRef
@@ -192,18 +193,53 @@ class ButtonPressed(Event):
     handle: str = ""
 
 
+class Loss(StrEnum):
+    """Why the bot cannot write in a chat. From ``MUTED`` on it still is in it, and only a right is missing."""
+
+    #: Somebody put the bot out, or it left.
+    REMOVED = "removed"
+    BANNED = "banned"
+    #: The one person of a private chat wants to hear nothing more.
+    BLOCKED = "blocked"
+    #: The chat is no more.
+    DELETED = "deleted"
+    #: The room moved to one that was set up already.
+    MOVED = "moved"
+    #: The right to write is missing.
+    MUTED = "muted"
+    #: The right to see the chat is missing.
+    UNSEEN = "unseen"
+    #: The room is encrypted, and Stormo speaks in clear.
+    ENCRYPTED = "encrypted"
+
+    @property
+    def gone(self) -> bool:
+        """Whether the chat itself is lost, and not only a right in it."""
+        return self not in (Loss.MUTED, Loss.UNSEEN, Loss.ENCRYPTED)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlaceChanged(Event):
     """A chat got another identity (``moved_to``), or the bot lost it (``gone``), or found it again.
 
+    ``muted``: it is there, and may not write (any more). ``reason``: a ``Loss`` in both cases.
     ``shared``: nothing of this, but it is no private chat (any more): others may read what is said there.
     """
 
     chat: ChatRef
     moved_to: ChatRef | None = None
     gone: bool = False
+    muted: bool = False
     shared: bool = False
     reason: str = ""
+
+
+def place_now(
+    chat: ChatRef, loss: Loss | None, *, key: str | None = None, at: datetime | None = None
+) -> PlaceChanged:
+    """How a chat stands now: lost or closed to the bot for that reason, else open."""
+    gone, muted = loss is not None and loss.gone, loss is not None and not loss.gone
+    return PlaceChanged(key=key, at=at, chat=chat, gone=gone, muted=muted, reason=str(loss or ""))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -65,6 +65,9 @@ def pick(unit: Unit, rules: Rules, chat: Chat, *, exempt_only: bool = False) -> 
     now = unit.now
     if exempt_only:
         return unit.delivery.next_exempt(chat.id, now) or Later(None)
+    if chat.state is ChatState.MUTED:
+        # Who waits at a door of their own is answered all the same.
+        return unit.delivery.next_exempt(chat.id, now) or Later(None)
     if chat.state is not ChatState.ACTIVE:
         return Later(None)
     if unit.intake.meta("paused"):

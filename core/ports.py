@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Protocol, TypeVar
 
 from core.errors import Message
-from core.events import Inbound
+from core.events import Inbound, Loss
 from core.intents import Capabilities, Intent, Receipt
 from core.stores import Unit
 from core.types import ChatRef, MessageRef, Platform
@@ -88,6 +88,13 @@ class Adapter(Protocol):
 
     async def check(self) -> Sequence[Finding]:
         """Prove token and permissions for ``stormo check``, without changing anything."""
+        ...
+
+    async def standing(self, chat: ChatRef) -> Loss | None:
+        """Why the bot may not write there now, ``None`` where it may. Changes nothing, writes nothing.
+
+        Raises ``RetryLater`` where the platform does not say.
+        """
         ...
 
     def link(self, message: MessageRef) -> str:

@@ -6,17 +6,21 @@ import logging
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
+from core import places
 from core.attempts import Attempt, Attempts
 from core.engine import Engine
 from core.errors import Rejected, RejectedWhy, RetryLater
+from core.events import Loss
 from core.intents import Capabilities, Form, Receipt
 from core.notices import load, private_chat, take_away
-from core.records import ChatState, Copy, CopyState, Delivery, Notice, Verb
+from core.records import Copy, CopyState, Delivery, Notice, Verb
 from core.stores import Unit
 from core.types import Platform, ThingKind
 
 log = logging.getLogger(__name__)
 
+#: Begins the reason of a row that waits for the right to write.
+_MUTED = "may not write: "
 _LADDER = {Form.FULL: Form.PLAIN, Form.PLAIN: Form.LINK}
 
 
@@ -69,11 +73,27 @@ class Receipts:
         store.end_tries(row.chat_id, row.thing_id)
         log.info("chat %d, thing %d: %s (%s)", row.chat_id, row.thing_id, error, error.why)
         if error.why is RejectedWhy.CHAT_GONE:
-            unit.communities.set_state(found.chat.id, ChatState.GONE, str(error)[:200])
+            places.lose(unit, found.chat, Loss.REMOVED, str(error))
+        elif self._muted(unit, found, error):
+            pass
         elif row.kind is ThingKind.NOTICE:
             self._untold(unit, found)
         else:
             self._copy_rejected(unit, row, found, error)
+
+    @staticmethod
+    def _muted(unit: Unit, found: Attempt, error: Rejected) -> bool:
+        """Whether the row waits: a message that may not be written is the room's matter, unless that was said before.
+
+        Where the room was found open since, and refuses the same message again, it is that message's matter.
+        """
+        row = found.row
+        shown_new = found.act.verb is Verb.CREATE and row.kind is not ThingKind.NOTICE
+        if error.why is not RejectedWhy.FORBIDDEN or not shown_new or row.reason.startswith(_MUTED):
+            return False
+        places.lose(unit, found.chat, Loss.MUTED, str(error))
+        unit.delivery.retry(row.chat_id, row.thing_id, unit.now, f"{_MUTED}{error}"[:200], row.form)
+        return True
 
     def _copy_rejected(self, unit: Unit, row: Delivery, found: Attempt, error: Rejected) -> None:
         store = unit.delivery

@@ -24,6 +24,8 @@ from core.types import (
 
 class ChatState(StrEnum):
     ACTIVE = "active"
+    #: The bot is there and may not write: what is to be shown waits until it may again.
+    MUTED = "muted"
     #: The bot lost the chat: it was removed, or the chat is no more.
     GONE = "gone"
 
@@ -109,6 +111,7 @@ class Chat:
     relay: bool
     language: str
     state: ChatState
+    #: Why it is not active: a ``core.events.Loss``, followed by ``: `` and the platform's words where it gave some.
     reason: str
 
 

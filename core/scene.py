@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
+from core import places
 from core.events import Actor, Place
 from core.intents import Capabilities
 from core.names import clean_name
@@ -173,8 +174,7 @@ def _chat(unit: Unit, place: Place) -> Chat:
         chat = replace(chat, title=place.title, private=place.private, closed=place.closed)
     if chat.state is ChatState.GONE:
         # Who hears somebody there is in it again.
-        unit.communities.set_state(chat.id, ChatState.ACTIVE, "")
-        unit.woken.add(chat.id)
+        places.find(unit, chat)
         chat = replace(chat, state=ChatState.ACTIVE, reason="")
     return chat
 

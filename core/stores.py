@@ -174,6 +174,10 @@ class Communities(Protocol):
 
     def watched(self, platform: Platform) -> list[ChatRef]: ...
 
+    def lost(self) -> list[Chat]:
+        """Communities' chats that nothing can be sent to now."""
+        ...
+
     def add_chat(
         self,
         chat: ChatId,

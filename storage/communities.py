@@ -44,6 +44,9 @@ CHATS_OF = Statement(
 CHATS_ON = Statement(
     lambda _: select(_H.platform, _H.key).where(_H.platform == bindparam("on"), _H.community_id.is_not(None))
 )
+LOST = Statement(
+    lambda _: select(*_CHAT).where(_H.state != "active", _H.community_id.is_not(None)).order_by(_H.id)
+)
 
 
 def _add_chat(d: Build) -> Any:
@@ -87,7 +90,7 @@ RELAYED_WITH = Statement(
         .where(
             _H.community_id == bindparam("community"),
             _H.relay == 1,
-            _H.state == "active",
+            _H.state != "gone",
             _H.id != bindparam("chat"),
         )
         .order_by(_H.id)
@@ -219,7 +222,7 @@ COPY_MEMBERSHIPS = Statement(
 
 
 def _mirroring(d: Build) -> Any:
-    """Active chats that mirror one of these feeds (kind and key joined by a space), less the blocks and bans."""
+    """Chats that are not lost and mirror one of these feeds (kind and key, a space between), less blocks and bans."""
     feeds = _M.feed_kind + literal(" ") + _M.feed_key
     blocks = _B.feed_kind + literal(" ") + _B.feed_key
     blocked = select(literal(1)).where(_B.chat_id == _H.id, d.among(blocks, "blocks")).exists()
@@ -234,7 +237,7 @@ def _mirroring(d: Build) -> Any:
     )
     return (
         select(*_CHAT)
-        .where(_H.state == "active", _H.id != bindparam("origin"), _H.id.in_(mirrored), ~blocked, ~banned)
+        .where(_H.state != "gone", _H.id != bindparam("origin"), _H.id.in_(mirrored), ~blocked, ~banned)
         .order_by(_H.id)
     )
 
@@ -330,6 +333,9 @@ class CommunityStore:
 
     def watched(self, platform: Platform) -> list[ChatRef]:
         return [ChatRef(Platform(p), key) for p, key in self._run.all(CHATS_ON, on=platform)]
+
+    def lost(self) -> list[Chat]:
+        return [_chat(row) for row in self._run.all(LOST)]
 
     def add_chat(
         self,

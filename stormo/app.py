@@ -27,6 +27,7 @@ from stormo import lock
 from stormo.config import Config
 from stormo.gate import EngineGate
 from stormo.instance import Instance
+from stormo.probing import Prober
 from stormo.site import listening, make_site
 
 log = logging.getLogger(__name__)
@@ -106,6 +107,7 @@ class Stormo:
             self._start(self.courier.run(), "courier")
             self._start(self._housekeep(), "housekeeping")
             self._start(self._watch_nudges(), "nudges")
+            self._start(self._prober().run(), "lost rooms")
             for platform, adapter in self.adapters.items():
                 self.health[platform] = Health()
                 self._start(self._supervise(platform, adapter), f"adapter {platform}")
@@ -199,6 +201,9 @@ class Stormo:
     def _say(self, error: BadToken | ConfigError) -> str:
         messages = error.faults if isinstance(error, ConfigError) else (error.message,)
         return " ".join(self.instance.words(fault, self.config.coop.language) for fault in messages)
+
+    def _prober(self) -> Prober:
+        return Prober(adapters=self.adapters, gate=self.gate, lost=self.gate.lost_chats, clock=self.clock)
 
     async def _housekeep(self) -> None:
         while True:

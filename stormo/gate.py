@@ -9,6 +9,7 @@ from datetime import datetime
 from core.engine import Engine
 from core.events import Inbound
 from core.ports import WatchedMessage
+from core.records import Chat
 from core.types import ChatRef, Platform
 from storage.database import Readers
 from storage.writer import Writer
@@ -38,6 +39,10 @@ class EngineGate:
     async def recent_messages(self, platform: Platform, since: datetime) -> Sequence[WatchedMessage]:
         copies = await self._readers.read(lambda unit: unit.delivery.recent(platform, since))
         return [WatchedMessage(message=copy.message, ours=copy.ours) for copy in copies]
+
+    async def lost_chats(self) -> Sequence[Chat]:
+        """Communities' chats that nothing can be sent to now."""
+        return await self._readers.read(lambda unit: unit.communities.lost())
 
     async def meta(self, name: str) -> str | None:
         """A setting of the instance that lives in the database."""

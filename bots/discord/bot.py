@@ -8,6 +8,7 @@ import logging
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from http import HTTPStatus
 from typing import Any
 
 import discord
@@ -24,9 +25,10 @@ from bots.discord.intake import Intake
 from bots.discord.permissions import ADMINISTRATOR, invite, missing
 from bots.discord.rest import LABEL, Refused, Rest, Route
 from core.errors import BadToken, ConfigError, Message, RetryLater, message
+from core.events import Loss
 from core.intents import Capabilities, Intent, Receipt, Window
 from core.ports import Clock, Finding, Gate, Words
-from core.types import MessageRef
+from core.types import ChatRef, MessageRef
 
 log = logging.getLogger(__name__)
 
@@ -210,6 +212,20 @@ class DiscordAdapter:
     async def close(self) -> None:
         """Give connections back after acts outside of ``run``."""
         await self._rest.close()
+
+    async def standing(self, chat: ChatRef) -> Loss | None:
+        """See ``core.ports.Adapter``. By what the gateway told; whether an unknown channel is there is asked."""
+        client = self._client
+        if client is None or not client.is_ready():
+            raise RetryLater("not connected to Discord's gateway")
+        around = Cache(client)
+        if not around.lost(chat.key):
+            return around.loss(chat.key)
+        try:
+            await self._rest.call(Route("GET", "/channels/{}", (chat.key,)))
+        except Refused as refused:
+            return Loss.DELETED if refused.status == HTTPStatus.NOT_FOUND else Loss.REMOVED
+        raise RetryLater("the channel is not among those of our guilds")
 
     def link(self, message: MessageRef) -> str:
         """Derivable where the gateway told us of the channel."""

@@ -14,7 +14,7 @@ from discord.http import HTTPClient
 
 from bots.discord import convert
 from bots.discord.intake import Intake
-from core.events import CommandInvoked, Inbound, PlaceChanged, ReactorsFound, Rights
+from core.events import CommandInvoked, Inbound, Loss, ReactorsFound, Rights, place_now
 from core.ports import Clock, Gate, WatchedMessage
 from core.types import ChatRef, MessageRef
 
@@ -47,6 +47,10 @@ class Surroundings(Protocol):
 
     def lost(self, channel: str) -> bool:
         """Whether no guild we are in has this channel (also true of private chats)."""
+        ...
+
+    def loss(self, channel: str) -> Loss | None:
+        """Why we may not write in a channel that is not lost."""
         ...
 
 
@@ -83,8 +87,8 @@ class CatchUp:
         self._intake.hold_only({chat.key for chat in chats})
         for chat in chats:
             if not self._around.lost(chat.key):
-                # Somebody may have let us in again while we were away, which no event tells.
-                await self._intake.submit_read(PlaceChanged(key=None, chat=chat))
+                # What we may do there may have changed while we were away, which no event tells.
+                await self._intake.submit_read(place_now(chat, self._around.loss(chat.key)))
             self._intake.release(chat.key, read_to=await self._read_back(chat))
         since = self._clock.now() - self._limits.since
         things = await self._gate.recent_messages(convert.PLATFORM, since)
@@ -147,7 +151,9 @@ class CatchUp:
         reason = f"{error.status} (code {error.code})"
         log.warning("discord: channel %s cannot be read back: %s", chat.key, reason)
         if self._around.lost(chat.key):
-            await self._intake.submit_read(PlaceChanged(key=None, chat=chat, gone=True, reason=reason))
+            deleted = isinstance(error, discord.NotFound)
+            loss = Loss.DELETED if deleted else Loss.REMOVED
+            await self._intake.submit_read(place_now(chat, loss))
 
     async def _read_again(self, thing: WatchedMessage) -> None:
         channel, id_ = int(thing.message.chat.key), int(thing.message.key)

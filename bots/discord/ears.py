@@ -16,7 +16,7 @@ from bots.discord import convert
 from bots.discord.intake import Intake
 from bots.discord.permissions import Overwrite, permissions
 from bots.discord.permissions import rights as rights_of
-from core.events import Inbound, PlaceChanged, Rights
+from core.events import Inbound, Loss, Rights, place_now
 
 log = logging.getLogger(__name__)
 
@@ -68,6 +68,7 @@ class Client(discord.Client):
         )
         self.ears: Ears | None = None
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._standing: dict[int, Loss | None] = {}
 
     async def on_socket_raw_receive(self, text: str) -> None:
         if self.ears is not None:
@@ -78,16 +79,41 @@ class Client(discord.Client):
             self.ears.session_began()
 
     async def on_guild_join(self, guild: discord.Guild) -> None:
-        self._places(guild, gone=False)
+        for channel in (*guild.channels, *guild.threads):
+            self._tell(channel.id, loss_in(channel))
+
+    async def on_guild_available(self, guild: discord.Guild) -> None:
+        self._look(guild)
 
     async def on_guild_remove(self, guild: discord.Guild) -> None:
-        self._places(guild, gone=True)
+        for channel in (*guild.channels, *guild.threads):
+            self._tell(channel.id, Loss.REMOVED)
 
     async def on_guild_channel_delete(self, channel: discord.abc.GuildChannel) -> None:
-        self._place(channel.id, gone=True, reason="channel deleted")
+        self._tell(channel.id, Loss.DELETED)
 
     async def on_raw_thread_delete(self, payload: discord.RawThreadDeleteEvent) -> None:
-        self._place(payload.thread_id, gone=True, reason="thread deleted")
+        self._tell(payload.thread_id, Loss.DELETED)
+
+    # Whatever may change what we may do in a channel: its own settings, a role's, or which roles we have.
+
+    async def on_guild_channel_update(
+        self, _before: discord.abc.GuildChannel, after: discord.abc.GuildChannel
+    ) -> None:
+        self._look(after.guild)
+
+    async def on_thread_update(self, _before: discord.Thread, after: discord.Thread) -> None:
+        self._look(after.guild)
+
+    async def on_guild_role_update(self, _before: discord.Role, after: discord.Role) -> None:
+        self._look(after.guild)
+
+    async def on_guild_role_delete(self, role: discord.Role) -> None:
+        self._look(role.guild)
+
+    async def on_member_update(self, _before: discord.Member, after: discord.Member) -> None:
+        if after == after.guild.me:
+            self._look(after.guild)
 
     async def on_error(self, _event: str, /, *_args: Any, **_kwargs: Any) -> None:
         """A fault of ours in a handler ends this run; the SDK would only log it."""
@@ -95,13 +121,28 @@ class Client(discord.Client):
         if error is not None and not self.failed.done():
             self.failed.set_exception(error)
 
-    def _places(self, guild: discord.Guild, *, gone: bool) -> None:
+    def _look(self, guild: discord.Guild) -> None:
+        """Tells where what we may do has changed; of a channel seen for the first time, only what we may not."""
         for channel in (*guild.channels, *guild.threads):
-            self._place(channel.id, gone=gone, reason="removed from the guild" if gone else "")
+            loss = loss_in(channel)
+            if self._standing.get(channel.id) is not loss:
+                self._tell(channel.id, loss)
 
-    def _place(self, channel: int, *, gone: bool, reason: str) -> None:
+    def _tell(self, channel: int, loss: Loss | None) -> None:
+        self._standing[channel] = loss
         if self.ears is not None:
-            self.ears.place_changed(str(channel), gone=gone, reason=reason)
+            self.ears.place_changed(str(channel), loss)
+
+
+def loss_in(channel: discord.abc.GuildChannel | discord.Thread) -> Loss | None:
+    """Why we may not write in a channel, by discord.py's sum of roles, overwrites and time-outs."""
+    may = channel.permissions_for(channel.guild.me)
+    if not may.view_channel:
+        return Loss.UNSEEN
+    if isinstance(channel, discord.Thread):
+        locked = channel.locked and not may.manage_threads
+        return None if may.send_messages_in_threads and not locked else Loss.MUTED
+    return None if may.send_messages else Loss.MUTED
 
 
 class Cache:
@@ -122,6 +163,10 @@ class Cache:
 
     def lost(self, channel: str) -> bool:
         return self._client.get_channel(int(channel)) is None
+
+    def loss(self, channel: str) -> Loss | None:
+        found = self._client.get_channel(int(channel))
+        return loss_in(found) if isinstance(found, discord.Thread | discord.abc.GuildChannel) else None
 
     def rights(self, channel: str, guild: str, user: str, roles: Sequence[str]) -> Rights:
         home = self._client.get_guild(int(guild))
@@ -172,9 +217,8 @@ class Ears:
     def session_began(self) -> None:
         self._on_session()
 
-    def place_changed(self, channel: str, *, gone: bool, reason: str) -> None:
-        event = PlaceChanged(key=None, chat=convert.chat(channel), gone=gone, reason=reason)
-        self._intake.submit(channel, event)
+    def place_changed(self, channel: str, loss: Loss | None) -> None:
+        self._intake.submit(channel, place_now(convert.chat(channel), loss))
 
     def hear(self, text: str) -> None:
         """One payload of the gateway as text; what is malformed or of no concern is dropped."""

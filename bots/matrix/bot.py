@@ -15,9 +15,10 @@ from bots.matrix.perform import Performer
 from bots.matrix.room import Room, words
 from bots.matrix.show import MAX_TEXT, event_link, measure
 from core.errors import BadToken, RetryLater, message
+from core.events import Loss
 from core.intents import Capabilities, Intent, Receipt, Window
 from core.ports import Clock, Finding, Gate, Words
-from core.types import MessageRef
+from core.types import ChatRef, MessageRef
 
 #: A plain account on Synapse may send 10 at once and then 0.2 a second; the server's answers teach the rest.
 PLAIN_ACCOUNT = (Window(10, timedelta(seconds=10)),)
@@ -92,6 +93,19 @@ class MatrixAdapter:
     async def perform(self, intent: Intent) -> Receipt:
         """One act; see ``core.ports.Adapter``."""
         return await self._performer.perform(intent)
+
+    async def standing(self, chat: ChatRef) -> Loss | None:
+        """See ``core.ports.Adapter``."""
+        room = self._rooms.get(chat.key)
+        if room is not None:
+            return room.loss(self._settings.user_id)
+        try:
+            joined = (await self._server.call("GET", "/joined_rooms")).get("joined_rooms")
+        except Refused as refused:
+            raise RetryLater(str(refused)) from refused
+        if isinstance(joined, list) and chat.key in joined:
+            raise RetryLater("the room's state is not known yet")
+        return Loss.REMOVED
 
     async def close(self) -> None:
         """Close the connections; a later act opens new ones."""

@@ -20,11 +20,13 @@ from core.commands import COMMANDS
 from core.events import (
     CommandEdited,
     CommandInvoked,
+    Loss,
     MessageDeleted,
     MessageEdited,
     MessageReceived,
     PlaceChanged,
     ReactionChanged,
+    place_now,
 )
 from core.text import from_plain, plain
 from core.types import ChatRef, MessageRef
@@ -349,9 +351,7 @@ def membership(event: Mapping[str, Any], chat: ChatRef, me: str, at: datetime) -
     if joined_now(event, me):
         return PlaceChanged(key=key, at=at, chat=chat)
     if now in ("leave", "ban") and _before(event) == "join":
-        by_itself = event.get("sender") == me
-        reason = "left" if by_itself else "banned" if now == "ban" else "kicked"
-        return PlaceChanged(key=key, at=at, chat=chat, gone=True, reason=reason)
+        return place_now(chat, Loss.BANNED if now == "ban" else Loss.REMOVED, key=key, at=at)
     return None
 
 

@@ -34,7 +34,7 @@ from bots.matrix.homeserver import Homeserver, Refused, part
 from bots.matrix.joining import Habits, Joiner
 from bots.matrix.room import OURS, STATE_TYPES, Room, mapping, one_line, words
 from core.errors import RetryLater
-from core.events import Bookmark, PlaceChanged, PositionAdvanced
+from core.events import Bookmark, PlaceChanged, PositionAdvanced, place_now
 from core.ports import Clock, Gate
 
 log = logging.getLogger(__name__)
@@ -138,7 +138,7 @@ class Listener:
         """One sync, handled to its end. ``whole``: with the state of every room, for the first one."""
         answer = await self._sync(whole=whole)
         now = self._clock.now()
-        heard = await self._heard(mapping(answer.get("rooms")), now)
+        heard = await self._heard(mapping(answer.get("rooms")), now, whole=whole)
         await self._hand_over(heard)
         first = self._position.token is None
         self._position = _Position(words(answer.get("next_batch")) or self._position.token, now)
@@ -185,10 +185,10 @@ class Listener:
 
     # --- one sync answer -> core events ---------------------------------------------------------------------
 
-    async def _heard(self, rooms: Mapping[str, Any], now: datetime) -> list[Heard]:
+    async def _heard(self, rooms: Mapping[str, Any], now: datetime, *, whole: bool) -> list[Heard]:
         by_room: dict[str, list[Heard]] = {}
         for room, joined in mapping(rooms.get("join")).items():
-            by_room[room] = await self._joined(room, mapping(joined), now)
+            by_room[room] = [*await self._joined(room, mapping(joined), now), *self._standing(room, whole)]
         for room, left in mapping(rooms.get("leave")).items():
             by_room[room] = self._left(room, mapping(left), now)
         for room, invited in mapping(rooms.get("invite")).items():
@@ -217,6 +217,14 @@ class Listener:
         if room.direct and heard and isinstance(heard[0], PlaceChanged) and not heard[0].shared:
             heard[1:1] = await self._opened(heard[0], room)
         return heard
+
+    def _standing(self, room_id: str, whole: bool) -> list[Heard]:
+        """Whether the bot may write there, where that has changed; on the first look at all rooms, of each."""
+        room = self._rooms[room_id]
+        before, room.lost = room.lost, room.loss(self._me)
+        if before is room.lost and not whole:
+            return []
+        return [place_now(room.chat, room.lost)]
 
     async def _opened(self, change: PlaceChanged, room: Room) -> list[Heard]:
         """Somebody opened a private chat: the core greets, or we say that it cannot be read."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bots.matrix.html import PLATFORM
-from core.events import Actor, Place, Rights
+from core.events import Actor, Loss, Place, Rights
 from core.types import AccountRef, ChatRef
 
 #: State that the bot asks the server for.
@@ -74,6 +74,8 @@ class Room:
     members: dict[str, str] | None = None
     names: dict[str, str] = field(default_factory=dict)
     direct: bool = False
+    #: What ``loss`` said when the core was told last.
+    lost: Loss | None = None
 
     @property
     def chat(self) -> ChatRef:
@@ -152,6 +154,14 @@ class Room:
             username=localpart(user),
             rights=self.rights(user),
         )
+
+    def loss(self, me: str) -> Loss | None:
+        """Why the bot may not write here, as far as the room's state says."""
+        if self.encrypted:
+            return Loss.ENCRYPTED
+        levels = self._of("m.room.power_levels")
+        needed = mapping(levels.get("events")).get("m.room.message", levels.get("events_default"))
+        return Loss.MUTED if self.level(me) < _int(needed, 0) else None
 
     def rights(self, user: str) -> Rights:
         """Admin from the level that may change the room's state, moderator from the one that may redact."""

@@ -11,6 +11,7 @@ from bots.playground.convert import Shown, fits_toast, show, toast
 from bots.playground.looks import Look
 from bots.playground.platform import BOT, Message, Playground, Room, message_record, shown_record
 from core.errors import Rejected, RejectedWhy, message
+from core.events import Loss
 from core.intents import Create, Edit, Form, Intent, Mark, Receipt, Tell, Withdraw
 from core.ports import Finding, Gate
 from core.types import ChatRef, MessageRef
@@ -53,6 +54,11 @@ class PlaygroundAdapter:
     async def check(self) -> Sequence[Finding]:
         """There is nothing that could be wrong."""
         return (Finding(True, message("check.playground", platform=self.capabilities.label)),)
+
+    async def standing(self, chat: ChatRef) -> Loss | None:
+        """Who is in a room of the playground may write there."""
+        room = self._playground.rooms.get(chat.key)
+        return Loss.REMOVED if room is None or room.gone else None
 
     def link(self, message: MessageRef) -> str:  # noqa: ARG002 - the port names it
         """The playground's messages have no address outside its page."""

@@ -21,6 +21,7 @@ from typing import Final
 import truststore
 from telegram import (
     Bot,
+    ChatMember,
     InlineKeyboardMarkup,
     LinkPreviewOptions,
     Message,
@@ -31,14 +32,15 @@ from telegram.error import BadRequest, ChatMigrated, InvalidToken, TelegramError
 from telegram.request import HTTPXRequest
 
 from bots.telegram import menu
-from bots.telegram.convert import CALLBACK, Me, moved
+from bots.telegram.convert import CALLBACK, Me, moved, silenced
 from bots.telegram.listening import Listener
 from bots.telegram.refs import TELEGRAM, address, chat_ids, message_ids, message_ref
 from bots.telegram.refusals import outcome, reply_is_gone
 from bots.telegram.roster import Roster, Topics
 from bots.telegram.showing import compose, fits_toast, keyboard, mark, measure, toast
 from bots.telegram.writing import MAX_TEXT, Composed
-from core.errors import BadToken, Rejected, RejectedWhy, message
+from core.errors import BadToken, Rejected, RejectedWhy, RetryLater, message
+from core.events import Loss
 from core.intents import (
     Capabilities,
     Create,
@@ -170,6 +172,19 @@ class TelegramAdapter:
         if webhook.url:
             findings.append(Finding(True, message("check.telegram.webhook")))
         return findings
+
+    async def standing(self, chat: ChatRef) -> Loss | None:
+        """See ``core.ports.Adapter``. No update tells when a chat changes what its ordinary members may do."""
+        id_, _ = chat_ids(chat)
+        try:
+            member = await self._bot.get_chat_member(id_, (await self._identity()).id)
+            loss = silenced(member, private=id_ > 0)
+            if loss is None and member.status in (ChatMember.MEMBER, ChatMember.RESTRICTED):
+                allowed = (await self._bot.get_chat(id_)).permissions
+                return Loss.MUTED if allowed is not None and not allowed.can_send_messages else None
+        except TelegramError as error:
+            return _lost(error)
+        return loss
 
     def link(self, message: MessageRef) -> str:
         """The address of a message; private chats and small groups have none."""
@@ -324,6 +339,14 @@ class TelegramAdapter:
         if self._gate is not None:
             event = moved(await self._identity(), chat_ids(chat)[0], error.new_chat_id)
             await self._gate.handle(event)
+
+
+def _lost(error: TelegramError) -> Loss:
+    """What a chat that does not answer is. Raises ``RetryLater`` where that is not said."""
+    refusal = outcome(error, form=False)
+    if isinstance(refusal, RetryLater):
+        raise refusal from error
+    return Loss.BLOCKED if refusal.why is RejectedWhy.UNREACHABLE else Loss.REMOVED
 
 
 def _request(settings: Settings, connections: int) -> HTTPXRequest:

@@ -37,12 +37,14 @@ from core.events import (
     CommandEdited,
     CommandInvoked,
     Inbound,
+    Loss,
     MessageEdited,
     MessageReceived,
     Place,
     PlaceChanged,
     ReactionChanged,
     Rights,
+    place_now,
 )
 from core.types import ChatRef, Language, MessageRef
 
@@ -90,7 +92,7 @@ def inbound(update: Update, me: Me, topic_of: TopicOf) -> Inbound | None:
 def _event(update: Update, me: Me, topic_of: TopicOf) -> Inbound | None:
     key = f"telegram:{me.id}:update:{update.update_id}"
     if message := update.message or update.channel_post:
-        return _moved(message, me) or _received(message, key, me)
+        return _moved(message, me) or _reopened(message, key) or _received(message, key, me)
     if message := update.edited_message or update.edited_channel_post:
         return _edited(message, key, me)
     if update.message_reaction:
@@ -128,8 +130,19 @@ def thread_of(message: Message) -> int | None:
 
 
 def _moved(message: Message, me: Me) -> PlaceChanged | None:
-    new = message.migrate_to_chat_id
-    return moved(me, message.chat.id, new) if new else None
+    """Both sides tell it: the group that ends and the supergroup that begins."""
+    if message.migrate_to_chat_id:
+        return moved(me, message.chat.id, message.migrate_to_chat_id)
+    old = message.migrate_from_chat_id
+    return moved(me, old, message.chat.id) if old else None
+
+
+def _reopened(message: Message, key: str) -> PlaceChanged | None:
+    """A topic that was closed; that it was closed is learnt when it refuses a message: admins may go on."""
+    thread = thread_of(message)
+    if not message.forum_topic_reopened or thread is None:
+        return None
+    return PlaceChanged(key=key, at=_time(message.date), chat=chat_ref(message.chat.id, thread))
 
 
 def _words(message: Message) -> tuple[str, Sequence[MessageEntity]]:
@@ -318,27 +331,25 @@ def _standing(change: ChatMemberUpdated, key: str) -> PlaceChanged | None:
     """Whether we may speak in a chat, when that has changed."""
     private = change.chat.type == Chat.PRIVATE
     before, now = (
-        _silenced(member, private=private) for member in (change.old_chat_member, change.new_chat_member)
+        silenced(member, private=private) for member in (change.old_chat_member, change.new_chat_member)
     )
     if before == now:
         return None
-    return PlaceChanged(
-        key=key, at=_time(change.date), chat=chat_ref(change.chat.id), gone=bool(now), reason=now
-    )
+    return place_now(chat_ref(change.chat.id), now, key=key, at=_time(change.date))
 
 
-def _silenced(member: ChatMember, *, private: bool) -> str:
-    """Why a member cannot speak, or nothing."""
+def silenced(member: ChatMember, *, private: bool) -> Loss | None:
+    """Why a member cannot speak."""
     if member.status == ChatMember.BANNED:
-        return "blocked" if private else "banned"
+        return Loss.BLOCKED if private else Loss.BANNED
     if member.status == ChatMember.LEFT:
-        return "removed"
+        return Loss.REMOVED
     if isinstance(member, ChatMemberRestricted) and not (member.is_member and member.can_send_messages):
-        return "muted" if member.is_member else "removed"
+        return Loss.MUTED if member.is_member else Loss.REMOVED
     # Only in channels is the right to post a matter of its own; elsewhere it is not sent.
     if isinstance(member, ChatMemberAdministrator) and member.can_post_messages is False:
-        return "muted"
-    return ""
+        return Loss.MUTED
+    return None
 
 
 def bare(emoji: str) -> str:

@@ -21,6 +21,7 @@ from core.events import (
     CommandEdited,
     CommandInvoked,
     Inbound,
+    Loss,
     MessageDeleted,
     MessageEdited,
     MessageReceived,
@@ -312,6 +313,41 @@ async def test_lost_channels_and_guilds_are_told(scene: Scene) -> None:
         await scene.gate.until(PlaceChanged, lambda event: event.gone and event.chat == scene.chat)
         scene.guild.remove_bot()
         await scene.gate.until(PlaceChanged, lambda event: event.gone and event.chat.key == str(other.id))
+
+
+async def test_a_channel_that_becomes_read_only_is_told_and_told_again_when_it_opens(scene: Scene) -> None:
+    role = scene.guild.bot_role
+
+    async def standing() -> str:
+        event = await scene.gate.until(PlaceChanged, lambda event: event.chat == scene.chat)
+        scene.gate.events.remove(event)
+        assert await scene.adapter.standing(scene.chat) is (Loss(event.reason) if event.reason else None)
+        return event.reason if event.muted else "open"
+
+    async with running(scene):
+        scene.channel.overwrite(role, deny=Permission.SEND_MESSAGES)
+        assert await standing() == "muted"
+        scene.channel.overwrite(role, deny=Permission.VIEW_CHANNEL)
+        assert await standing() == "unseen"
+        scene.channel.overwrite(role)
+        assert await standing() == "open"
+        before = role.permissions
+        scene.guild.set_permissions(role, before & ~Permission.SEND_MESSAGES)
+        scene.guild.set_permissions(scene.guild.everyone, 0)
+        assert await standing() in ("muted", "unseen")
+        scene.guild.set_permissions(role, before)
+        await scene.gate.until(PlaceChanged, lambda event: not event.reason and event.chat == scene.chat)
+        assert await scene.adapter.standing(ChatRef(DISCORD, "404")) is Loss.DELETED
+
+
+async def test_what_was_taken_away_meanwhile_is_told_of_a_watched_channel(scene: Scene) -> None:
+    scene.gate.watched = [scene.chat]
+    scene.channel.overwrite(scene.guild.bot_role, deny=Permission.SEND_MESSAGES)
+    with pytest.raises(RetryLater):
+        await scene.adapter.standing(scene.chat)
+    async with running(scene):
+        event = await scene.gate.until(PlaceChanged, lambda event: event.muted)
+    assert (event.chat, event.reason) == (scene.chat, "muted")
 
 
 # Interactions

@@ -20,6 +20,7 @@ from core.events import (
     CommandEdited,
     CommandInvoked,
     Inbound,
+    Loss,
     MessageDeleted,
     MessageEdited,
     MessageReceived,
@@ -76,9 +77,10 @@ class HeardGate:
         async with self._changed:
             if event.bookmark is not None:
                 self.bookmarks[event.bookmark.scope] = event.bookmark.value
-            if event.key is not None and event.key not in self._keys:
-                self._keys.add(event.key)
-                self.events.append(event)
+            if event.key is None or event.key not in self._keys:
+                self._keys.add(event.key or "")
+                if event.key is not None or isinstance(event, PlaceChanged):
+                    self.events.append(event)
             self._changed.notify_all()
 
     async def bookmark(self, scope: str) -> str | None:
@@ -293,8 +295,7 @@ async def test_a_third_person_in_a_private_chat_is_told_at_once(
         await ben.join(room)
         async with bot.running():
             await bot.gate.next(PlaceChanged, 2)
-    told = [heard.shared for heard in bot.gate.heard(PlaceChanged)]
-    assert told == [False, True]
+    assert [heard.shared for heard in bot.gate.heard(PlaceChanged) if heard.key] == [False, True]
 
 
 async def test_who_opens_an_encrypted_private_chat_is_told_that_it_cannot_be_read(
@@ -404,8 +405,34 @@ async def test_the_bot_is_told_when_it_was_put_out_and_found_again(
             await bot.adapter.perform(Create("k", chat(room), view("Hello")))
     changes = [(change.chat, change.gone, change.reason) for change in bot.gate.heard(PlaceChanged)]
     here = chat(room)
-    assert changes == [(here, False, ""), (here, True, "kicked"), (here, False, ""), (here, True, "banned")]
+    assert changes == [(here, False, ""), (here, True, "removed"), (here, False, ""), (here, True, "banned")]
     assert refused.value.why is RejectedWhy.CHAT_GONE
+
+
+async def test_a_room_where_the_bots_level_no_longer_suffices_is_told_and_told_again(
+    new_bot: NewBot, matrix_person: NewPerson
+) -> None:
+    ada = await matrix_person("Ada")
+    bot = new_bot("")
+    async with bot.running():
+        room = await in_a_room(bot, ada)
+        levels = await ada.state(room, "m.room.power_levels")
+        await ada.ask("PUT", f"/rooms/{room}/state/m.room.power_levels/", levels | {"events_default": 50})
+        closed = await bot.gate.next(PlaceChanged, 2)
+        assert await bot.adapter.standing(chat(room)) is Loss.MUTED
+        with pytest.raises(Rejected) as refused:
+            await bot.adapter.perform(Create("k", chat(room), view("Hello")))
+        await bot.gate.wait(lambda: bot.synced)
+    await ada.ask("PUT", f"/rooms/{room}/state/m.room.power_levels/", levels)
+    async with bot.running():
+        opened = await bot.gate.next(PlaceChanged, 3)
+        assert await bot.adapter.standing(chat(room)) is None
+        await ada.kick(room, bot.user_id)
+        await bot.gate.next(PlaceChanged, 4)
+        assert await bot.adapter.standing(chat(room)) is Loss.REMOVED
+    assert (closed.chat, closed.muted, closed.reason) == (chat(room), True, "muted")
+    assert (opened.chat, opened.muted, opened.gone) == (chat(room), False, False)
+    assert refused.value.why is RejectedWhy.FORBIDDEN
 
 
 async def test_invitations_of_other_servers_are_declined(

@@ -401,8 +401,8 @@ def test_an_encrypted_room_is_closed() -> None:
     [
         (member(ME, before="invite"), {"gone": False}),
         (member(ME), {"gone": False}),
-        (member(ME, "leave", before="join"), {"gone": True, "reason": "left"}),
-        (member(ME, "leave", before="join") | {"sender": ADA}, {"gone": True, "reason": "kicked"}),
+        (member(ME, "leave", before="join"), {"gone": True, "reason": "removed"}),
+        (member(ME, "leave", before="join") | {"sender": ADA}, {"gone": True, "reason": "removed"}),
         (member(ME, "ban", before="join") | {"sender": ADA}, {"gone": True, "reason": "banned"}),
         (member(ME, before="join"), None),
         (member(ME, "leave", before="invite"), None),

@@ -23,6 +23,7 @@ from core.events import (
     CommandEdited,
     CommandInvoked,
     Inbound,
+    Loss,
     MessageEdited,
     MessageReceived,
     PlaceChanged,
@@ -638,13 +639,33 @@ async def test_a_group_that_moved_is_told_and_the_send_comes_again(
     group = double.group("Flock", admins=[anna], basic=True)
     async with listening(adapter, double) as gate:
         new = await anna.upgrade(group)
-        await gate.until(1)
+        await gate.until(2)
         later = await put_off(adapter, Create(KEY, ref(group), view("x")))
-        events = await gate.until(2)
+        events = await gate.until(3)
     assert not later.unknown
     moves = [event for event in events if isinstance(event, PlaceChanged)]
-    assert [(event.chat, event.moved_to) for event in moves] == [(ref(group), ref(new))] * 2
+    assert [(event.chat, event.moved_to) for event in moves] == [(ref(group), ref(new))] * 3
     assert len({event.key for event in moves}) == 1
+
+
+async def test_a_group_that_silences_its_members_is_asked_about_and_found_open(
+    double: TelegramDouble, adapter: TelegramAdapter
+) -> None:
+    """No update tells what the ordinary members of a group may do."""
+    anna = double.person("Anna")
+    group = double.group("Flock", admins=[anna])
+    elsewhere = double.group("Not ours", admins=[anna], bot=False)
+    assert await adapter.standing(ref(group)) is None
+    await anna.silence(group)
+    assert await refused(adapter, Create(KEY, ref(group), view("x"))) is RejectedWhy.FORBIDDEN
+    assert await adapter.standing(ref(group)) is Loss.MUTED
+    await anna.silence(group, on=False)
+    assert await adapter.standing(ref(group)) is None
+    await anna.demote_bot(group, mute=True)
+    assert await adapter.standing(ref(group)) is Loss.MUTED
+    await anna.remove_bot(group)
+    assert await adapter.standing(ref(group)) in (Loss.BANNED, Loss.REMOVED)
+    assert await adapter.standing(ref(elsewhere)) is Loss.REMOVED
 
 
 async def test_the_menu_is_set_per_scope_and_language_and_only_when_it_changed(

@@ -376,13 +376,14 @@ def test_losing_a_chat_and_finding_it_again(chat: dict[str, Any], new: dict[str,
         key="telegram:777007:update:77",
         at=AT,
         chat=chat_ref(chat["id"]),
-        gone=True,
+        gone=reason != "muted",
+        muted=reason == "muted",
         reason=reason,
     )
     there = {"old_chat_member": member("member"), "new_chat_member": new}
     assert event(my_chat_member=change | there) == lost
     back = {"old_chat_member": new, "new_chat_member": member("member")}
-    assert event(my_chat_member=change | back) == replace(lost, gone=False, reason="")
+    assert event(my_chat_member=change | back) == replace(lost, gone=False, muted=False, reason="")
 
 
 def test_a_promotion_changes_no_place() -> None:
@@ -391,12 +392,22 @@ def test_a_promotion_changes_no_place() -> None:
 
 
 def test_a_group_that_became_a_supergroup_moves() -> None:
+    """Both of them tell it; whichever is heard first counts."""
     group = {"id": -42, "title": "Coop", "type": "group"}
-    assert event(message=message(None, chat=group, migrate_to_chat_id=GROUP)) == PlaceChanged(
+    moved = PlaceChanged(
         key=f"telegram:777007:moved:-42:{GROUP}",
         chat=ChatRef(TELEGRAM, "-42"),
         moved_to=GROUP_REF,
         reason="migrated",
+    )
+    assert event(message=message(None, chat=group, migrate_to_chat_id=GROUP)) == moved
+    assert event(message=message(None, migrate_from_chat_id=-42)) == moved
+
+
+def test_a_topic_that_was_reopened_is_open() -> None:
+    reopened = message(None, forum_topic_reopened={}, message_thread_id=5, is_topic_message=True)
+    assert event(message=reopened) == PlaceChanged(
+        key="telegram:777007:update:77", at=AT, chat=ChatRef(TELEGRAM, f"{GROUP}/5")
     )
 
 

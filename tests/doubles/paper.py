@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from core.errors import Rejected, RejectedWhy
-from core.events import MessageDeleted
+from core.events import Loss, MessageDeleted
 from core.intents import Capabilities, Create, Edit, Form, Intent, Mark, Receipt, Tell, View, Withdraw
 from core.ports import Clock, Finding, Gate
 from core.text import plain
@@ -94,6 +94,10 @@ class Paper:
         self.rooms: dict[str, list[Line]] = {}
         self.calls: list[tuple[float, Intent]] = []
         self.faults: list[Fault] = []
+        #: Rooms (by key) where the bot may not write, and why.
+        self.losses: dict[str, Loss] = {}
+        #: How often the bot asked whether it may.
+        self.asked = 0
         self.holds: list[Hold] = []
         self.gate: Gate | None = None
         self.echoes: list[asyncio.Future[None]] = []
@@ -109,6 +113,10 @@ class Paper:
 
     async def check(self) -> Sequence[Finding]:
         return ()
+
+    async def standing(self, chat: ChatRef) -> Loss | None:
+        self.asked += 1
+        return self.losses.get(chat.key)
 
     def link(self, message: MessageRef) -> str:
         return f"https://{self.platform}.example/{message.chat.key}/{message.key}"

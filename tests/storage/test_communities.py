@@ -62,6 +62,8 @@ def test_a_communitys_chats(unit: SqlUnit) -> None:
     assert unit.communities.watched(matrix) == [ChatRef(matrix, "!a")]
     unit.communities.set_state(chats[1], ChatState.GONE, "")
     assert unit.communities.watched(matrix) == [ChatRef(matrix, "!a")], "a lost room may be found again"
+    unit.communities.set_state(chats[0], ChatState.MUTED, "")
+    assert {chat.id for chat in unit.communities.lost()} == set(chats[:2])
 
 
 def test_talk_is_relayed_to_the_other_active_rooms_that_want_it(unit: SqlUnit) -> None:
@@ -95,10 +97,14 @@ def test_mirrors_and_blocks_are_added_once(unit: SqlUnit) -> None:
 
 
 def test_a_post_goes_where_its_feeds_are_mirrored_once(unit: SqlUnit) -> None:
-    """Less its own room, rooms that were lost, that block it, or whose community bans its author."""
+    """Less its own room, rooms that were lost, that block it, or whose community bans its author.
+
+    A room that waits for a right is not lost.
+    """
     author = a_member(unit)
     community = a_community(unit)
-    both, blocked, banned, gone, other, origin = (
+    both, muted, blocked, banned, gone, other, origin = (
+        a_chat(unit),
         a_chat(unit),
         a_chat(unit),
         a_chat(unit, community),
@@ -106,15 +112,16 @@ def test_a_post_goes_where_its_feeds_are_mirrored_once(unit: SqlUnit) -> None:
         a_chat(unit),
         a_chat(unit),
     )
-    for chat in (both, blocked, banned, gone, origin):
+    for chat in (both, muted, blocked, banned, gone, origin):
         unit.communities.add_mirror(chat, TAG, None, NOW)
     unit.communities.add_mirror(both, AUTHOR, None, NOW)
     unit.communities.add_mirror(other, Feed(FeedKind.TAG, "fish"), None, NOW)
     unit.communities.block(blocked, AUTHOR)
     unit.communities.ban(community, author, AccountId(1), NOW)
     unit.communities.set_state(gone, ChatState.GONE, "")
+    unit.communities.set_state(muted, ChatState.MUTED, "muted")
     found = unit.communities.mirroring([TAG, AUTHOR], [AUTHOR], author, origin)
-    assert [c.id for c in found] == [both]
+    assert [c.id for c in found] == [both, muted]
     assert unit.communities.mirroring([], [], author, origin) == []
     assert blocked in {c.id for c in unit.communities.mirroring([TAG], [], author, origin)}
 

@@ -27,7 +27,7 @@ def get_chat(world: World, args: Args) -> Json:
         "accepted_gift_types": dict.fromkeys(gifts, False),
     }
     if chat.type in ("group", "supergroup"):
-        shape["permissions"] = dict.fromkeys(PERMISSIONS, True)
+        shape["permissions"] = dict.fromkeys(PERMISSIONS, not chat.silent)
     if chat.linked:
         shape["linked_chat_id"] = chat.linked.id
     pinned = [message for message in chat.messages.values() if message.pinned]

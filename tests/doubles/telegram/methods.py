@@ -73,7 +73,7 @@ def writable(world: World, chat: Chat) -> Chat:
         raise forbidden("bot can't initiate conversation with a user")
     if chat.type == "channel" and not me.can("can_post_messages"):
         raise bad_request("need administrator rights in the channel chat")
-    if me.status == "restricted":
+    if me.status == "restricted" or (chat.silent and not me.admin and chat.type != "private"):
         raise bad_request("not enough rights to send text messages to the chat")
     return chat
 

@@ -209,6 +209,8 @@ class Chat:
     migrated_to: Chat | None = None
     started: bool = False
     blocked: bool = False
+    #: Ordinary members may not write.
+    silent: bool = False
     last_id: int = 0
 
     def __repr__(self) -> str:

@@ -250,6 +250,11 @@ class Person:
         self._must_be_admin(chat)
         self._world.change_member(chat, self._world.bot, self.user, "restricted" if mute else "member")
 
+    async def silence(self, chat: Chat, *, on: bool = True) -> None:
+        """Lets ordinary members write no more (or again); no update tells the bot."""
+        self._must_be_admin(chat)
+        chat.silent = on
+
     async def remove_bot(self, chat: Chat) -> None:
         self._must_be_admin(chat)
         self._world.change_member(chat, self._world.bot, self.user, "kicked")
