@@ -221,7 +221,8 @@ async def test_first_sends_keep_their_order_through_retries_and_a_restart(world:
 
 async def test_one_that_is_refused_steps_aside_visibly(world: World) -> None:
     anna, group, (room,) = await pair(world, "matrix")
-    room.paper.fails(Rejected("no", why=RejectedWhy.FORBIDDEN), when=creates(room))
+    # Once a rung of the ladder.
+    room.paper.fails(Rejected("no", why=RejectedWhy.FORM), when=creates(room), times=3)
     await anna.posts(group, "one")
     await anna.posts(group, "two")
     assert room.texts == ["two"]
@@ -313,7 +314,7 @@ async def test_a_lost_room_waits_and_goes_on_when_the_bot_is_back(world: World) 
     await world.passes(MINUTE)
     assert (room.texts, other.texts) == ([], ["one"])
     ((state, reason),) = await world.rows("SELECT state, reason FROM chats WHERE key = 'room0'")
-    assert (state, reason) == ("gone", "kicked")
+    assert (state, reason) == ("gone", "removed: kicked")
     await world.restart()
     assert room.texts == []
     await world.hand(PlaceChanged(key=world.new_key(), chat=room.ref))
