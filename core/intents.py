@@ -180,6 +180,7 @@ class Capabilities:
     ``files_per_message``: 0 where no file can be shown; ``max_file``: the bytes of the largest one.
     ``replaces_files``: whether an edit may bring other files than the message has; else such a part is sent anew, and
     the files of an edit are those that stand there.
+    ``deaf_after``: so long without ``Gate.alive`` the connection counts as deaf; ``None``: it cannot be.
     ``measure``: how much of one message a view takes in a form, and how much there is, as the adapter counts it with
     all that it adds; without it, the bare words against ``max_text``. Pure, and exact enough that what it says to fit
     is not refused as too long.
@@ -203,6 +204,7 @@ class Capabilities:
     max_file: int = 0
     replaces_files: bool = False
     measure: Callable[[View, Form], tuple[int, int]] | None = None
+    deaf_after: timedelta | None = timedelta(seconds=90)
     token_windows: tuple[Window, ...] = ()
     chat_windows: tuple[Window, ...] = ()
     vote_emoji: tuple[str, ...] = field(default=("👍", "❤"))

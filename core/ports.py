@@ -51,6 +51,14 @@ class Gate(Protocol):
 
     def handle(self, event: Inbound) -> Awaitable[None]: ...
 
+    def alive(self) -> None:
+        """The platform sent or answered something just now: a heartbeat, a long poll, a sync, an event.
+
+        An open socket is no such proof. Cheap; call it each time, also where nothing else came. Without a call for
+        ``Capabilities.deaf_after`` the platform counts as deaf.
+        """
+        ...
+
     async def bookmark(self, scope: str) -> str | None:
         """The committed value of a bookmark."""
         ...

@@ -8,9 +8,7 @@ import random
 import socket
 from collections.abc import Coroutine, Mapping
 from contextlib import AsyncExitStack, suppress
-from dataclasses import dataclass
 from datetime import timedelta
-from enum import StrEnum
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -26,6 +24,7 @@ from storage.writer import Writer
 from stormo import lock
 from stormo.config import Config
 from stormo.gate import EngineGate
+from stormo.health import Doing, Health
 from stormo.instance import Instance
 from stormo.probing import Prober
 from stormo.site import listening, make_site
@@ -44,22 +43,6 @@ _DRAIN_SECONDS: Final = 6.0
 _CLOSE_SECONDS: Final = 2.0
 #: The name in ``meta`` under which tools leave a new value when the courier should look at everything again.
 NUDGE: Final = "nudge"
-
-
-class Doing(StrEnum):
-    """What an adapter's supervisor sees."""
-
-    RUNNING = "running"
-    WAITING = "waiting"
-    STOPPED = "stopped"
-
-
-@dataclass(slots=True)
-class Health:
-    """How a platform fares. ``reason`` of the last fault, for the operator."""
-
-    doing: Doing = Doing.RUNNING
-    reason: str = ""
 
 
 class Stormo:
@@ -109,7 +92,7 @@ class Stormo:
             self._start(self._watch_nudges(), "nudges")
             self._start(self._prober().run(), "lost rooms")
             for platform, adapter in self.adapters.items():
-                self.health[platform] = Health()
+                self.health[platform] = Health(self.clock, adapter.capabilities.deaf_after)
                 self._start(self._supervise(platform, adapter), f"adapter {platform}")
             # From here on `__aexit__` unwinds; before, a fault does.
             self._stack = stack.pop_all()
@@ -177,21 +160,22 @@ class Stormo:
     async def _supervise(self, platform: Platform, adapter: Adapter) -> None:
         """Keeps one adapter running. A fault of one platform is no fault of the others."""
         health, pause = self.health[platform], _FIRST_PAUSE
+        gate = self.gate.of(health)
         while True:
-            health.doing, began = Doing.RUNNING, self.clock.monotonic()
+            health.begin()
             try:
-                await adapter.run(self.gate)
+                await adapter.run(gate)
                 reason = "it stopped listening"
             except (BadToken, ConfigError) as error:
-                health.doing, health.reason = Doing.STOPPED, self._say(error)
+                health.fail(Doing.STOPPED, self._say(error))
                 log.error("%s: %s", adapter.capabilities.label, health.reason)  # noqa: TRY400
                 return
             except Exception as error:
                 reason = f"{type(error).__name__}: {error}"
                 log.debug("%s", adapter.capabilities.label, exc_info=error)
-            if self.clock.monotonic() - began > _SOUND.total_seconds():
+            if self.clock.monotonic() - health.began_at > _SOUND.total_seconds():
                 pause = _FIRST_PAUSE
-            health.doing, health.reason = Doing.WAITING, reason
+            health.fail(Doing.WAITING, reason)
             wait = pause * random.uniform(0.75, 1.25)  # noqa: S311
             label = adapter.capabilities.label
             log.warning("%s: %s; again in %.1f s", label, reason, wait.total_seconds())

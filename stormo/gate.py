@@ -7,24 +7,42 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from core.engine import Engine
-from core.events import Inbound
+from core.events import Inbound, PositionAdvanced
 from core.ports import WatchedMessage
 from core.records import Chat
 from core.types import ChatRef, Platform
 from storage.database import Readers
 from storage.writer import Writer
+from stormo.health import Health
 
 
 class EngineGate:
-    """``core.ports.Gate`` over the writer and the readers of one database."""
+    """``core.ports.Gate`` over the writer and the readers of one database.
 
-    def __init__(self, writer: Writer, readers: Readers, engine: Engine) -> None:
+    ``health``: that of the adapter which listens; who only asks has none.
+    """
+
+    def __init__(
+        self, writer: Writer, readers: Readers, engine: Engine, health: Health | None = None
+    ) -> None:
         self._writer = writer
         self._readers = readers
         self._engine = engine
+        self._health = health
+
+    def of(self, health: Health) -> EngineGate:
+        """The same for one adapter, with its signs of life noted."""
+        return EngineGate(self._writer, self._readers, self._engine, health)
+
+    def alive(self) -> None:
+        if self._health is not None:
+            self._health.alive()
 
     def handle(self, event: Inbound) -> asyncio.Future[None]:
         """Queues the event at the time of the call. Raises through the future ``StorageUnavailable``."""
+        if self._health is not None:
+            # A new position is the adapter's word, not the platform's.
+            (self._health.alive if isinstance(event, PositionAdvanced) else self._health.event)()
         return self._writer.submit(
             lambda unit: self._engine.handle(unit, event),
             bury=lambda unit, error: self._engine.bury(unit, event, error),

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import socket
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from aiohttp import web
@@ -15,14 +13,10 @@ from aiohttp import web
 from core.errors import StormoError, message
 from core.types import Platform
 from stormo.config import Web
+from stormo.health import Health
 from stormo.instance import Instance
+from stormo.vitals import healthz, readyz
 from web.pages import Pages
-
-if TYPE_CHECKING:
-    from stormo.app import Health
-
-_SECONDS = 2.0
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class PortInUse(StormoError):
@@ -70,9 +64,10 @@ def _bound(where: Web) -> socket.socket:
 
 
 def make_site(instance: Instance, health: Mapping[Platform, Health]) -> web.Application:
-    """The application: ``/healthz``, the public pages, and the playground where it is on."""
+    """The application: how it fares, the public pages, and the playground where it is on."""
     app = web.Application()
-    app.router.add_get("/healthz", _healthz(instance, health))
+    app.router.add_get("/healthz", healthz(instance, health))
+    app.router.add_get("/readyz", readyz(instance, health))
     app.add_routes(Pages(instance.readers, instance.rules, instance.words).routes())
     if instance.playground is not None:
         _mount_playground(app, instance)
@@ -97,20 +92,3 @@ def _named_hosts(where: Web) -> frozenset[str]:
     """The names under which the operator wants the pages to be reached, beside this machine's own."""
     names = {where.host, urlsplit(where.public_url).hostname or ""}
     return frozenset(names - {"", "0.0.0.0", "::"})  # noqa: S104
-
-
-def _healthz(instance: Instance, health: Mapping[Platform, Health]) -> Handler:
-    """For a supervisor of this process: 200 while the database answers, and how each platform fares."""
-
-    async def answer(_: web.Request) -> web.Response:
-        try:
-            async with asyncio.timeout(_SECONDS):
-                states = await instance.readers.read(lambda unit: unit.delivery.states())
-                await instance.writer.submit(lambda _: None)
-        except Exception as error:  # noqa: BLE001
-            return web.json_response({"status": "no database", "reason": type(error).__name__}, status=503)
-        # No reasons here: they may name what only the operator should read.
-        platforms = {platform: state.doing for platform, state in health.items()}
-        return web.json_response({"status": "ok", "platforms": platforms, "outbox": states})
-
-    return answer

@@ -22,7 +22,7 @@ _LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
 _CALL = re.compile(r"^(?:[A-Z_]+=\S+ )*(?:\.venv/bin/)?stormo ([a-z][a-z-]*)((?: \S+)*)")
 _CHAT = re.compile(r"^/([a-z]+)(?: ([a-z]+))?(?![\w/.?=-])")
 #: What begins with a slash and is no command of ours: paths of addresses, commands of other bots.
-_NOT_OURS = {"p", "playground", "healthz", "newbot", "mybots", "start"}
+_NOT_OURS = {"p", "playground", "healthz", "readyz", "metrics", "newbot", "mybots", "start"}
 #: A command that a how-to invents while it explains how to add one.
 _INVENTED = {"pin"}
 #: It speaks of paths of the platforms' addresses, which look the same.

@@ -60,6 +60,7 @@ class CollectingGate:
     events: list[Inbound] = field(default_factory=list)
     bookmarks: dict[str, str] = field(default_factory=dict)
     watched: list[ChatRef] = field(default_factory=list)
+    signs: int = 0
     recent: list[WatchedMessage] = field(default_factory=list)
     on_event: Callable[[Inbound], Awaitable[None]] | None = None
     _seen: set[str] = field(default_factory=set)
@@ -76,6 +77,9 @@ class CollectingGate:
         self._changed.set()
         if self.on_event is not None:
             await self.on_event(event)
+
+    def alive(self) -> None:
+        self.signs += 1
 
     async def bookmark(self, scope: str) -> str | None:
         return self.bookmarks.get(scope)

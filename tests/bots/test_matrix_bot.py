@@ -67,6 +67,7 @@ class HeardGate:
         self.events: list[Inbound] = []
         self.bookmarks = kept if kept is not None else {}
         self.failing: type[Inbound] | None = None
+        self.signs = 0
         self._keys: set[str] = set()
         self._changed = asyncio.Condition()
 
@@ -82,6 +83,9 @@ class HeardGate:
                 if event.key is not None or isinstance(event, PlaceChanged):
                     self.events.append(event)
             self._changed.notify_all()
+
+    def alive(self) -> None:
+        self.signs += 1
 
     async def bookmark(self, scope: str) -> str | None:
         return self.bookmarks.get(scope)

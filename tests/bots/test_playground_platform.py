@@ -39,6 +39,7 @@ class Ear:
     told: list[Inbound] = field(default_factory=list)
     deaf: bool = False
     broken: bool = False
+    signs: int = 0
     rings: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(0))
 
     async def handle(self, event: Inbound) -> None:
@@ -48,6 +49,9 @@ class Ear:
             raise RuntimeError("the database is away")
         if self.deaf:
             await asyncio.Event().wait()
+
+    def alive(self) -> None:
+        self.signs += 1
 
     async def bookmark(self, scope: str) -> str | None:
         return None

@@ -50,6 +50,7 @@ class Collector:
     chats: Sequence[ChatRef] = ()
     recent: Sequence[WatchedMessage] = ()
     failing: int = 0
+    signs: int = 0
     changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def handle(self, event: Inbound) -> None:
@@ -58,6 +59,9 @@ class Collector:
             raise ConnectionError("the database is away")
         self.events.append(event)
         self.changed.set()
+
+    def alive(self) -> None:
+        self.signs += 1
 
     async def bookmark(self, scope: str) -> str | None:
         return None

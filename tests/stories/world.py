@@ -604,6 +604,9 @@ class _Gate:
             bury=lambda unit, error: world.engine.bury(unit, event, error),
         )
 
+    def alive(self) -> None:
+        """Whether a platform is alive is no story."""
+
     async def bookmark(self, scope: str) -> str | None:
         return await self.world.read(lambda unit: unit.intake.bookmark(scope))
 

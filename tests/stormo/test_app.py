@@ -7,6 +7,7 @@ import socket
 import stat
 import time
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,13 @@ from core.stores import Unit
 from core.types import ChatRef, Platform, ThingId, ThingKind
 from storage import migrate
 from storage.database import open_engine
-from stormo.app import NUDGE, Doing, Stormo
+from stormo.app import NUDGE, Stormo
 from stormo.config import Config, Web, parse
+from stormo.health import Doing, Health
 from stormo.instance import Instance
 from stormo.lock import InUse
 from stormo.site import NoSuchHost, PortInUse
+from tests.clock import FakeClock
 from tests.doubles.telegram import TelegramDouble
 from tests.stage import until
 
@@ -162,6 +165,68 @@ async def test_a_wrong_token_stops_that_platform_only(
         assert status == 200
         assert health["platforms"]["telegram"] == "stopped"
         assert health["platforms"]["playground-matrix"] == "running"
+
+
+@pytest.mark.peer
+async def test_ready_means_that_an_event_came_through(
+    tmp_path: Path, telegram_double: TelegramDouble
+) -> None:
+    anna = telegram_double.person("Anna", username="anna")
+    group = telegram_double.group("Birds", admins=[anna], bot_admin=True)
+    async with Stormo(with_telegram(tmp_path, telegram_double)) as app:
+        await anna.send(group, "/join")
+        await until(lambda: app.health[TELEGRAM].events, "the event")
+        status, ready = await get(app, "/readyz")
+        assert (status, ready["status"]) == (200, "ready")
+        assert ready["platforms"]["telegram"]["doing"] == "running"
+        assert ready["platforms"]["telegram"]["event_seconds_ago"] < 10
+
+
+@pytest.mark.peer
+async def test_a_platform_that_nobody_reaches_is_not_ready(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as nobody:
+        # It takes the connection and never answers: an open socket proves nothing.
+        address = f"http://127.0.0.1:{nobody.getsockname()[1]}"
+        more = f"""
+            [matrix]
+            homeserver = "{address}"
+            user_id = "@stormo:example.org"
+            access_token = "syt_nothing"
+        """
+        async with Stormo(config(tmp_path, more)) as app:
+            status, ready = await get(app, "/readyz")
+            assert (status, ready["platforms"]["matrix"]["alive_seconds_ago"]) == (503, None)
+            assert ready["platforms"]["matrix"]["doing"] != "running"
+            assert (await get(app, "/healthz"))[0] == 200
+
+
+async def test_a_database_that_takes_nothing_is_neither_ready_nor_healthy(tmp_path: Path) -> None:
+    async with Stormo(config(tmp_path)) as app:
+        app.writer.close()
+        for page in ("/healthz", "/readyz"):
+            status, told = await get(app, page)
+            assert (status, told["status"]) == (503, "no database: StorageUnavailable")
+
+
+def test_a_platform_runs_only_as_long_as_it_proves_it() -> None:
+    clock = FakeClock()
+    health = Health(clock, timedelta(seconds=90))
+    health.begin()
+    seen = [health.doing]
+    health.alive()
+    seen.append(health.doing)
+    clock.advance(timedelta(seconds=91))
+    seen.append(health.doing)
+    health.event()
+    seen.append(health.doing)
+    health.fail(Doing.WAITING, "it broke")
+    seen.append(health.doing)
+    health.begin()
+    seen.append(health.doing)
+    clock.advance(timedelta(seconds=91))
+    seen.append(health.doing)
+    assert seen == ["starting", "running", "deaf", "running", "waiting", "starting", "deaf"]
+    assert health.event_age == 91
 
 
 @pytest.mark.peer
