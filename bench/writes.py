@@ -158,7 +158,7 @@ def opened(url: str) -> Iterator[EngineGate]:
     """The way of an event as the program wires it, without platforms."""
     engine, clock = open_engine(url), SystemClock()
     rules = Engine(Rules(instance="bench", key=b"bench" * 8))
-    writer = Writer(engine, clock, rules.settle, lambda _chats: None)
+    writer = Writer(engine, clock, rules.settle, lambda _chats: None, read_ahead=rules.read_ahead)
     readers = Readers(engine, clock)
     writer.start()
     try:

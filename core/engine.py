@@ -6,11 +6,12 @@ is a success. A refusal keeps the inbox row and its answer to the person and und
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
 from core import codec, places
+from core.ahead import look_ahead
 from core.body import Body
 from core.dispatch import check, find_spec, makes_post, parse, press, run
 from core.errors import Ignored, Message, Refusal, WrongCode
@@ -73,6 +74,10 @@ class Engine:
         if event.bookmark is not None:
             unit.intake.set_bookmark(event.bookmark.scope, event.bookmark.value)
 
+    def read_ahead(self, unit: Unit, events: Sequence[Inbound]) -> None:
+        """Before the events of a batch are handled one by one."""
+        unit.read_ahead(look_ahead(events))
+
     def settle(self, unit: Unit) -> None:
         """What is derived, once for the whole batch."""
         settle(unit)
@@ -103,6 +108,7 @@ class Engine:
         try:
             event = codec.load(parked.event)
             self.handle(unit, event)
+            unit.write()
         except Exception as error:  # noqa: BLE001
             unit.undo("parked")
             why = f"{type(error).__name__}: {error}"[:500]

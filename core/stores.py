@@ -5,10 +5,12 @@ All methods are synchronous, take and return core values, and see what the same 
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Protocol
 
+from core.ahead import Ahead
 from core.records import (
     Account,
     Chat,
@@ -288,7 +290,9 @@ class Posts(Protocol):
 
     def revisions(self, post: PostId) -> list[Revision]: ...
 
-    def set_tags(self, post: PostId, tags: list[str]) -> None: ...
+    def add_tags(self, post: PostId, tags: list[str]) -> None: ...
+
+    def drop_tags(self, post: PostId) -> None: ...
 
     def add_places(self, thing: ThingId, chats: list[ChatId]) -> None: ...
 
@@ -379,8 +383,8 @@ class Votes(Protocol):
 
     def move_speakers(self, loser: MemberId, winner: MemberId) -> None: ...
 
-    def recount(self, post: PostId) -> int | None:
-        """Counts anew. Returns the post's new version when the tally changed."""
+    def recount(self, posts: Collection[PostId]) -> list[PostId]:
+        """Counts anew. Returns the posts whose tally changed, with a newer version each."""
         ...
 
 
@@ -403,6 +407,10 @@ class Deliveries(Protocol):
 
     def bump(self, thing: ThingId, version: int, *, rank: int, now: datetime) -> list[ThingId]:
         """The thing has a newer version: wherever it stands it is to be shown. Returns the folds that show it."""
+        ...
+
+    def tally(self, posts: Collection[PostId], now: datetime) -> list[ThingId]:
+        """The tallies of these posts moved: wherever they stand they are to be shown. Returns the folds that do."""
         ...
 
     def delivery(self, chat: ChatId, thing: ThingId) -> Delivery | None: ...
@@ -479,6 +487,10 @@ class Deliveries(Protocol):
 
     def any_try(self, chat: ChatId) -> bool: ...
 
+    def note_origin(self, copy: Copy) -> None:
+        """The author's own message stands for a thing that is new."""
+        ...
+
     def add_copy(self, copy: Copy) -> None: ...
 
     def copy_of(self, chat: ChatId, message_key: str) -> Copy | None: ...
@@ -528,7 +540,7 @@ class Intake(Protocol):
     """Inbox, bookmarks, parked events, dead letters, settings of the instance."""
 
     def claim(self, key: str, now: datetime) -> bool:
-        """Whether this event was never seen before. RETURNING, since a driver's rowcount counts duplicates twice."""
+        """Whether this event was never seen before."""
         ...
 
     def clean(self, before: datetime) -> None: ...
@@ -588,6 +600,14 @@ class Unit(Protocol):
     def release(self, name: str) -> None: ...
     def undo(self, name: str) -> None:
         """Back to the savepoint, which ends with it."""
+        ...
+
+    def read_ahead(self, ahead: Ahead) -> None:
+        """Reads what a batch will ask for, where that saves something."""
+        ...
+
+    def write(self) -> None:
+        """Writes what waits to be written together, so that what the database has to say of it is said here."""
         ...
 
     def attempt(self) -> AbstractContextManager[None]:

@@ -5,16 +5,32 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, bindparam, delete, func, literal, select, update
+from sqlalchemy import BigInteger, bindparam, delete, func, select, update
 
 from core.records import Chat, ChatState, Community, Doubt, Mirror
 from core.types import AccountId, ChatId, ChatRef, CommunityId, Feed, FeedKind, MemberId, Platform
 from storage import tables as t
-from storage.statements import Build, Row, Runner, Statement
+from storage.shelves import Keyed, Row
+from storage.statements import Build, Runner, Statement
+from storage.tables import to_micros
 
 _C = t.communities.c
 _COMMUNITY = (_C.id, _C.slug, _C.title, _C.paused, _C.hold_seconds, _C.doubt)
-COMMUNITY = Statement(lambda _: select(*_COMMUNITY).where(_C.id == bindparam("id")), kept=True)
+
+
+def _community(row: Row) -> Community:
+    id_, slug, title, paused, hold_seconds, doubt = row
+    return Community(
+        id=CommunityId(id_),
+        slug=slug,
+        title=title,
+        paused=bool(paused),
+        hold_seconds=hold_seconds,
+        doubt=Doubt(doubt),
+    )
+
+
+COMMUNITY = Keyed(t.communities, _COMMUNITY, (_C.id,), _community)
 COMMUNITY_BY_SLUG = Statement(lambda _: select(*_COMMUNITY).where(_C.slug == bindparam("slug")))
 COMMUNITIES = Statement(lambda _: select(*_COMMUNITY).order_by(_C.slug).limit(200))
 ADD_COMMUNITY = Statement(
@@ -32,12 +48,26 @@ SET_PAUSED = Statement(
 _H = t.chats.c
 _CHAT = (_H.id, _H.platform, _H.key, _H.community_id, _H.title, _H.private, _H.closed, _H.relay, _H.language, _H.state,
          _H.reason)  # fmt: skip
-CHAT_BY_REF = Statement(
-    lambda _: select(*_CHAT).where(_H.platform == bindparam("platform"), _H.key == bindparam("key")),
-    kept=True,
-)
-CHAT_BY_ID = Statement(lambda _: select(*_CHAT).where(_H.id == bindparam("id")), kept=True)
-CHATS_BY_ID = Statement(lambda d: select(*_CHAT).where(d.among(_H.id, "ids")))
+
+
+def _chat(row: Row) -> Chat:
+    id_, platform, key, community, title, private, closed, relay, language, state, reason = row
+    return Chat(
+        id=ChatId(id_),
+        ref=ChatRef(Platform(platform), key),
+        community_id=None if community is None else CommunityId(community),
+        title=title,
+        private=bool(private),
+        closed=bool(closed),
+        relay=bool(relay),
+        language=language,
+        state=ChatState(state),
+        reason=reason,
+    )
+
+
+CHAT_BY_REF = Keyed(t.chats, _CHAT, (_H.platform, _H.key), _chat)
+CHAT_BY_ID = Keyed(t.chats, _CHAT, (_H.id,), _chat)
 CHATS_OF = Statement(
     lambda _: select(*_CHAT).where(_H.community_id == bindparam("community")).order_by(_H.id)
 )
@@ -100,6 +130,19 @@ RELAYED_WITH = Statement(
 _M = t.mirrors.c
 _B = t.mirror_blocks.c
 _N = t.bans.c
+MIRRORING = Keyed(
+    t.mirrors,
+    (_M.feed_kind, _M.feed_key, _M.chat_id),
+    (_M.feed_kind, _M.feed_key),
+    lambda row: ChatId(row[2]),
+)
+BLOCKS = Keyed(
+    t.mirror_blocks,
+    (_B.chat_id, _B.feed_kind, _B.feed_key),
+    (_B.chat_id,),
+    lambda row: Feed(FeedKind(row[1]), row[2]),
+)
+BANNED = Keyed(t.bans, (_N.community_id, _N.member_id), (_N.community_id, _N.member_id), tuple)
 
 
 def _add_mirror(d: Build) -> Any:
@@ -168,9 +211,6 @@ DROP_BAN = Statement(
 MIRRORS_OF = Statement(
     lambda _: select(_M.feed_kind, _M.feed_key).where(_M.chat_id == bindparam("chat")).order_by(_M.created_at)
 )
-BLOCKS_OF = Statement(
-    lambda _: select(_B.feed_kind, _B.feed_key).where(_B.chat_id == bindparam("chat")).order_by(_B.feed_key)
-)
 COPY_BANS = Statement(
     lambda d: (
         d.insert(t.bans)
@@ -183,28 +223,19 @@ COPY_BANS = Statement(
         .on_conflict_do_nothing()
     )
 )
-BANNED = Statement(
-    lambda _: (
-        select(literal(1))
-        .select_from(t.bans)
-        .where(_N.community_id == bindparam("community"), _N.member_id == bindparam("member"))
-    ),
-    kept=True,
-)
 COUNT_CHATS = Statement(
     lambda _: select(func.count()).select_from(t.chats).where(_H.community_id == bindparam("community"))
 )
 
 
 _S = t.memberships.c
-ADD_MEMBERSHIP = Statement(
-    lambda d: (
-        d.insert(t.memberships)
-        .values(
-            community_id=bindparam("community_id"), member_id=bindparam("member_id"), since=bindparam("since")
-        )
-        .on_conflict_do_nothing()
-    )
+MEMBERSHIP = Keyed(
+    t.memberships,
+    (_S.community_id, _S.member_id, _S.since),
+    (_S.community_id, _S.member_id),
+    tuple,
+    row=tuple,
+    identity=("community_id", "member_id", "since"),
 )
 MEMBERSHIPS = Statement(lambda _: select(_S.community_id).where(_S.member_id == bindparam("member")))
 COPY_MEMBERSHIPS = Statement(
@@ -221,68 +252,23 @@ COPY_MEMBERSHIPS = Statement(
 )
 
 
-def _mirroring(d: Build) -> Any:
-    """Chats that are not lost and mirror one of these feeds (kind and key, a space between), less blocks and bans."""
-    feeds = _M.feed_kind + literal(" ") + _M.feed_key
-    blocks = _B.feed_kind + literal(" ") + _B.feed_key
-    blocked = select(literal(1)).where(_B.chat_id == _H.id, d.among(blocks, "blocks")).exists()
-    banned = (
-        select(literal(1))
-        .where(_N.community_id == _H.community_id, _N.member_id == bindparam("author"))
-        .exists()
-    )
-    # Kinds and keys by themselves let the index of mirrors answer; every room would be looked at otherwise.
-    mirrored = select(_M.chat_id).where(
-        d.among(_M.feed_kind, "kinds"), d.among(_M.feed_key, "keys"), d.among(feeds, "feeds")
-    )
-    return (
-        select(*_CHAT)
-        .where(_H.state != "gone", _H.id != bindparam("origin"), _H.id.in_(mirrored), ~blocked, ~banned)
-        .order_by(_H.id)
-    )
-
-
-MIRRORING = Statement(_mirroring)
-
-
-def _community(row: Row) -> Community:
-    id_, slug, title, paused, hold_seconds, doubt = row
-    return Community(
-        id=CommunityId(id_),
-        slug=slug,
-        title=title,
-        paused=bool(paused),
-        hold_seconds=hold_seconds,
-        doubt=Doubt(doubt),
-    )
-
-
-def _chat(row: Row) -> Chat:
-    id_, platform, key, community, title, private, closed, relay, language, state, reason = row
-    return Chat(
-        id=ChatId(id_),
-        ref=ChatRef(Platform(platform), key),
-        community_id=None if community is None else CommunityId(community),
-        title=title,
-        private=bool(private),
-        closed=bool(closed),
-        relay=bool(relay),
-        language=language,
-        state=ChatState(state),
-        reason=reason,
-    )
-
-
 class CommunityStore:
     def __init__(self, run: Runner) -> None:
         self._run = run
+        self.by_community_id = run.shelf(COMMUNITY)
+        self.by_ref = run.shelf(CHAT_BY_REF)
+        self.by_id = run.shelf(CHAT_BY_ID)
+        self.mirrors = run.shelf(MIRRORING)
+        self.blocks = run.shelf(BLOCKS)
+        self.bans = run.shelf(BANNED)
+        self.memberships = run.shelf(MEMBERSHIP)
 
     def community(self, community: CommunityId) -> Community:
         """Raises ``LookupError``."""
-        row = self._run.one(COMMUNITY, id=community)
-        if row is None:
+        found = self.by_community_id.one(community)
+        if found is None:
             raise LookupError(f"community {community}")
-        return _community(row)
+        return found
 
     def by_slug(self, slug: str) -> Community | None:
         row = self._run.one(COMMUNITY_BY_SLUG, slug=slug)
@@ -312,18 +298,18 @@ class CommunityStore:
 
     # chats
     def chat(self, ref: ChatRef) -> Chat | None:
-        row = self._run.one(CHAT_BY_REF, platform=ref.platform, key=ref.key)
-        return None if row is None else _chat(row)
+        return self.by_ref.one((ref.platform, ref.key))
 
     def chat_by_id(self, chat: ChatId) -> Chat:
         """Raises ``LookupError``."""
-        row = self._run.one(CHAT_BY_ID, id=chat)
-        if row is None:
+        found = self.by_id.one(chat)
+        if found is None:
             raise LookupError(f"chat {chat}")
-        return _chat(row)
+        return found
 
     def chats_by_id(self, ids: list[ChatId]) -> dict[ChatId, Chat]:
-        return {c.id: c for c in (_chat(row) for row in self._run.all(CHATS_BY_ID, ids=ids))}
+        self.by_id.read_ahead(ids)
+        return {chat.id: chat for id_ in ids for chat in self.by_id.all(id_)}
 
     def chats_of(self, community: CommunityId) -> list[Chat]:
         return [_chat(row) for row in self._run.all(CHATS_OF, community=community)]
@@ -403,26 +389,29 @@ class CommunityStore:
         return self._run.one(DROP_BLOCK, chat=chat, kind=what.kind, key=what.key) is not None
 
     def blocks_of(self, chat: ChatId) -> list[Feed]:
-        return [Feed(FeedKind(kind), key) for kind, key in self._run.all(BLOCKS_OF, chat=chat)]
+        return sorted(self.blocks.all(chat), key=lambda feed: feed.key)
 
     def mirroring(
         self, feeds: list[Feed], blocks: list[Feed], author: MemberId, origin: ChatId
     ) -> list[Chat]:
         """Chats that want a post standing in these feeds, unless they block one of ``blocks`` or ban its author."""
-        rows = self._run.all(
-            MIRRORING,
-            kinds=sorted({f.kind for f in feeds}),
-            keys=sorted({f.key for f in feeds}),
-            feeds=[f"{f.kind} {f.key}" for f in feeds],
-            blocks=[f"{f.kind} {f.key}" for f in blocks],
-            author=author,
-            origin=origin,
-        )
-        return [_chat(row) for row in rows]
+        found = {chat for feed in feeds for chat in self.mirrors.all((feed.kind.value, feed.key))}
+        found.discard(origin)
+        self.blocks.read_ahead(found)
+        unwanted = set(blocks)
+        chats = [
+            chat
+            for chat in self.chats_by_id(sorted(found)).values()
+            if chat.state is not ChatState.GONE and unwanted.isdisjoint(self.blocks.all(chat.id))
+        ]
+        homes = {chat.community_id for chat in chats if chat.community_id is not None}
+        banned = {home for home in homes if self.banned(home, author)}
+        return [chat for chat in chats if chat.community_id not in banned]
 
     # who is where
     def add_membership(self, community: CommunityId, member: MemberId, now: datetime) -> None:
-        self._run.run(ADD_MEMBERSHIP, community_id=community, member_id=member, since=now)
+        if not self.memberships.all((community, member)):
+            self.memberships.put((community, member), ((community, member, to_micros(now)),))
 
     def of_member(self, member: MemberId) -> list[CommunityId]:
         """The communities in whose rooms this member was seen."""
@@ -446,4 +435,4 @@ class CommunityStore:
         self._run.run(COPY_BANS, loser=loser, winner=winner)
 
     def banned(self, community: CommunityId, member: MemberId) -> bool:
-        return self._run.one(BANNED, community=community, member=member) is not None
+        return bool(self.bans.all((community, member)))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -9,12 +11,14 @@ from sqlalchemy import Integer, bindparam, case, delete, func, literal, select, 
 
 from core.intents import Form
 from core.records import Copy, CopyState, Delivery, DoubtRow, Notice, Try, Verb
-from core.types import AccountId, ChatId, ChatRef, MessageRef, Platform, ThingId, ThingKind
+from core.types import AccountId, ChatId, ChatRef, MessageRef, Platform, PostId, ThingId, ThingKind
 from storage import tables as t
-from storage.statements import Build, Row, Runner, Statement
-from storage.tables import Instant
+from storage.shelves import Bulk, Keyed, Row
+from storage.statements import Build, Runner, Statement
+from storage.tables import Instant, from_micros, to_micros
 
 _O = t.outbox.c
+_P = t.posts.c
 _DELIVERY_NAMES = ("chat_id", "thing_id", "kind", "wanted", "shown", "generation", "state", "rank", "form", "ready_at",
                    "queued_at", "attempts", "reason", "fold_id")  # fmt: skip
 _DELIVERY = tuple(_O[name] for name in _DELIVERY_NAMES)
@@ -23,9 +27,9 @@ _LIVE = CopyState.LIVE.value
 TALLY = 3
 
 
-def _want(d: Build) -> Any:
-    names = ("chat_id", "thing_id", "kind", "wanted", "rank", "ready_at", "queued_at")
-    return d.insert(t.outbox).values({n: bindparam(n) for n in names}).on_conflict_do_nothing()
+WANT = Bulk.insert(
+    t.outbox, ("chat_id", "thing_id", "kind", "wanted", "rank", "ready_at", "queued_at"), ignore=True
+)
 
 
 def _later(column: Any, value: Any) -> Any:
@@ -78,8 +82,30 @@ def _shown(_: Build) -> Any:
     )
 
 
-WANT = Statement(_want)
+def _moved(d: Build) -> Any:
+    """The posts of this set whose version is newer than what is wanted."""
+    return (_O.thing_id == _P.id) & d.among(_O.thing_id, "things") & (_O.wanted < _P.version)
+
+
+def _tally_idle(d: Build) -> Any:
+    now: Any = bindparam("at", type_=Instant)
+    return (
+        update(t.outbox)
+        .where(_moved(d), _O.due == 0)
+        .values(
+            wanted=_P.version,
+            due=case((_O.state == _LIVE, 1), else_=0),
+            rank=case((_O.shown == 0, _O.rank), else_=TALLY),
+            ready_at=case((_O.shown == 0, _O.ready_at), else_=_later(_O.ready_at, now)),
+        )
+        .returning(_O.chat_id, _O.state, _O.fold_id)
+    )
+
+
 BUMP = Statement(_bump)
+#: What waits already shows a tally when its turn comes: nothing moves that an index is built on.
+TALLY_DUE = Statement(lambda d: update(t.outbox).where(_moved(d), _O.due == 1).values(wanted=_P.version))
+TALLY_IDLE = Statement(_tally_idle)
 SHOWN = Statement(_shown)
 DELIVERY = Statement(
     lambda _: select(*_DELIVERY).where(_O.chat_id == bindparam("chat"), _O.thing_id == bindparam("thing"))
@@ -291,18 +317,13 @@ def _add_copy(d: Build) -> Any:
 
 
 ADD_COPY = Statement(_add_copy)
+#: What stands for a thing that is new, so that there is no other.
+NOTE_ORIGIN = Bulk.insert(t.copies, [c.name for c in t.copies.c if c.name in _COPY_NAMES])
 COPY_SHOWS = Statement(
     lambda _: (
         update(t.copies)
         .where(_C.chat_id == bindparam("chat"), _C.thing_id == bindparam("thing"))
         .values(shown=bindparam("version"))
-    )
-)
-COPY_BY_MESSAGE = Statement(
-    lambda _: (
-        select(*_COPY)
-        .select_from(_COPIES)
-        .where(_C.chat_id == bindparam("chat"), _C.message_key == bindparam("key"))
     )
 )
 COPY_IN = Statement(
@@ -377,7 +398,7 @@ _NOTICE_NAMES = (
     "created_at",
     "expires_at",
 )
-ADD_NOTICE = Statement(lambda d: d.insert(t.notices).values({n: bindparam(n) for n in _NOTICE_NAMES}))
+ADD_NOTICE = Bulk.insert(t.notices, _NOTICE_NAMES)
 NOTICE = Statement(lambda _: select(*(_N[n] for n in _NOTICE_NAMES)).where(_N.id == bindparam("id")))
 PENDING = Statement(
     lambda _: (
@@ -454,12 +475,30 @@ def _notice(row: Row) -> Notice:
     return Notice(**(values | {"verb": Verb(values["verb"])}))
 
 
+def _notice_row(n: Notice) -> Row:
+    expires_at = None if n.expires_at is None else to_micros(n.expires_at)
+    return (n.id, n.chat_id, n.verb.value, n.account_id, n.handle, n.message_key, n.payload, to_micros(n.created_at),
+            expires_at)  # fmt: skip
+
+
+def _read_copy(row: Row) -> Copy:
+    *values, sent_at, platform, key = row
+    return _copy((*values, from_micros(sent_at), platform, key))
+
+
+COPY = Keyed(t.copies, _COPY, (_C.chat_id, _C.message_key), _read_copy, source=_COPIES)
+
+
 class DeliveryStore:
     """``woken`` collects the chats whose courier has something new to look at."""
 
     def __init__(self, run: Runner, woken: set[ChatId]) -> None:
         self._run = run
         self._woken = woken
+        self.by_message = run.shelf(COPY)
+        self._wants = run.pile(WANT)
+        self._origins = run.pile(NOTE_ORIGIN)
+        self._notices = run.pile(ADD_NOTICE)
 
     # outbox
     def want(
@@ -474,28 +513,25 @@ class DeliveryStore:
         ready_at: datetime,
     ) -> None:
         """A new thing is to be shown in these chats; where it already is, nothing changes."""
-        self._run.each(
-            WANT,
-            [
-                {
-                    "chat_id": chat,
-                    "thing_id": thing,
-                    "kind": kind,
-                    "wanted": version,
-                    "rank": rank,
-                    "ready_at": ready_at,
-                    "queued_at": max(ready_at, now),
-                }
-                for chat in chats
-            ],
-        )
+        if chats:
+            ready, queued = to_micros(ready_at), to_micros(max(ready_at, now))
+            self._wants.add(*((chat, thing, kind.value, version, rank, ready, queued) for chat in chats))
         self._woken.update(chats)
 
     def bump(self, thing: ThingId, version: int, *, rank: int, now: datetime) -> list[ThingId]:
         """The thing has a newer version: wherever it stands it is to be shown. Returns the folds that show it."""
-        rows = self._run.all(BUMP, thing=thing, version=version, new_rank=rank, at=now)
+        return self._folds(self._run.all(BUMP, thing=thing, version=version, new_rank=rank, at=now))
+
+    def _folds(self, rows: list[Row]) -> list[ThingId]:
+        """Wakes the rooms of these changed rows."""
         self._woken.update(ChatId(chat) for chat, state, _ in rows if state == _LIVE)
         return [ThingId(fold) for _, state, fold in rows if fold is not None and state == CopyState.FOLDED]
+
+    def tally(self, posts: Collection[PostId], now: datetime) -> list[ThingId]:
+        """The tallies of these posts moved: wherever they stand they are to be shown. Returns the folds that do."""
+        things = sorted(posts)
+        self._run.run(TALLY_DUE, things=things)
+        return self._folds(self._run.all(TALLY_IDLE, things=things, at=now))
 
     def delivery(self, chat: ChatId, thing: ThingId) -> Delivery | None:
         row = self._run.one(DELIVERY, chat=chat, thing=thing)
@@ -601,6 +637,23 @@ class DeliveryStore:
         return self._run.one(TRIES_IN, chat=chat) is not None
 
     # copies
+    def note_origin(self, copy: Copy) -> None:
+        """The author's own message stands for a thing that is new."""
+        key = copy.message.key
+        self._origins.add(
+            (
+                copy.chat_id,
+                copy.thing_id,
+                copy.part,
+                copy.kind.value,
+                key,
+                0,
+                copy.shown,
+                to_micros(copy.sent_at),
+            )
+        )
+        self.by_message.learn((copy.chat_id, key), (copy,))
+
     def add_copy(self, copy: Copy) -> None:
         self._run.run(
             ADD_COPY,
@@ -615,8 +668,7 @@ class DeliveryStore:
         )
 
     def copy_of(self, chat: ChatId, message_key: str) -> Copy | None:
-        row = self._run.one(COPY_BY_MESSAGE, chat=chat, key=message_key)
-        return None if row is None else _copy(row)
+        return self.by_message.one((chat, message_key))
 
     def copy_in(self, chat: ChatId, thing: ThingId) -> Copy | None:
         row = self._run.one(COPY_IN, chat=chat, thing=thing)
@@ -670,7 +722,7 @@ class DeliveryStore:
 
     # notices
     def add_notice(self, notice: Notice, ready_at: datetime) -> None:
-        self._run.run(ADD_NOTICE, **{name: getattr(notice, name) for name in _NOTICE_NAMES})
+        self._notices.add(_notice_row(notice))
         self.want(
             notice.id, ThingKind.NOTICE, 1, [notice.chat_id], rank=0, now=notice.created_at, ready_at=ready_at
         )
@@ -681,7 +733,7 @@ class DeliveryStore:
 
     def keep_for_private(self, notice: Notice) -> None:
         """Waits until its person opens the private chat, or expires."""
-        self._run.run(ADD_NOTICE, **{name: getattr(notice, name) for name in _NOTICE_NAMES} | {"chat_id": 0})
+        self._notices.add(_notice_row(replace(notice, chat_id=ChatId(0))))
 
     def deliver_private(self, account: AccountId, chat: ChatId, now: datetime, *, handle: str = "") -> int:
         """A private door is open: what waited for it goes through it. Returns how many."""

@@ -10,19 +10,15 @@ from sqlalchemy import bindparam, delete, select
 from core.records import Parked
 from core.types import ChatId
 from storage import tables as t
+from storage.shelves import Keyed
 from storage.statements import Build, Runner, Statement
+from storage.tables import to_micros
 
 _I = t.inbox.c
 _K = t.parked.c
 _D = t.dead_letters.c
-CLAIM = Statement(
-    lambda d: (
-        d.insert(t.inbox)
-        .values(key=bindparam("key"), at=bindparam("at"))
-        .on_conflict_do_nothing()
-        .returning(_I.key)
-    )
-)
+#: A key that another connection claims at the same time is an error: the batch is run again and finds it.
+SEEN = Keyed(t.inbox, (_I.key, _I.at), (_I.key,), tuple, row=tuple, identity=("key",), only_new=True)
 CLEAN_INBOX = Statement(lambda _: delete(t.inbox).where(_I.at < bindparam("before")))
 
 
@@ -59,10 +55,14 @@ EXHUME = Statement(lambda _: delete(t.dead_letters).where(_D.id == bindparam("le
 class IntakeStore:
     def __init__(self, run: Runner) -> None:
         self._run = run
+        self.seen = run.shelf(SEEN)
 
     def claim(self, key: str, now: datetime) -> bool:
-        """Whether this event was never seen before. RETURNING, since a driver's rowcount counts duplicates twice."""
-        return self._run.one(CLAIM, key=key, at=now) is not None
+        """Whether this event was never seen before."""
+        if self.seen.all(key):
+            return False
+        self.seen.put(key, ((key, to_micros(now)),))
+        return True
 
     def clean(self, before: datetime) -> None:
         self._run.run(CLEAN_INBOX, before=before)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -10,7 +13,9 @@ from sqlalchemy import bindparam, delete, select, update
 from core.records import Account, Code, Member
 from core.types import AccountId, AccountRef, ChatId, Feed, FeedKind, MemberId, Platform
 from storage import tables as t
-from storage.statements import Build, Row, Runner, Statement
+from storage.shelves import Bulk, Keyed, Row
+from storage.statements import Build, Runner, Statement
+from storage.tables import from_micros, to_micros
 
 _A = t.accounts.c
 _M = t.members.c
@@ -27,14 +32,52 @@ _ACCOUNT = (
 )
 _MEMBER = (_M.id, _M.handle, _M.language, _M.show_name, _M.name, _M.posts, _M.joined_at)
 
-ACCOUNT_BY_REF = Statement(
-    lambda _: select(*_ACCOUNT).where(_A.platform == bindparam("platform"), _A.key == bindparam("key")),
-    kept=True,
-)
-ACCOUNT_BY_ID = Statement(lambda _: select(*_ACCOUNT).where(_A.id == bindparam("id")), kept=True)
-ACCOUNTS_OF = Statement(
-    lambda _: select(*_ACCOUNT).where(_A.member_id == bindparam("member")).order_by(_A.id), kept=True
-)
+
+def _account(row: Row) -> Account:
+    id_, platform, key, name, username, locale, member, chat, opted_out = row
+    return Account(
+        id=AccountId(id_),
+        ref=AccountRef(Platform(platform), key),
+        name=name,
+        username=username,
+        locale=locale,
+        member_id=None if member is None else MemberId(member),
+        private_chat_id=None if chat is None else ChatId(chat),
+        opted_out=bool(opted_out),
+    )
+
+
+def _member(row: Row) -> Member:
+    id_, handle, language, show_name, name, posts, joined_at = row
+    return Member(
+        id=MemberId(id_),
+        handle=handle,
+        language=language,
+        show_name=bool(show_name),
+        name=name,
+        posts=posts,
+        joined_at=from_micros(joined_at),
+    )
+
+
+def _count_posts(given: Sequence[Any]) -> Any:
+    more, member = given
+    return update(t.members).where(_M.id == member).values(posts=_M.posts + more)
+
+
+def _added_up(rows: list[Row]) -> list[Row]:
+    found: Counter[int] = Counter()
+    for more, member in rows:
+        found[member] += more
+    return [(more, member) for member, more in sorted(found.items())]
+
+
+ACCOUNT_BY_REF = Keyed(t.accounts, _ACCOUNT, (_A.platform, _A.key), _account)
+ACCOUNT_BY_ID = Keyed(t.accounts, _ACCOUNT, (_A.id,), _account)
+ACCOUNTS_OF = Keyed(t.accounts, _ACCOUNT, (_A.member_id,), _account)
+MEMBER_BY_ID = Keyed(t.members, _MEMBER, (_M.id,), _member)
+#: How many posts more a member wrote.
+COUNT_POSTS = Bulk(t.members, (_M.posts, _M.id), _count_posts, _count_posts)
 ADD_ACCOUNT = Statement(
     lambda d: d.insert(t.accounts).values(
         {c: bindparam(c) for c in ("id", "platform", "key", "name", "username", "locale", "seen_at")}
@@ -66,7 +109,6 @@ MOVE_ACCOUNTS = Statement(
     )
 )
 
-MEMBER_BY_ID = Statement(lambda _: select(*_MEMBER).where(_M.id == bindparam("id")), kept=True)
 MEMBER_BY_HANDLE = Statement(
     lambda _: select(*_MEMBER).where(_M.handle == bindparam("handle"), _M.merged_into.is_(None))
 )
@@ -108,9 +150,6 @@ SET_NAME = Statement(
         .where(_M.id == bindparam("member"))
         .values(show_name=bindparam("shown"), name=bindparam("new_name"))
     )
-)
-COUNT_POST = Statement(
-    lambda _: update(t.members).where(_M.id == bindparam("member")).values(posts=_M.posts + 1)
 )
 MERGE_MEMBER = Statement(
     lambda _: update(t.members).where(_M.id == bindparam("loser")).values(merged_into=bindparam("winner"))
@@ -219,33 +258,6 @@ FOLLOWS = Statement(lambda _: select(_F.feed_kind, _F.feed_key).where(_F.member_
 UNFOLLOW_ALL = Statement(lambda _: delete(t.follows).where(_F.member_id == bindparam("member")))
 
 
-def _account(row: Row) -> Account:
-    id_, platform, key, name, username, locale, member, chat, opted_out = row
-    return Account(
-        id=AccountId(id_),
-        ref=AccountRef(Platform(platform), key),
-        name=name,
-        username=username,
-        locale=locale,
-        member_id=None if member is None else MemberId(member),
-        private_chat_id=None if chat is None else ChatId(chat),
-        opted_out=bool(opted_out),
-    )
-
-
-def _member(row: Row) -> Member:
-    id_, handle, language, show_name, name, posts, joined_at = row
-    return Member(
-        id=MemberId(id_),
-        handle=handle,
-        language=language,
-        show_name=bool(show_name),
-        name=name,
-        posts=posts,
-        joined_at=joined_at,
-    )
-
-
 def _code(row: Row) -> Code:
     names = ("hash", "purpose", "account_id", "community_id", "chat_id", "handle", "claimed_by", "claim_chat_id",
              "claim_handle", "expires_at")  # fmt: skip
@@ -253,24 +265,33 @@ def _code(row: Row) -> Code:
     return Code(**dict(zip(names, values, strict=True)), agreed=bool(agreed), used=bool(used))
 
 
+def _found(row: Row) -> Member:
+    """Of a statement, which has made a time of the number already."""
+    return _member((*row[:-1], to_micros(row[-1])))
+
+
 class PeopleStore:
     def __init__(self, run: Runner) -> None:
         self._run = run
+        self.by_ref = run.shelf(ACCOUNT_BY_REF)
+        self.by_id = run.shelf(ACCOUNT_BY_ID)
+        self.of_member = run.shelf(ACCOUNTS_OF)
+        self.by_member_id = run.shelf(MEMBER_BY_ID)
+        self._written = run.pile(COUNT_POSTS, _added_up)
 
     # accounts
     def account(self, ref: AccountRef) -> Account | None:
-        row = self._run.one(ACCOUNT_BY_REF, platform=ref.platform, key=ref.key)
-        return None if row is None else _account(row)
+        return self.by_ref.one((ref.platform, ref.key))
 
     def account_by_id(self, account: AccountId) -> Account:
         """Raises ``LookupError``."""
-        row = self._run.one(ACCOUNT_BY_ID, id=account)
-        if row is None:
+        found = self.by_id.one(account)
+        if found is None:
             raise LookupError(f"account {account}")
-        return _account(row)
+        return found
 
     def accounts_of(self, member: MemberId) -> list[Account]:
-        return [_account(row) for row in self._run.all(ACCOUNTS_OF, member=member)]
+        return sorted(self.of_member.all(member), key=lambda account: account.id)
 
     def add_account(
         self, account: AccountId, ref: AccountRef, name: str, username: str, locale: str, now: datetime
@@ -303,20 +324,20 @@ class PeopleStore:
     # members
     def member(self, member: MemberId) -> Member:
         """Raises ``LookupError``."""
-        row = self._run.one(MEMBER_BY_ID, id=member)
-        if row is None:
+        found = self.by_member_id.one(member)
+        if found is None:
             raise LookupError(f"member {member}")
-        return _member(row)
+        return found
 
     def members(self, ids: list[MemberId]) -> dict[MemberId, Member]:
-        return {m.id: m for m in (_member(row) for row in self._run.all(MEMBERS_BY_ID, ids=ids))}
+        return {m.id: m for m in (_found(row) for row in self._run.all(MEMBERS_BY_ID, ids=ids))}
 
     def by_handle(self, handle: str) -> Member | None:
         row = self._run.one(MEMBER_BY_HANDLE, handle=handle)
-        return None if row is None else _member(row)
+        return None if row is None else _found(row)
 
     def starting(self, prefix: str) -> list[Member]:
-        return [_member(r) for r in self._run.all(MEMBERS_STARTING, low=prefix, high=prefix + "\U0010ffff")]
+        return [_found(r) for r in self._run.all(MEMBERS_STARTING, low=prefix, high=prefix + "\U0010ffff")]
 
     def handle_like(self, handle: str, skeleton: str) -> str | None:
         """A handle that is the same or could be taken for it, also one of a merged member."""
@@ -343,7 +364,9 @@ class PeopleStore:
         self._run.run(SET_NAME, member=member, shown=shown, new_name=name)
 
     def count_post(self, member: MemberId) -> None:
-        self._run.run(COUNT_POST, member=member)
+        held = self.member(member)
+        self._written.add((1, member))
+        self.by_member_id.learn(member, (replace(held, posts=held.posts + 1),))
 
     def merge(self, loser: MemberId, winner: MemberId) -> None:
         """Accounts move; the loser's row stays, so that its handle is never given to somebody else."""

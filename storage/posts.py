@@ -10,7 +10,9 @@ from sqlalchemy import bindparam, delete, literal, or_, select, update
 from core.records import Post, Relay, Revision
 from core.types import AccountId, ChatId, CommunityId, MemberId, PostId, ThingId, Visibility
 from storage import tables as t
-from storage.statements import Build, Row, Runner, Statement
+from storage.shelves import Bulk, Keyed, Row
+from storage.statements import Build, Runner, Statement
+from storage.tables import from_micros, to_micros
 
 _P = t.posts.c
 _POST_NAMES = (
@@ -19,10 +21,32 @@ _POST_NAMES = (
     "score", "guests", "created_at", "deleted_at",
 )  # fmt: skip
 _POST = tuple(_P[name] for name in _POST_NAMES)
-POST = Statement(lambda _: select(*_POST).where(_P.id == bindparam("id")), kept=True)
+
+
+def _kept(row: Row) -> Post:
+    (id_, author, account, community, chat, visibility, reply_to, revision, version, score, guests, created_at,
+     deleted_at) = row  # fmt: skip
+    return Post(
+        id=id_,
+        author_id=author,
+        account_id=account,
+        community_id=community,
+        chat_id=chat,
+        visibility=Visibility(visibility),
+        reply_to=reply_to,
+        revision=revision,
+        version=version,
+        score=score,
+        guests=guests,
+        created_at=from_micros(created_at),
+        deleted_at=None if deleted_at is None else from_micros(deleted_at),
+    )
+
+
+POST = Keyed(t.posts, _POST, (_P.id,), _kept)
 POSTS = Statement(lambda d: select(*_POST).where(d.among(_P.id, "ids")).order_by(_P.id))
 _NEW = ("id", "author_id", "account_id", "community_id", "chat_id", "visibility", "reply_to", "created_at")
-ADD_POST = Statement(lambda d: d.insert(t.posts).values({c: bindparam(c) for c in _NEW}))
+ADD_POST = Bulk.insert(t.posts, _NEW)
 LATEST_OF = Statement(
     lambda _: (
         select(*_POST)
@@ -67,32 +91,18 @@ MOVE_POSTS = Statement(
 
 _R = t.revisions.c
 _REVISION = (_R.post_id, _R.number, _R.body, _R.source, _R.dialect, _R.at)
-ADD_REVISION = Statement(
-    lambda d: d.insert(t.revisions).values({c.name: bindparam(c.name) for c in _REVISION})
-)
+ADD_REVISION = Bulk.insert(t.revisions, [column.name for column in _REVISION])
 REVISION = Statement(
     lambda _: select(*_REVISION).where(_R.post_id == bindparam("post")).order_by(_R.number.desc()).limit(1)
 )
 REVISIONS = Statement(lambda _: select(*_REVISION).where(_R.post_id == bindparam("post")).order_by(_R.number))
 
 _G = t.post_tags.c
-ADD_TAG = Statement(
-    lambda d: (
-        d.insert(t.post_tags)
-        .values(post_id=bindparam("post_id"), tag=bindparam("tag"))
-        .on_conflict_do_nothing()
-    )
-)
+ADD_TAG = Bulk.insert(t.post_tags, ("post_id", "tag"), ignore=True)
 DROP_TAGS = Statement(lambda _: delete(t.post_tags).where(_G.post_id == bindparam("post")))
 
 _L = t.places.c
-ADD_PLACE = Statement(
-    lambda d: (
-        d.insert(t.places)
-        .values(thing_id=bindparam("thing_id"), chat_id=bindparam("chat_id"))
-        .on_conflict_do_nothing()
-    )
-)
+ADD_PLACE = Bulk.insert(t.places, ("thing_id", "chat_id"), ignore=True)
 PLACES = Statement(lambda _: select(_L.chat_id).where(_L.thing_id == bindparam("thing")).order_by(_L.chat_id))
 DROP_PLACES_IN = Statement(lambda _: delete(t.places).where(_L.chat_id == bindparam("chat")))
 
@@ -170,10 +180,14 @@ def _revision(row: Row) -> Revision:
 class PostStore:
     def __init__(self, run: Runner) -> None:
         self._run = run
+        self.by_id = run.shelf(POST)
+        self._new = run.pile(ADD_POST)
+        self._revisions = run.pile(ADD_REVISION)
+        self._tags = run.pile(ADD_TAG)
+        self._places = run.pile(ADD_PLACE)
 
     def post(self, post: PostId | ThingId) -> Post | None:
-        row = self._run.one(POST, id=post)
-        return None if row is None else _post(row)
+        return self.by_id.one(post)
 
     def posts(self, ids: list[PostId]) -> list[Post]:
         return [_post(row) for row in self._run.all(POSTS, ids=ids)]
@@ -194,28 +208,13 @@ class PostStore:
         reply_to: PostId | None,
         now: datetime,
     ) -> None:
-        self._run.run(
-            ADD_POST,
-            id=post,
-            author_id=author,
-            account_id=account,
-            community_id=community,
-            chat_id=chat,
-            visibility=visibility,
-            reply_to=reply_to,
-            created_at=now,
-        )
+        made = (post, author, account, community, chat, visibility.value, reply_to, to_micros(now))
+        self._new.add(made)
+        self.by_id.learn(post, (_kept((*made[:7], 1, 1, 0, 0, made[7], None)),))
 
     def add_revision(self, revision: Revision) -> None:
-        self._run.run(
-            ADD_REVISION,
-            post_id=revision.post_id,
-            number=revision.number,
-            body=revision.body,
-            source=revision.source,
-            dialect=revision.dialect,
-            at=revision.at,
-        )
+        r = revision
+        self._revisions.add((r.post_id, r.number, r.body, r.source, r.dialect, to_micros(r.at)))
 
     def revise(self, post: PostId) -> None:
         """Counts a revision up, and the version with it."""
@@ -247,12 +246,16 @@ class PostStore:
     def revisions(self, post: PostId) -> list[Revision]:
         return [_revision(row) for row in self._run.all(REVISIONS, post=post)]
 
-    def set_tags(self, post: PostId, tags: list[str]) -> None:
+    def add_tags(self, post: PostId, tags: list[str]) -> None:
+        if tags:
+            self._tags.add(*((post, tag) for tag in dict.fromkeys(tags)))
+
+    def drop_tags(self, post: PostId) -> None:
         self._run.run(DROP_TAGS, post=post)
-        self._run.each(ADD_TAG, [{"post_id": post, "tag": tag} for tag in tags])
 
     def add_places(self, thing: ThingId, chats: list[ChatId]) -> None:
-        self._run.each(ADD_PLACE, [{"thing_id": thing, "chat_id": chat} for chat in chats])
+        if chats:
+            self._places.add(*((thing, chat) for chat in chats))
 
     def places(self, thing: ThingId) -> list[ChatId]:
         return [ChatId(row[0]) for row in self._run.all(PLACES, thing=thing)]

@@ -7,10 +7,11 @@ its expressions are used to write the SQL and not to run it. Instants are the on
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from enum import Enum
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import BigInteger, ColumnElement, Select, String, Table, Text, bindparam
 from sqlalchemy.dialects import postgresql, sqlite
@@ -18,9 +19,10 @@ from sqlalchemy.engine import Dialect as SqlDialect
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 
-from storage.tables import Instant, from_micros, to_micros
+from storage.shelves import Bulk, Journal, Keyed, Pile, Row, Shelf, in_order
+from storage.tables import Instant, from_micros, metadata, to_micros
 
-Row = tuple[Any, ...]
+R = TypeVar("R")
 
 
 class Cursor(Protocol):
@@ -77,52 +79,57 @@ class Build:
 
 
 class Savepoints:
-    """Nested savepoints, made when there is something to undo.
+    """Nested savepoints of what is in hand, made in the database too when something is written there.
 
-    Those that nothing was written between share one of the database's. ``eager``: a failed read too needs one to
-    go back to, since PostgreSQL then refuses everything else.
+    Those that nothing was written between share one of the database's.
     """
 
-    def __init__(self, cursor: Cursor, *, eager: bool) -> None:
-        self.eager = eager
+    def __init__(self, cursor: Cursor, journal: Journal) -> None:
         #: Whether the innermost one is not made yet.
         self.waiting = False
         self._cursor = cursor
-        #: Name and depth in the database, 0 for one that waits; only the innermost ones do.
-        self._open: list[tuple[str, int]] = []
+        self._journal = journal
+        #: Name, the journal's length, and depth in the database, 0 for one that waits; only the innermost ones do.
+        self._open: list[tuple[str, int, int]] = []
 
     def add(self, name: str) -> None:
-        self._open.append((name, 0))
+        self._open.append((name, len(self._journal), 0))
         self.waiting = True
 
     def make(self) -> None:
-        depth = 1 + max((depth for _, depth in self._open), default=0)
+        depth = 1 + max((depth for _, _, depth in self._open), default=0)
         self._cursor.execute(f"SAVEPOINT s{depth}")
-        self._open = [(name, made or depth) for name, made in self._open]
+        self._open = [(name, mark, made or depth) for name, mark, made in self._open]
         self.waiting = False
 
     def release(self, name: str) -> None:
-        depth = self._end(name)
+        _, depth = self._end(name)
         if depth > self._depth():
             self._cursor.execute(f"RELEASE SAVEPOINT s{depth}")
+        if not self._open:
+            self._journal.clear()
 
     def undo(self, name: str) -> None:
-        depth = self._end(name)
+        mark, depth = self._end(name)
         if depth:
             self._cursor.execute(f"ROLLBACK TO SAVEPOINT s{depth}")
         if depth > self._depth():
             self._cursor.execute(f"RELEASE SAVEPOINT s{depth}")
+        self._journal.undo(mark)
 
-    def _end(self, name: str) -> int:
-        """Ends it and those inside it that an error left open. Returns its depth in the database."""
+    def _end(self, name: str) -> tuple[int, int]:
+        """Ends it and those inside it that an error left open. Returns its mark, and its depth in the database."""
         while True:
-            ended, depth = self._open.pop()
+            ended, mark, depth = self._open.pop()
             if ended == name:
-                self.waiting = bool(self._open) and not self._open[-1][1]
-                return depth
+                self.waiting = bool(self._open) and not self._open[-1][2]
+                return mark, depth
 
     def _depth(self) -> int:
-        return self._open[-1][1] if self._open else 0
+        return self._open[-1][2] if self._open else 0
+
+
+_WORDS = re.compile(r"\w+")
 
 
 class _Compiled:
@@ -137,6 +144,8 @@ class _Compiled:
         self.times = tuple(i for i, c in enumerate(columns) if isinstance(c.type, Instant))
         for name in self.instants & self.fixed.keys():
             self.fixed[name] = to_micros(self.fixed[name])
+        #: Every table that it may read or change, and perhaps more: a column may have a table's name.
+        self.tables = frozenset(_WORDS.findall(self.sql)) & metadata.tables.keys()
         #: The table that this statement changes; empty for one that only reads.
         self.changes = str(statement.table.name) if getattr(statement, "is_dml", False) else ""
         #: The one table that its rows come from, where they may be kept.
@@ -174,14 +183,68 @@ _PLAIN = frozenset((int, str, float, bytes, type(None)))
 
 
 class Runner:
-    """Runs statements on one cursor, within one transaction. Not shared between threads."""
+    """Runs statements on one cursor, within one transaction, and holds what it has in hand. For one thread."""
 
     def __init__(self, cursor: Cursor, dialect: str) -> None:
         self.cursor = cursor
         self.dialect = dialect
-        self.savepoints = Savepoints(cursor, eager=dialect != "sqlite")
+        self._journal = Journal()
+        self.savepoints = Savepoints(cursor, self._journal)
         self._array: Callable[[Sequence[Any]], Any] = json.dumps if dialect == "sqlite" else list
         self._kept: dict[str, dict[Any, list[Row]]] = {}
+        #: By the table that they write, and by the tables that they read.
+        self._writers: dict[str, list[Shelf[Any] | Pile]] = {}
+        self._shelves: dict[str, list[Shelf[Any]]] = {}
+        #: Tables that changed in hand.
+        self._unwritten: set[str] = set()
+        self.waits = self._unwritten.add
+
+    # -- what is in hand ---------------------------------------------------------------------------------------------
+
+    def shelf(self, keyed: Keyed[R]) -> Shelf[R]:
+        shelf = Shelf(keyed, self, self._journal)
+        self._writers.setdefault(shelf.table, []).append(shelf)
+        for table in keyed.tables:
+            self._shelves.setdefault(table, []).append(shelf)
+        return shelf
+
+    def pile(self, bulk: Bulk, fold: Callable[[list[Row]], list[Row]] | None = None) -> Pile:
+        pile = Pile(bulk, self, self._journal, fold)
+        self._writers.setdefault(pile.table, []).append(pile)
+        return pile
+
+    def fetch(self, sql: str, key: Any) -> list[Row]:
+        """What a shelf does not have. Its own changes are of other keys, and nothing else writes its table unseen."""
+        self.cursor.execute(sql, key)
+        return self.cursor.fetchall()
+
+    def keys(self, keys: list[Any]) -> Any:
+        """These keys as the parameters of a statement for many."""
+        if self.dialect == "sqlite":
+            return (json.dumps(keys),)
+        return [list(column) for column in zip(*keys, strict=True)] if isinstance(keys[0], tuple) else [keys]
+
+    def write(self, bulk: Bulk, rows: list[Row]) -> None:
+        if self.dialect == "sqlite":
+            self.cursor.executemany(bulk.sql("sqlite"), rows)
+        else:
+            self.cursor.execute(bulk.sql("postgresql"), [list(column) for column in zip(*rows, strict=True)])
+
+    def flush(self) -> None:
+        """Writes what changed in hand."""
+        if not self._unwritten:
+            return
+        if self.savepoints.waiting:
+            self.savepoints.make()
+        self._journal.add((self, None, set(self._unwritten)))
+        for shelf in in_order(shelf for table in self._unwritten for shelf in self._writers[table]):
+            shelf.flush()
+        self._unwritten.clear()
+
+    def revert(self, _key: Any, before: set[str]) -> None:
+        self._unwritten |= before
+
+    # -- statements --------------------------------------------------------------------------------------------------
 
     def _bind(self, form: _Compiled, values: dict[str, Any]) -> dict[str, Any]:
         """Takes ``values`` over."""
@@ -209,10 +272,15 @@ class Runner:
         return form
 
     def _before(self, form: _Compiled) -> None:
-        if self.savepoints.waiting and (form.changes or self.savepoints.eager):
+        if self._unwritten and not self._unwritten.isdisjoint(form.tables):
+            self.flush()
+        if not form.changes:
+            return
+        if self.savepoints.waiting:
             self.savepoints.make()
-        if form.changes in self._kept:
-            del self._kept[form.changes]
+        self._kept.pop(form.changes, None)
+        for shelf in self._shelves.get(form.changes, ()):
+            shelf.forget()
 
     def undo(self, name: str) -> None:
         """Back to that savepoint, which ends with it."""

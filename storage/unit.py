@@ -8,10 +8,12 @@ from datetime import UTC, datetime
 
 from sqlalchemy import func, select, union_all
 
+from core.ahead import Ahead
 from core.errors import Refusal
 from core.ports import Clock
 from core.types import ChatId, PostId
 from storage import tables as t
+from storage.ahead import read_ahead
 from storage.communities import CommunityStore
 from storage.delivery import DeliveryStore
 from storage.intake import IntakeStore
@@ -91,6 +93,12 @@ class SqlUnit:
 
     def undo(self, name: str) -> None:
         self._run.undo(name)
+
+    def read_ahead(self, ahead: Ahead) -> None:
+        read_ahead(self, ahead)
+
+    def write(self) -> None:
+        self._run.flush()
 
     @contextmanager
     def attempt(self) -> Iterator[None]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -10,10 +12,12 @@ from sqlalchemy import bindparam, delete, distinct, func, literal, select, updat
 from core.records import Signal, Vote
 from core.types import AccountId, ChatId, MemberId, PostId
 from storage import tables as t
-from storage.statements import Build, Row, Runner, Statement
+from storage.shelves import Keyed, Row
+from storage.statements import Build, Runner, Statement
+from storage.tables import from_micros, to_micros
 
 _S = t.signals.c
-_SIGNAL_NAMES = ("post_id", "account_id", "emoji", "chat_id", "message_key", "ref_key", "at", "superseded")
+_SIGNAL_NAMES = ("post_id", "account_id", "chat_id", "message_key", "emoji", "ref_key", "at", "superseded")
 _SIGNAL = tuple(_S[name] for name in _SIGNAL_NAMES)
 _V = t.votes.c
 _VOTE_NAMES = ("post_id", "member_id", "account_id", "value", "emoji", "acted_at")
@@ -21,27 +25,56 @@ _VOTE = tuple(_V[name] for name in _VOTE_NAMES)
 _A = t.vote_accounts.c
 
 
-def _put_signal(d: Build) -> Any:
-    row = d.insert(t.signals).values({n: bindparam(n) for n in _SIGNAL_NAMES})
-    keys = [_S.post_id, _S.account_id, _S.chat_id, _S.message_key, _S.emoji]
-    new = {n: row.excluded[n] for n in ("ref_key", "at", "superseded")}
-    return row.on_conflict_do_update(index_elements=keys, set_=new)
-
-
-def _put_vote(d: Build) -> Any:
-    row = d.insert(t.votes).values({n: bindparam(n) for n in _VOTE_NAMES})
-    new = {n: row.excluded[n] for n in ("account_id", "value", "emoji", "acted_at")}
-    return row.on_conflict_do_update(index_elements=[_V.post_id, _V.member_id], set_=new)
-
-
-PUT_SIGNAL = Statement(_put_signal)
-SIGNALS_ON = Statement(
-    lambda _: select(*_SIGNAL).where(
-        _S.post_id == bindparam("post"),
-        _S.account_id == bindparam("account"),
-        _S.chat_id == bindparam("chat"),
-        _S.message_key == bindparam("key"),
+def _signal(row: Row) -> Signal:
+    post, account, chat, key, emoji, ref, at, superseded = row
+    return Signal(
+        post_id=post,
+        account_id=account,
+        chat_id=chat,
+        message_key=key,
+        emoji=emoji,
+        ref_key=ref,
+        at=from_micros(at),
+        superseded=bool(superseded),
     )
+
+
+def _signal_row(s: Signal) -> Row:
+    return (
+        s.post_id, s.account_id, s.chat_id, s.message_key, s.emoji, s.ref_key, to_micros(s.at), int(s.superseded)
+    )  # fmt: skip
+
+
+def _vote(row: Row) -> Vote:
+    post, member, account, value, emoji, at = row
+    return Vote(
+        post_id=post, member_id=member, account_id=account, value=value, emoji=emoji, acted_at=from_micros(at)
+    )
+
+
+def _vote_row(v: Vote) -> Row:
+    return (v.post_id, v.member_id, v.account_id, v.value, v.emoji, to_micros(v.acted_at))
+
+
+#: What one account's reactions on one post are, on whichever copy.
+SIGNALS = Keyed(
+    t.signals,
+    _SIGNAL,
+    (_S.post_id, _S.account_id),
+    _signal,
+    row=_signal_row,
+    identity=("post_id", "account_id", "chat_id", "message_key", "emoji"),
+)
+VOTES = Keyed(
+    t.votes, _VOTE, (_V.post_id, _V.member_id), _vote, row=_vote_row, identity=("post_id", "member_id")
+)
+SPEAKERS = Keyed(
+    t.vote_accounts,
+    (_A.post_id, _A.account_id, _A.member_id),
+    (_A.post_id, _A.account_id),
+    tuple,
+    row=tuple,
+    identity=("post_id", "account_id", "member_id"),
 )
 SIGNALS_BY = Statement(
     lambda _: select(*_SIGNAL).where(_S.account_id == bindparam("account")).order_by(_S.at, _S.emoji)
@@ -52,22 +85,6 @@ SIGNAL_BY_REF = Statement(
 SIGNALS_ON_MESSAGE = Statement(
     lambda _: select(*_SIGNAL).where(
         _S.post_id == bindparam("post"), _S.chat_id == bindparam("chat"), _S.message_key == bindparam("key")
-    )
-)
-SUPERSEDE = Statement(
-    lambda d: (
-        update(t.signals)
-        .where(_S.post_id == bindparam("post"), d.among(_S.account_id, "accounts"))
-        .values(superseded=1)
-    )
-)
-DROP_SIGNAL = Statement(
-    lambda _: delete(t.signals).where(
-        _S.post_id == bindparam("post"),
-        _S.account_id == bindparam("account"),
-        _S.chat_id == bindparam("chat"),
-        _S.message_key == bindparam("key"),
-        _S.emoji == bindparam("sign"),
     )
 )
 
@@ -83,28 +100,7 @@ def _forget_guests(_: Build) -> Any:
 
 FORGET_GUESTS = Statement(_forget_guests)
 
-PUT_VOTE = Statement(_put_vote)
-VOTE = Statement(
-    lambda _: select(*_VOTE).where(_V.post_id == bindparam("post"), _V.member_id == bindparam("member"))
-)
 VOTES_BY = Statement(lambda _: select(*_VOTE).where(_V.member_id == bindparam("member")).order_by(_V.post_id))
-DROP_VOTE = Statement(
-    lambda _: delete(t.votes).where(_V.post_id == bindparam("post"), _V.member_id == bindparam("member"))
-)
-SPEAKS_FOR = Statement(
-    lambda _: select(_A.member_id).where(
-        _A.post_id == bindparam("post"), _A.account_id == bindparam("account")
-    )
-)
-ADD_SPEAKER = Statement(
-    lambda d: (
-        d.insert(t.vote_accounts)
-        .values(
-            post_id=bindparam("post_id"), account_id=bindparam("account_id"), member_id=bindparam("member_id")
-        )
-        .on_conflict_do_nothing()
-    )
-)
 MOVE_SPEAKERS = Statement(
     lambda _: (
         update(t.vote_accounts)
@@ -131,22 +127,27 @@ def _guests(post: Any) -> Any:
     )
 
 
-def _set_tally(_: Build) -> Any:
-    p = t.posts.c
-    post: Any = bindparam("post")
-    counted = select(_votes(post).label("votes"), _guests(post).label("guests")).subquery("counted").c
+def _set_tallies(d: Build) -> Any:
+    p, q = t.posts.c, t.posts.alias("q").c
+    counted = (
+        select(q.id, _votes(q.id).label("votes"), _guests(q.id).label("guests"))
+        .where(d.among(q.id, "posts"))
+        .subquery("counted")
+        .c
+    )
     return (
         update(t.posts)
-        .where(p.id == post, (p.score != counted.votes) | (p.guests != counted.guests))
+        .where(p.id == counted.id, (p.score != counted.votes) | (p.guests != counted.guests))
         .values(score=counted.votes, guests=counted.guests, version=p.version + 1)
-        .returning(p.version)
+        .returning(p.id)
     )
 
 
-SET_TALLY = Statement(_set_tally)
+SET_TALLIES = Statement(_set_tallies)
 
 
-def _signal(row: Row) -> Signal:
+def _found(row: Row) -> Signal:
+    """Of a statement, which has made times of the numbers already."""
     values = dict(zip(_SIGNAL_NAMES, row, strict=True))
     return Signal(**(values | {"superseded": bool(values["superseded"])}))
 
@@ -154,41 +155,40 @@ def _signal(row: Row) -> Signal:
 class VoteStore:
     def __init__(self, run: Runner) -> None:
         self._run = run
+        self.signals = run.shelf(SIGNALS)
+        self.votes = run.shelf(VOTES)
+        self.speakers = run.shelf(SPEAKERS)
 
     # signals
     def put_signal(self, signal: Signal) -> None:
-        self._run.run(PUT_SIGNAL, **{name: getattr(signal, name) for name in _SIGNAL_NAMES})
+        held = self.signals.all((signal.post_id, signal.account_id))
+        self.signals.put((signal.post_id, signal.account_id), (*_others(held, signal), signal))
 
     def signals_on(self, post: PostId, account: AccountId, chat: ChatId, message_key: str) -> list[Signal]:
-        return [
-            _signal(r)
-            for r in self._run.all(SIGNALS_ON, post=post, account=account, chat=chat, key=message_key)
-        ]
+        held = self.signals.all((post, account))
+        return [s for s in held if s.chat_id == chat and s.message_key == message_key]
 
     def signals_by(self, account: AccountId) -> list[Signal]:
-        return [_signal(row) for row in self._run.all(SIGNALS_BY, account=account)]
+        return [_found(row) for row in self._run.all(SIGNALS_BY, account=account)]
 
     def signals_on_message(self, post: PostId, chat: ChatId, message_key: str) -> list[Signal]:
         return [
-            _signal(row) for row in self._run.all(SIGNALS_ON_MESSAGE, post=post, chat=chat, key=message_key)
+            _found(row) for row in self._run.all(SIGNALS_ON_MESSAGE, post=post, chat=chat, key=message_key)
         ]
 
     def signal_by_ref(self, chat: ChatId, ref_key: str) -> Signal | None:
         row = self._run.one(SIGNAL_BY_REF, chat=chat, ref=ref_key)
-        return None if row is None else _signal(row)
+        return None if row is None else _found(row)
 
     def supersede(self, post: PostId, accounts: list[AccountId]) -> None:
-        self._run.run(SUPERSEDE, post=post, accounts=accounts)
+        for account in accounts:
+            held = self.signals.all((post, account))
+            if not all(s.superseded for s in held):
+                self.signals.put((post, account), tuple(replace(s, superseded=True) for s in held))
 
     def drop_signal(self, signal: Signal) -> None:
-        self._run.run(
-            DROP_SIGNAL,
-            post=signal.post_id,
-            account=signal.account_id,
-            chat=signal.chat_id,
-            key=signal.message_key,
-            sign=signal.emoji,
-        )
+        held = self.signals.all((signal.post_id, signal.account_id))
+        self.signals.put((signal.post_id, signal.account_id), tuple(_others(held, signal)))
 
     def forget_guests(self, before: datetime) -> set[PostId]:
         """Erases guests' reactions older than that. Returns the posts whose tally changes."""
@@ -196,8 +196,7 @@ class VoteStore:
 
     # votes
     def vote(self, post: PostId, member: MemberId) -> Vote | None:
-        row = self._run.one(VOTE, post=post, member=member)
-        return None if row is None else Vote(**dict(zip(_VOTE_NAMES, row, strict=True)))
+        return self.votes.one((post, member))
 
     def votes_by(self, member: MemberId) -> list[Vote]:
         return [
@@ -205,29 +204,34 @@ class VoteStore:
         ]
 
     def put_vote(self, vote: Vote) -> None:
-        self._run.run(PUT_VOTE, **{name: getattr(vote, name) for name in _VOTE_NAMES})
+        self.votes.put((vote.post_id, vote.member_id), (vote,))
 
     def drop_vote(self, post: PostId, member: MemberId) -> None:
-        self._run.run(DROP_VOTE, post=post, member=member)
+        self.votes.put((post, member), ())
 
     def spoke_for(self, post: PostId, account: AccountId) -> MemberId | None:
         """For whom this account spoke first on this post, if it ever did."""
-        found = self._run.scalar(SPEAKS_FOR, post=post, account=account)
-        return None if found is None else MemberId(found)
+        found = self.speakers.one((post, account))
+        return None if found is None else MemberId(found[2])
 
     def speaks_for(self, post: PostId, account: AccountId, member: MemberId) -> MemberId:
         """For whom this account spoke first on this post; from now on for ``member`` if it never did."""
-        found = self.spoke_for(post, account)
+        found = self.speakers.one((post, account))
         if found is not None:
-            return found
-        self._run.run(ADD_SPEAKER, post_id=post, account_id=account, member_id=member)
+            return MemberId(found[2])
+        self.speakers.put((post, account), ((post, account, member),))
         return member
 
     def move_speakers(self, loser: MemberId, winner: MemberId) -> None:
         self._run.run(MOVE_SPEAKERS, loser=loser, winner=winner)
 
     # tallies
-    def recount(self, post: PostId) -> int | None:
-        """Counts anew. Returns the post's new version when the tally changed."""
-        version = self._run.scalar(SET_TALLY, post=post)
-        return None if version is None else int(version)
+    def recount(self, posts: Collection[PostId]) -> list[PostId]:
+        """Counts anew. Returns the posts whose tally changed, with a newer version each."""
+        return [PostId(row[0]) for row in self._run.all(SET_TALLIES, posts=sorted(posts))]
+
+
+def _others(held: tuple[Signal, ...], signal: Signal) -> list[Signal]:
+    """Without this one: one account's one emoji on one message."""
+    on = (signal.chat_id, signal.message_key, signal.emoji)
+    return [s for s in held if (s.chat_id, s.message_key, s.emoji) != on]

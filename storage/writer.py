@@ -18,6 +18,7 @@ from typing import Any, Generic, TypeVar
 from sqlalchemy import Engine
 
 from core.errors import StormoError
+from core.events import Inbound
 from core.ports import Clock
 from core.types import ChatId
 from storage.database import Link, StorageUnavailable, is_broken
@@ -38,6 +39,7 @@ class _Job(Generic[T]):
     bury: Callable[[SqlUnit, BaseException], T] | None
     future: asyncio.Future[T]
     loop: asyncio.AbstractEventLoop
+    event: Inbound | None = None
     value: Any = None
     error: BaseException | None = None
 
@@ -51,7 +53,8 @@ class Writer:
     """The only way to change a database.
 
     ``settle`` runs once at the end of each batch; ``woken`` is called from the writer's thread, after the commit,
-    with the chats whose outbox changed. ``process`` (0 to 1023) is this process's part of the ids.
+    with the chats whose outbox changed. ``read_ahead`` gets the events of a batch before they are handled.
+    ``process`` (0 to 1023) is this process's part of the ids.
     """
 
     def __init__(
@@ -62,7 +65,9 @@ class Writer:
         woken: Callable[[frozenset[ChatId]], None],
         *,
         process: int = 0,
+        read_ahead: Callable[[SqlUnit, Sequence[Inbound]], None] | None = None,
     ) -> None:
+        self._read_ahead = read_ahead
         self._process = process
         self._engine = engine
         self._clock = clock
@@ -82,16 +87,21 @@ class Writer:
         self._thread.start()
 
     def submit(
-        self, work: Callable[[SqlUnit], T], bury: Callable[[SqlUnit, BaseException], T] | None = None
+        self,
+        work: Callable[[SqlUnit], T],
+        bury: Callable[[SqlUnit, BaseException], T] | None = None,
+        *,
+        event: Inbound | None = None,
     ) -> asyncio.Future[T]:
         """Queues ``work`` now (order of calls is order of commits) and returns its future.
 
-        ``bury`` runs instead when ``work`` keeps failing. Raises through the future: what ``work`` raised (only
+        ``bury`` runs instead when ``work`` keeps failing. ``event`` is what ``work`` handles, if anything: what it
+        will ask for is read for the whole batch. Raises through the future: what ``work`` raised (only
         a ``StormoError`` leaves the rest of its batch untouched), or ``StorageUnavailable``.
         A cancelled caller's work still commits.
         """
         loop = asyncio.get_running_loop()
-        job = _Job(work, bury, loop.create_future(), loop)
+        job = _Job(work, bury, loop.create_future(), loop, event)
         with self._door:
             if self._stopping is None:
                 self._waiting.put(job)
@@ -184,12 +194,15 @@ class Writer:
         last = self._ids.last
         link.begin()
         try:
+            if self._read_ahead is not None and len(batch) > 1:
+                self._read_ahead(unit, [job.event for job in batch if job.event is not None])
             for job in batch:
                 _under_savepoint(unit, job)
             self._settle(unit)
             if self._ids.last != last:
                 # Things that are gone leave no trace of their ids, and a clock may be set back over a restart.
                 unit.intake.set_meta(LAST_ID, str(self._ids.last))
+            unit.write()
             link.commit()
         except BaseException:
             if not link.rollback():

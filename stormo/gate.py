@@ -46,6 +46,7 @@ class EngineGate:
         return self._writer.submit(
             lambda unit: self._engine.handle(unit, event),
             bury=lambda unit, error: self._engine.bury(unit, event, error),
+            event=event,
         )
 
     async def bookmark(self, scope: str) -> str | None:

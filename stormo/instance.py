@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 from core.engine import Engine
 from core.errors import Message
+from core.events import Inbound
 from core.ports import Adapter, Clock
 from core.scene import Rules
 from core.stores import Unit
@@ -84,7 +85,9 @@ class Instance:
             with suppress(RuntimeError):  # the loop has ended: the next start finds what waits
                 loop.call_soon_threadsafe(self._woken, chats)
 
-        self.writer = Writer(self._sql, self.clock, self._settle, woken, process=self._process)
+        self.writer = Writer(
+            self._sql, self.clock, self._settle, woken, process=self._process, read_ahead=self._read_ahead
+        )
         try:
             self._build_adapters()
             self.writer.start()
@@ -116,6 +119,9 @@ class Instance:
         self._sql.dispose()
         if self.playground is not None:
             self.playground.close()
+
+    def _read_ahead(self, unit: Unit, events: Sequence[Inbound]) -> None:
+        self.engine.read_ahead(unit, events)
 
     def _settle(self, unit: Unit) -> None:
         if unit.touched:

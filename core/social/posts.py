@@ -132,12 +132,14 @@ def _write(unit: Unit, post: PostId, number: int, tree: Body, source: str, diale
     unit.posts.add_revision(
         Revision(post_id=post, number=number, body=to_json(tree), source=source, dialect=dialect, at=unit.now)
     )
-    unit.posts.set_tags(post, list(tags(tree)))
+    if number > 1:
+        unit.posts.drop_tags(post)
+    unit.posts.add_tags(post, list(tags(tree)))
 
 
 def _note_origin(unit: Unit, chat: Chat, thing: ThingId, ref: MessageRef) -> None:
     """The author's own message stands for the post, but is not ours to edit."""
-    unit.delivery.add_copy(
+    unit.delivery.note_origin(
         Copy(
             chat_id=chat.id,
             thing_id=thing,

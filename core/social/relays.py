@@ -66,7 +66,7 @@ def pass_on(unit: Unit, chat: Chat, account: Account, event: MessageReceived) ->
         parent.thing_id if parent else None,
         unit.now,
     )
-    unit.delivery.add_copy(
+    unit.delivery.note_origin(
         Copy(
             chat_id=chat.id,
             thing_id=id_,

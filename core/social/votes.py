@@ -134,10 +134,9 @@ def count_standing(unit: Unit, account: Account, member: MemberId) -> None:
 
 def settle(unit: Unit) -> None:
     """Once a batch: recounts every touched post, and wants the new tally shown wherever the post stands."""
-    for post in sorted(unit.touched):
-        version = unit.votes.recount(post)
-        if version is not None:
-            show_again(unit, post, version, rank=3)
+    if unit.touched and (moved := unit.votes.recount(unit.touched)):
+        for fold in unit.delivery.tally(moved, unit.now):
+            unit.delivery.bump_fold(fold, unit.now, rank=3)
     unit.touched.clear()
 
 

@@ -87,7 +87,7 @@ def a_post(
         reply_to=reply_to,
         now=NOW,
     )
-    unit.posts.set_tags(id_, list(tags))
+    unit.posts.add_tags(id_, list(tags))
     return id_
 
 

@@ -160,6 +160,7 @@ def test_a_bump_keeps_places_and_pauses(
     unit.savepoint("example")
     chat = a_chat(unit)
     thing = wanted(unit, chat)
+    unit.write()
     unit._run.cursor.execute(
         f"UPDATE outbox SET wanted = 3, shown = {shown}, rank = {rank}, due = {int(not idle)}, "
         f"state = '{state}', ready_at = ready_at + {wait * 1_000_000} WHERE thing_id = {thing}"

@@ -92,8 +92,9 @@ def test_every_revision_is_kept(unit: SqlUnit) -> None:
 
 def test_tags_are_set_and_places_only_added(unit: SqlUnit) -> None:
     post, chats = a_post(unit), sorted([a_chat(unit), a_chat(unit)])
-    unit.posts.set_tags(post, ["a", "b", "a"])
-    unit.posts.set_tags(post, ["b"])
+    unit.posts.add_tags(post, ["a", "b", "a"])
+    unit.posts.drop_tags(post)
+    unit.posts.add_tags(post, ["b"])
     thing = ThingId(post)
     unit.posts.add_places(thing, chats)
     unit.posts.add_places(thing, chats[:1])

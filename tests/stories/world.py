@@ -380,6 +380,7 @@ class World:
             self.clock,
             self.engine.settle,
             lambda chats: _hop(loop, lambda: self.courier.wake(chats)),
+            read_ahead=self.engine.read_ahead,
         )
         self.readers = Readers(self.database, self.clock)
         self.courier = Courier(

@@ -1,0 +1,371 @@
+"""What a transaction has in hand: rows it read by key, and changes that are written together.
+
+The rules ask for one row at a time and change one row at a time. A ``Shelf`` answers from what was read before (for
+a whole batch with one statement, where a statement is a round trip) and keeps what changed; a ``Pile`` keeps new
+rows. Both are written set-wise: before the commit, or before a statement that touches their table. A ``Journal``
+takes back what a refusal undoes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from operator import itemgetter
+from typing import Any, Generic, Protocol, TypeVar
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ColumnElement,
+    String,
+    Table,
+    Text,
+    and_,
+    bindparam,
+    delete,
+    func,
+    literal_column,
+)
+from sqlalchemy import select as select_
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import Dialect
+from sqlalchemy.sql.compiler import SQLCompiler
+
+from storage.tables import metadata
+
+Row = tuple[Any, ...]
+R = TypeVar("R")
+
+#: Parents before their children.
+_ORDER = {table.name: number for number, table in enumerate(metadata.sorted_tables)}
+_DIALECTS: dict[str, Dialect] = {
+    "sqlite": sqlite.dialect(paramstyle="qmark"),
+    "postgresql": postgresql.psycopg.dialect(paramstyle="format"),
+}
+
+
+# -- statements that are declared once and written in both forms ------------------------------------------------------
+
+
+def _sql(statement: Any, dialect: str, names: Sequence[str]) -> str:
+    compiled = statement.compile(dialect=_DIALECTS[dialect])
+    assert isinstance(compiled, SQLCompiler)
+    assert compiled.positiontup == list(names), f"{compiled.positiontup} instead of {names}"
+    return str(compiled)
+
+
+def _unnested(columns: Sequence[ColumnElement[Any]], names: Sequence[str]) -> Any:
+    """One array a column, read as rows."""
+    arrays = [
+        bindparam(name, type_=postgresql.ARRAY(Text() if isinstance(column.type, String) else BigInteger()))
+        for name, column in zip(names, columns, strict=True)
+    ]
+    return func.unnest(*arrays).table_valued(*names).render_derived("given")
+
+
+class Bulk:
+    """One change of many rows: a row a statement on SQLite, one statement over arrays on PostgreSQL.
+
+    ``one`` writes it with a bound parameter a column, ``many`` with the columns of the rows that are given.
+    """
+
+    def __init__(
+        self,
+        table: Table,
+        columns: Sequence[Column[Any]],
+        one: Callable[[Sequence[Any]], Any],
+        many: Callable[[Any], Any],
+    ) -> None:
+        self.table = table.name
+        self.names = tuple(f"k_{column.name}" for column in columns)
+        self._columns = columns
+        self._build = {"sqlite": one, "postgresql": many}
+        self._compiled: dict[str, str] = {}
+
+    def sql(self, dialect: str) -> str:
+        found = self._compiled.get(dialect)
+        if found is None:
+            if dialect == "sqlite":
+                given: Any = [
+                    bindparam(n, type_=c.type) for n, c in zip(self.names, self._columns, strict=True)
+                ]
+            else:
+                given = _unnested(self._columns, self.names).c
+            found = self._compiled[dialect] = _sql(self._build[dialect](given), dialect, self.names)
+        return found
+
+    @classmethod
+    def insert(
+        cls, table: Table, names: Sequence[str], *, identity: Sequence[str] = (), ignore: bool = False
+    ) -> Bulk:
+        """New rows. ``identity``: one that is there already is changed; ``ignore``: it stays as it is."""
+        columns = [table.c[name] for name in names]
+        # In the table's order, since that is how the statement binds them.
+        assert columns == [c for c in table.c if c.name in names]
+
+        def conflict(row: Any) -> Any:
+            if identity:
+                new = {n: row.excluded[n] for n in names if n not in identity}
+                return row.on_conflict_do_update(index_elements=[table.c[n] for n in identity], set_=new)
+            return row.on_conflict_do_nothing() if ignore else row
+
+        return cls(
+            table,
+            columns,
+            lambda given: conflict(sqlite.insert(table).values(dict(zip(names, given, strict=True)))),
+            lambda given: conflict(postgresql.insert(table).from_select(names, select_(*given))),
+        )
+
+    @classmethod
+    def delete(cls, table: Table, identity: Sequence[str]) -> Bulk:
+        columns = [table.c[name] for name in identity]
+
+        def drop(given: Any) -> Any:
+            return delete(table).where(and_(*(c == g for c, g in zip(columns, given, strict=True))))
+
+        return cls(table, columns, drop, drop)
+
+
+class Keyed(Generic[R]):
+    """Rows of one table that are looked up by ``key``, columns of it that are all among ``columns``.
+
+    ``record`` makes of a row what the rules see. Where they may change: ``row`` makes a row again, ``identity``
+    names the columns that tell the rows of one key apart, and ``only_new`` says that a row which is there already
+    (written by somebody else since) is an error.
+    """
+
+    def __init__(
+        self,
+        table: Table,
+        columns: Sequence[Column[Any]],
+        key: Sequence[Column[Any]],
+        record: Callable[[Row], R],
+        *,
+        source: Any = None,
+        row: Callable[[R], Row] | None = None,
+        identity: Sequence[str] = (),
+        only_new: bool = False,
+    ) -> None:
+        self.table = table.name
+        #: Whatever changes one of these may change what is known.
+        self.tables = frozenset(column.table.name for column in columns)
+        self.record = record
+        self.row = row
+        self.key = tuple(f"k_{column.name}" for column in key)
+        self.place = itemgetter(*(list(columns).index(column) for column in key))
+        self._columns, self._by, self._source = columns, key, table if source is None else source
+        self._compiled: dict[tuple[str, bool], str] = {}
+        names = [column.name for column in columns]
+        places = [names.index(name) for name in identity]
+        self.told_apart: Callable[[Row], Row] = lambda row: tuple([row[place] for place in places])
+        if row is not None:
+            changes = [name for name in names if name not in identity]
+            self.put = Bulk.insert(
+                table,
+                names,
+                identity=identity if changes and not only_new else (),
+                ignore=not changes and not only_new,
+            )
+            self.drop = Bulk.delete(table, identity)
+
+    def one(self, dialect: str) -> str:
+        """The rows of one key."""
+        return self._select(dialect, many=False)
+
+    def many(self, dialect: str) -> str:
+        """The rows of many keys."""
+        return self._select(dialect, many=True)
+
+    def _select(self, dialect: str, *, many: bool) -> str:
+        found = self._compiled.get((dialect, many))
+        if found is None:
+            sources: tuple[Any, ...] = (self._source,)
+            names = self.key
+            if not many:
+                given: Any = [bindparam(n, type_=c.type) for n, c in zip(names, self._by, strict=True)]
+            elif dialect == "postgresql":
+                rows = _unnested(self._by, names)
+                sources, given = (rows, self._source), rows.c
+            else:
+                names = ("keys",)
+                rows = func.json_each(bindparam("keys", type_=Text())).table_valued("value").alias("given")
+                cells = [rows.c.value.op("->>")(literal_column(str(n))) for n in range(len(self._by))]
+                sources, given = (rows, self._source), cells if len(cells) > 1 else [rows.c.value]
+            on = and_(*(c == g for c, g in zip(self._by, given, strict=True)))
+            statement = select_(*self._columns).select_from(*sources).where(on)
+            found = self._compiled[dialect, many] = _sql(statement, dialect, names)
+        return found
+
+
+# -- what is in hand --------------------------------------------------------------------------------------------------
+
+
+_ALL = object()
+
+
+class Undoable(Protocol):
+    def revert(self, key: Any, before: Any) -> None: ...
+
+
+class Journal:
+    """What was changed in hand since the outermost savepoint, the newest last."""
+
+    def __init__(self) -> None:
+        self._entries: list[tuple[Undoable, Any, Any]] = []
+        self.add = self._entries.append
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def undo(self, mark: int) -> None:
+        entries = self._entries
+        while len(entries) > mark:
+            what, key, before = entries.pop()
+            what.revert(key, before)
+
+    def clear(self) -> None:
+        self._entries.clear()
+
+
+class Access(Protocol):
+    """The way to the database, as shelves and piles need it."""
+
+    dialect: str
+
+    def fetch(self, sql: str, key: Any) -> list[Row]: ...
+    def keys(self, keys: list[Any]) -> Any: ...
+    def write(self, bulk: Bulk, rows: list[Row]) -> None: ...
+    def waits(self, table: str) -> None: ...
+
+
+class Shelf(Generic[R]):
+    """Rows of one ``Keyed`` by their key, a tuple of records each; the key of one column is its value alone."""
+
+    def __init__(self, keyed: Keyed[R], access: Access, journal: Journal) -> None:
+        self.keyed = keyed
+        self.table = keyed.table
+        self._access = access
+        self._note = journal.add
+        self._one = keyed.one(access.dialect)
+        self._many = keyed.many(access.dialect)
+        self._single = len(keyed.key) == 1
+        self._known: dict[Any, tuple[R, ...]] = {}
+        #: Of the keys that changed: what the database has.
+        self._stored: dict[Any, tuple[R, ...]] = {}
+
+    def all(self, key: Any) -> tuple[R, ...]:
+        rows = self._known.get(key)
+        return self._read(key) if rows is None else rows
+
+    def one(self, key: Any) -> R | None:
+        rows = self._known.get(key)
+        if rows is None:
+            rows = self._read(key)
+        return rows[0] if rows else None
+
+    def _read(self, key: Any) -> tuple[R, ...]:
+        record = self.keyed.record
+        found = self._access.fetch(self._one, (key,) if self._single else key)
+        rows = self._known[key] = tuple([record(row) for row in found])
+        return rows
+
+    def read_ahead(self, keys: Iterable[Any]) -> None:
+        """All these at once, where that saves round trips."""
+        wanted = [key for key in dict.fromkeys(keys) if key not in self._known]
+        if not wanted:
+            return
+        found: dict[Any, tuple[R, ...]] = dict.fromkeys(wanted, ())
+        place, record = self.keyed.place, self.keyed.record
+        for row in self._access.fetch(self._many, self._access.keys(wanted)):
+            key = place(row)
+            # JSON says less than a parameter does of a text with a null character in it.
+            if key in found:
+                found[key] += (record(row),)
+        self._known.update(found)
+
+    def put(self, key: Any, rows: tuple[R, ...]) -> None:
+        """From now on these are the rows of that key."""
+        before = self.all(key)
+        self._note((self, key, before))
+        self._stored.setdefault(key, before)
+        self._known[key] = rows
+        self._access.waits(self.table)
+
+    def learn(self, key: Any, rows: tuple[R, ...]) -> None:
+        """Somebody else writes them."""
+        self._note((self, key, self._known.get(key)))
+        self._known[key] = rows
+
+    def forget(self) -> None:
+        """What was read may not be true any more; nothing may wait to be written."""
+        self._note((self, _ALL, (self._known, self._stored)))
+        self._known, self._stored = {}, {}
+
+    def revert(self, key: Any, before: Any) -> None:
+        if key is _ALL:
+            self._known, self._stored = before
+        elif before is None:
+            self._known.pop(key, None)
+        else:
+            self._known[key] = before
+
+    def flush(self) -> None:
+        changed = self._stored
+        if not changed:
+            return
+        self._note((self, _ALL, (self._known, changed)))
+        self._stored = {}
+        puts: list[Row] = []
+        drops: list[Row] = []
+        row, told_apart = self.keyed.row, self.keyed.told_apart
+        assert row is not None
+        for key, before in changed.items():
+            after = list(map(row, self._known[key]))
+            if not before:
+                puts += after
+                continue
+            held = {told_apart(r): r for r in map(row, before)}
+            puts += [r for r in after if held.get(told_apart(r)) != r]
+            kept = set(map(told_apart, after))
+            drops += [r for r in held if r not in kept]
+        if drops:
+            self._access.write(self.keyed.drop, drops)
+        if puts:
+            self._access.write(self.keyed.put, puts)
+
+
+class Pile:
+    """Rows that one ``Bulk`` will write. ``fold`` makes of them what is written, where two may speak of one row."""
+
+    def __init__(
+        self,
+        bulk: Bulk,
+        access: Access,
+        journal: Journal,
+        fold: Callable[[list[Row]], list[Row]] | None = None,
+    ) -> None:
+        self.table = bulk.table
+        self._bulk = bulk
+        self._access = access
+        self._note = journal.add
+        self._fold = fold
+        self._rows: list[Row] = []
+
+    def add(self, *rows: Row) -> None:
+        self._note((self, self._rows, len(self._rows)))
+        self._rows.extend(rows)
+        self._access.waits(self.table)
+
+    def revert(self, key: Any, before: int) -> None:
+        self._rows = key
+        del self._rows[before:]
+
+    def flush(self) -> None:
+        rows = self._rows
+        if rows:
+            self._note((self, rows, len(rows)))
+            self._rows = []
+            self._access.write(self._bulk, self._fold(rows) if self._fold else rows)
+
+
+def in_order(shelves: Iterable[Shelf[Any] | Pile]) -> list[Shelf[Any] | Pile]:
+    return sorted(shelves, key=lambda shelf: _ORDER[shelf.table])
