@@ -6,6 +6,7 @@ is a success. A refusal keeps the inbox row and its answer to the person and und
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -25,6 +26,7 @@ from core.events import (
     MessageDeleted,
     MessageEdited,
     MessageReceived,
+    Missed,
     PlaceChanged,
     PositionAdvanced,
     ReactionChanged,
@@ -38,6 +40,8 @@ from core.social.votes import VOTES, normal_emoji, react, settle, signal_emoji, 
 from core.stores import Unit
 from core.text import without_prefix
 from core.types import ChatRef, MessageRef, PostId, ThingKind, Visibility
+
+log = logging.getLogger(__name__)
 
 #: Commands whose argument is a one-time code.
 CODED = frozenset({"link", "setup"})
@@ -58,6 +62,7 @@ class Engine:
             ReactorsFound: self._reactors,
             ButtonPressed: self._button,
             PlaceChanged: self._place,
+            Missed: self._missed,
             PositionAdvanced: lambda _unit, _event: None,
         }
 
@@ -314,6 +319,13 @@ class Engine:
                 expires_at=unit.now + self.rules.park_life,
             )
         )
+
+    @staticmethod
+    def _missed(unit: Unit, event: Missed) -> None:
+        """Nothing can be done about it but say so, where an operator looks."""
+        where = f"{event.platform} {event.chat.key}" if event.chat else str(event.platform)
+        log.warning("%s: %s", where, event.reason)
+        unit.intake.bury(unit.new_id(), "Missed", codec.dump(event), event.reason, unit.now)
 
     def _place(self, unit: Unit, event: PlaceChanged) -> None:
         chat = unit.communities.chat(event.chat)

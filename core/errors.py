@@ -92,6 +92,10 @@ class RetryLater(StormoError):
         super().__init__(reason)
 
 
+class Deaf(StormoError):
+    """A connection that looks alive brings nothing of what the platform has: it must be opened anew."""
+
+
 class RejectedWhy(StrEnum):
     """What a refusal for good means."""
 

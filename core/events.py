@@ -13,7 +13,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from core.body import Body
-from core.types import AccountRef, ChatRef, Language, MessageRef
+from core.types import AccountRef, ChatRef, Language, MessageRef, Platform
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -243,6 +243,20 @@ def place_now(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Missed(Event):
+    """More may have happened while nobody listened than could be read back: an operator must see that.
+
+    ``chat``: where; ``None``: anywhere on the platform. ``since``: from when on, ``None`` where that is not known.
+    ``reason``: for the operator, in English.
+    """
+
+    platform: Platform
+    reason: str
+    chat: ChatRef | None = None
+    since: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PositionAdvanced(Event):
     """Everything up to ``bookmark`` has been handled (a Matrix sync token)."""
 
@@ -257,5 +271,6 @@ Inbound = (
     | CommandEdited
     | ButtonPressed
     | PlaceChanged
+    | Missed
     | PositionAdvanced
 )

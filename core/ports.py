@@ -68,7 +68,7 @@ class Gate(Protocol):
         ...
 
     async def recent_messages(self, platform: Platform, since: datetime) -> Sequence[WatchedMessage]:
-        """Copies and origins of things shown since then, for reconciliation."""
+        """Copies and origins of posts, and origins of relayed talk, since then, newest first, for reconciliation."""
         ...
 
 

@@ -361,10 +361,13 @@ RECENT = Statement(
         select(*_COPY)
         .select_from(_COPIES)
         .where(
-            _H.platform == bindparam("on"), _C.sent_at > bindparam("since"), _C.kind == ThingKind.POST.value
+            _H.platform == bindparam("on"),
+            _C.sent_at > bindparam("since"),
+            # A copy of relayed talk matters to nobody else; the words it was made of do.
+            (_C.kind == ThingKind.POST.value) | ((_C.kind == ThingKind.RELAY.value) & (_C.ours == 0)),
         )
         .order_by(_C.sent_at.desc())
-        .limit(1000)
+        .limit(10_000)
     )
 )
 

@@ -47,6 +47,11 @@ _PURPOSES = {
     ("discord", "gateway_url"): "The same for its gateway.",
     ("discord", "cdn_url"): "The same for its files.",
     ("discord", "web_url"): "The same for links that people open.",
+    ("discord", "catchup_days"): "How many days of what was missed are read back after an absence.",
+    (
+        "discord",
+        "catchup_things",
+    ): "How many copies and posts, newest first, are then read again for edits and votes.",
     ("telegram", "token"): "Write /newbot or /mybots to @BotFather on Telegram.",
     ("telegram", "base_file_url"): "The same for files.",
     ("telegram", "poll_seconds"): "How long one question for news stays open.",
@@ -60,11 +65,16 @@ _PURPOSES = {
     ("matrix", "access_token"): "What a login with the bot's account gave; or give the password.",
     ("matrix", "password"): "Stormo logs in itself at each start. Set `device_id` with it.",
     ("matrix", "device_id"): "With a password: one device for all starts, so that repeats stay harmless.",
+    (
+        "matrix",
+        "catchup_events",
+    ): "How many events of one room, the newest, are read back at most after an absence.",
     ("matrix", "display_name"): "The bot's name, set at each start; without it the account's own stays.",
 }
 #: Said of every platform.
 _COMMON_PURPOSES = {
     "enabled": "`false` switches the platform off and keeps the rest of its section.",
+    "canary_seconds": "Seconds between two looks whether the connection brings what the platform has.",
     "tally_seconds": "Seconds between two edits of a copy that only move the tally.",
 }
 #: Defaults that depend on something else, in words.

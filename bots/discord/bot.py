@@ -8,6 +8,7 @@ import logging
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
@@ -18,9 +19,11 @@ from discord.http import Route as SdkRoute
 
 from bots.discord import render, slash
 from bots.discord.acts import Acts
+from bots.discord.canary import Canary
 from bots.discord.catchup import CatchUp, Limits
 from bots.discord.convert import PLATFORM, bare_emoji
 from bots.discord.ears import Cache, Client, Ears
+from bots.discord.identify import wait_for_turn
 from bots.discord.intake import Intake
 from bots.discord.permissions import ADMINISTRATOR, invite, missing
 from bots.discord.rest import LABEL, Refused, Rest, Route
@@ -60,7 +63,14 @@ class Settings:
     guild_ids: tuple[str, ...] = ()
     message_content: bool = True
     guild_ready_timeout: float = 2.0
-    limits: Limits = field(default_factory=Limits)
+    #: How many days are read back after an absence, and how many messages are read again.
+    catchup_days: float = 7
+    catchup_things: int = 1000
+    #: Seconds between two reads.
+    catchup_pace: float = 0.1
+    #: Seconds between two looks whether the gateway brings what HTTP knows, and what it may be behind.
+    canary_seconds: float = 300
+    canary_grace: float = 30
 
 
 class DiscordAdapter:
@@ -122,7 +132,9 @@ class DiscordAdapter:
 
     async def _session(self, gate: Gate) -> None:
         client = Client(
-            message_content=not self._without_content, guild_ready_timeout=self._settings.guild_ready_timeout
+            message_content=not self._without_content,
+            guild_ready_timeout=self._settings.guild_ready_timeout,
+            turn=partial(wait_for_turn, self._rest),
         )
         self._client = client
         try:
@@ -161,7 +173,11 @@ class DiscordAdapter:
                 intake=intake,
                 around=cache,
                 clock=self._clock,
-                limits=self._settings.limits,
+                limits=Limits(
+                    age=timedelta(days=self._settings.catchup_days),
+                    things=self._settings.catchup_things,
+                    pace=self._settings.catchup_pace,
+                ),
                 me=ears.me,
                 vote_emoji=frozenset(map(bare_emoji, self.capabilities.vote_emoji)),
             ).run()
@@ -169,15 +185,24 @@ class DiscordAdapter:
         async def watch_handlers() -> None:
             await client.failed
 
+        canary = Canary(
+            rest=self._rest,
+            gate=gate,
+            heard=cache.heard,
+            every=self._settings.canary_seconds,
+            grace=self._settings.canary_grace,
+        )
         ears = Ears(
             cache=cache,
             intake=intake,
             tasks=tasks,
             acknowledge=self._acts.acknowledge,
             on_session=session_began,
+            alive=gate.alive,
         )
         client.ears = ears
         tasks.create_task(watch_handlers())
+        tasks.create_task(canary.run())
 
     # Commands
 

@@ -14,7 +14,7 @@ from discord.http import HTTPClient
 
 from bots.discord import convert
 from bots.discord.intake import Intake
-from core.events import CommandInvoked, Inbound, Loss, ReactorsFound, Rights, place_now
+from core.events import CommandInvoked, Inbound, Loss, Missed, ReactorsFound, Rights, place_now
 from core.ports import Clock, Gate, WatchedMessage
 from core.types import ChatRef, MessageRef
 
@@ -26,14 +26,13 @@ _UNKNOWN_MESSAGE = 10008
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """How much is read back: messages of a chat, things of the instance and how old, reactors of an emoji.
+    """How much is read back: how old, how many messages of ours and of authors are read again, reactors of an emoji.
 
     ``pace``: seconds between two reads, so that reading back leaves room for sending.
     """
 
-    messages: int = 500
-    things: int = 300
-    since: timedelta = timedelta(days=2)
+    age: timedelta = timedelta(days=7)
+    things: int = 1000
     reactors: int = 1000
     pace: float = 0.1
 
@@ -47,6 +46,14 @@ class Surroundings(Protocol):
 
     def lost(self, channel: str) -> bool:
         """Whether no guild we are in has this channel (also true of private chats)."""
+        ...
+
+    def heard(self, channel: str) -> int | None:
+        """The id of the newest message there, as the gateway knows it."""
+        ...
+
+    def readable(self, channel: str) -> bool:
+        """Whether we may read the history of a channel."""
         ...
 
     def loss(self, channel: str) -> Loss | None:
@@ -90,10 +97,13 @@ class CatchUp:
                 # What we may do there may have changed while we were away, which no event tells.
                 await self._intake.submit_read(place_now(chat, self._around.loss(chat.key)))
             self._intake.release(chat.key, read_to=await self._read_back(chat))
-        since = self._clock.now() - self._limits.since
+        since, most = self._clock.now() - self._limits.age, self._limits.things
         things = await self._gate.recent_messages(convert.PLATFORM, since)
-        newest = sorted(things, key=lambda thing: int(thing.message.key), reverse=True)[: self._limits.things]
-        for thing in newest:
+        newest = sorted(things, key=lambda thing: int(thing.message.key), reverse=True)
+        if len(newest) > most:
+            reason = f"only the newest {most} of {len(newest)} messages were read again for edits, deletions and votes"
+            await self._missed(None, newest[0].message.key, newest[most].message.key, reason)
+        for thing in newest[:most]:
             await self._read_again(thing)
 
     async def _read_back(self, chat: ChatRef) -> str:
@@ -103,31 +113,41 @@ class CatchUp:
             # A chat that was never read begins now: what stood there before is none of our business.
             return ""
         try:
-            missed = await self._missed(chat.key, bookmark)
+            return str(await self._read_from(chat, int(bookmark)))
         except (discord.NotFound, discord.Forbidden) as error:
             await self._unreadable(chat, error)
             return ""
-        for payload in missed:
-            event = await self._event(chat.key, payload)
-            if event is not None:
-                await self._intake.submit_read(event)
-        return convert.snowflake(missed[-1]["id"]) if missed else bookmark
 
-    async def _missed(self, channel: str, bookmark: str) -> list[Mapping[str, Any]]:
-        """Messages after ``bookmark`` in their order; where there are too many, the newest."""
-        found: list[Mapping[str, Any]] = []
-        before: int | None = None
-        while len(found) < self._limits.messages:
-            page = await self._http.logs_from(int(channel), _PAGE, before=before)
+    async def _read_from(self, chat: ChatRef, bookmark: int) -> int:
+        """Page by page: what was handed over is kept, whatever becomes of the rest. The id read up to."""
+        after = max(bookmark, discord.utils.time_snowflake(self._clock.now() - self._limits.age))
+        if after > bookmark and (self._around.heard(chat.key) or 0) > bookmark:
+            reason = f"messages older than {self._limits.age.days} days are not read back"
+            await self._missed(chat, str(after), str(bookmark), reason)
+        if not self._around.readable(chat.key) and (self._around.heard(chat.key) or 0) > after:
+            reason = "the bot may not read the channel's history"
+            await self._missed(chat, str(self._around.heard(chat.key)), str(after), reason)
+        while True:
+            page = await self._http.logs_from(int(chat.key), _PAGE, after=after)
             await asyncio.sleep(self._limits.pace)
-            newer = [payload for payload in page if int(payload["id"]) > int(bookmark)]
-            found += newer
-            if len(newer) < _PAGE:
-                break
-            before = int(newer[-1]["id"])
-        else:
-            log.warning("discord: channel %s missed more than %d messages", channel, self._limits.messages)
-        return found[::-1]
+            for payload in sorted(page, key=lambda payload: int(payload["id"])):
+                event = await self._event(chat.key, payload)
+                if event is not None:
+                    await self._intake.submit_read(event)
+                after = int(payload["id"])
+            if len(page) < _PAGE:
+                return after
+
+    async def _missed(self, chat: ChatRef | None, key: str, since: str, reason: str) -> None:
+        await self._intake.submit_read(
+            Missed(
+                key=f"discord:{self._me}:missed:{chat.key if chat else ''}:{since}:{key}",
+                platform=convert.PLATFORM,
+                chat=chat,
+                since=discord.utils.snowflake_time(int(since)),
+                reason=reason,
+            )
+        )
 
     async def _event(self, channel: str, payload: Mapping[str, Any]) -> Inbound | None:
         # A watched chat is a community's: one that the cache does not know is no private chat for that.

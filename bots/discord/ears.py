@@ -55,7 +55,9 @@ def intents(*, message_content: bool) -> discord.Intents:
 class Client(discord.Client):
     """The SDK's client without message and member caches; all that it hears goes to ``Ears``."""
 
-    def __init__(self, *, message_content: bool, guild_ready_timeout: float) -> None:
+    def __init__(
+        self, *, message_content: bool, guild_ready_timeout: float, turn: Callable[[], Awaitable[None]]
+    ) -> None:
         super().__init__(
             intents=intents(message_content=message_content),
             allowed_mentions=discord.AllowedMentions.none(),
@@ -68,7 +70,13 @@ class Client(discord.Client):
         )
         self.ears: Ears | None = None
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._turn = turn
         self._standing: dict[int, Loss | None] = {}
+
+    async def before_identify_hook(self, shard_id: int | None, *, initial: bool = False) -> None:
+        """Each session counts against the day's number."""
+        await self._turn()
+        await super().before_identify_hook(shard_id, initial=initial)
 
     async def on_socket_raw_receive(self, text: str) -> None:
         if self.ears is not None:
@@ -164,6 +172,20 @@ class Cache:
     def lost(self, channel: str) -> bool:
         return self._client.get_channel(int(channel)) is None
 
+    def heard(self, channel: str) -> int | None:
+        """The id of the newest message that the gateway told of: discord.py keeps it true for channels of messages."""
+        found = self._client.get_channel(int(channel))
+        if not isinstance(found, discord.TextChannel | discord.VoiceChannel | discord.Thread):
+            return None
+        return found.last_message_id or 0
+
+    def readable(self, channel: str) -> bool:
+        """Whether we may read the history of a channel that the gateway told of."""
+        found = self._client.get_channel(int(channel))
+        if not isinstance(found, discord.Thread | discord.abc.GuildChannel):
+            return True
+        return found.permissions_for(found.guild.me).read_message_history
+
     def loss(self, channel: str) -> Loss | None:
         found = self._client.get_channel(int(channel))
         return loss_in(found) if isinstance(found, discord.Thread | discord.abc.GuildChannel) else None
@@ -204,12 +226,14 @@ class Ears:
         tasks: asyncio.TaskGroup,
         acknowledge: Acknowledge,
         on_session: Callable[[], None],
+        alive: Callable[[], None],
     ) -> None:
         self._cache = cache
         self._intake = intake
         self._tasks = tasks
         self._acknowledge = acknowledge
         self._on_session = on_session
+        self._alive = alive
         self._names: OrderedDict[str, convert.Person] = OrderedDict()
         self._last_act: dict[str, asyncio.Task[None]] = {}
         self.me = ""
@@ -221,7 +245,11 @@ class Ears:
         self._intake.submit(channel, place_now(convert.chat(channel), loss))
 
     def hear(self, text: str) -> None:
-        """One payload of the gateway as text; what is malformed or of no concern is dropped."""
+        """One payload of the gateway as text; what is malformed or of no concern is dropped.
+
+        Also a heartbeat that Discord acknowledges comes this way.
+        """
+        self._alive()
         if not any(mark in text for mark in _MARKS):
             return
         try:

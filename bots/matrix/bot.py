@@ -46,6 +46,9 @@ class Settings:
     poll: timedelta = timedelta(seconds=30)
     first_delay: timedelta = timedelta(seconds=1)
     last_delay: timedelta = timedelta(seconds=60)
+    patience: timedelta = timedelta(seconds=30)
+    canary_seconds: float = 300
+    catchup_events: int = 10_000
 
     @property
     def stable_device(self) -> bool:
@@ -83,6 +86,9 @@ class MatrixAdapter:
             poll=settings.poll,
             first_delay=settings.first_delay,
             last_delay=settings.last_delay,
+            patience=settings.patience,
+            canary=timedelta(seconds=settings.canary_seconds),
+            catchup=settings.catchup_events,
         )
         reader = Reader(me=settings.user_id, prefix=settings.command_prefix)
         try:

@@ -167,12 +167,14 @@ class Homeserver:
 async def _answer(response: ClientResponse) -> Mapping[str, Any]:
     raw = await response.read()
     try:
-        answer = mapping(json.loads(raw)) if raw else {}
-    except ValueError:
-        answer = {}
-    if response.status < HTTPStatus.MULTIPLE_CHOICES:
-        return answer
-    raise _failure(response, answer)
+        answer = json.loads(raw) if raw else {}
+    except (ValueError, RecursionError):
+        answer = None
+    if response.status >= HTTPStatus.MULTIPLE_CHOICES:
+        raise _failure(response, mapping(answer))
+    if not isinstance(answer, dict):
+        raise RetryLater("the answer is no JSON object", unknown=True)
+    return answer
 
 
 def _failure(response: ClientResponse, answer: Mapping[str, Any]) -> StormoError:

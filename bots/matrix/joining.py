@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -24,8 +25,10 @@ class Habits:
     """How the bot listens.
 
     ``servers``: whose invitations it accepts, ``*`` for all; empty for its own server's. ``poll``: how long a
-    sync may idle; ``first_delay`` doubles with each failure in a row up to ``last_delay``. ``unreadable``:
-    what is said to somebody who opened an encrypted private chat.
+    sync may idle; ``first_delay`` doubles with each failure in a row up to ``last_delay``, and after ``patience``
+    of nothing else the operator is told. ``unreadable``: what is said to somebody who opened an encrypted private
+    chat. ``canary``: how often it is doubted that a sync brings all. ``catchup``: how many events of a room are read
+    back at most after an absence.
     """
 
     servers: tuple[str, ...] = ()
@@ -34,6 +37,9 @@ class Habits:
     poll: timedelta = timedelta(seconds=30)
     first_delay: timedelta = timedelta(seconds=1)
     last_delay: timedelta = timedelta(seconds=60)
+    patience: timedelta = timedelta(seconds=30)
+    canary: timedelta = timedelta(minutes=5)
+    catchup: int = 10_000
 
     def welcomes(self, sender: str, me: str) -> bool:
         servers = self.servers or (server_of(me),)
@@ -42,7 +48,8 @@ class Habits:
     def delay(self, failures: int, asked: timedelta | None) -> float:
         """Seconds to wait after so many failures in a row; never less than the server asked for."""
         growing = min(self.first_delay * float(2 ** min(failures - 1, 16)), self.last_delay)
-        return max(growing, asked or timedelta()).total_seconds()
+        jittered = growing * random.uniform(0.75, 1.0)  # noqa: S311
+        return max(jittered, asked or timedelta()).total_seconds()
 
 
 class Joiner:

@@ -16,6 +16,7 @@ from functools import partial
 from http import HTTPStatus
 from typing import Any
 
+from bots.matrix.canary import Canary
 from bots.matrix.convert import (
     SHARING_TYPES,
     TIMELINE_TYPES,
@@ -31,18 +32,18 @@ from bots.matrix.convert import (
     shared,
 )
 from bots.matrix.homeserver import Homeserver, Refused, part
+from bots.matrix.html import PLATFORM
 from bots.matrix.joining import Habits, Joiner
 from bots.matrix.room import OURS, STATE_TYPES, Room, mapping, one_line, words
 from core.errors import RetryLater
-from core.events import Bookmark, PlaceChanged, PositionAdvanced, place_now
+from core.events import Bookmark, Missed, PlaceChanged, PositionAdvanced, place_now
 from core.ports import Clock, Gate
+from core.types import ChatRef
 
 log = logging.getLogger(__name__)
 
 _TIMELINE = 100
 _PAGE = 200
-#: Pages read back at most in one room after an absence: 10,000 events.
-_PAGES = 50
 _BATCH = 256
 _COMMIT_EVERY = timedelta(seconds=60)
 #: How long an invitation that cannot be answered holds the token back.
@@ -92,6 +93,8 @@ class Listener:
         self._committed_at: datetime | None = None
         self._owed = False
         self._joiner = Joiner(server, habits, rooms)
+        self._canary = Canary(server, {"filter": _timeline_filter()})
+        self._looked_at = clock.monotonic()
 
     async def run(self) -> None:
         """Listen. Raises ``BadToken`` for a dead token, ``Refused`` where the homeserver will not sync."""
@@ -107,13 +110,17 @@ class Listener:
             self._joiner.cancel()
 
     async def _persist(self, act: Callable[[], Awaitable[None]]) -> None:
-        failures = 0
+        """Again and again; what lasts and has no end that the server named is the supervisor's, who tells it."""
+        failures, began = 0, self._clock.monotonic()
         while True:
             try:
                 await act()
                 return
             except RetryLater as later:
                 failures += 1
+                lasting = self._clock.monotonic() - began >= self._habits.patience.total_seconds()
+                if lasting and later.after is None:
+                    raise
                 delay = self._habits.delay(failures, later.after)
                 log.warning("Matrix: %s; again in %.1f s", later, delay)
             await asyncio.sleep(delay)
@@ -146,6 +153,15 @@ class Listener:
         if whole:
             self._joiner.follow_all()
         await self._commit(now)
+        await self._mistrust()
+
+    async def _mistrust(self) -> None:
+        """Whether the syncs bring what the homeserver has. Raises ``Deaf``."""
+        self._canary.synced()
+        now = self._clock.monotonic()
+        if now - self._looked_at >= self._habits.canary.total_seconds():
+            self._looked_at = now
+            await self._canary.look(list(self._rooms))
 
     async def _sync(self, *, whole: bool) -> Mapping[str, Any]:
         since, poll = self._position.token, self._habits.poll
@@ -157,11 +173,16 @@ class Listener:
         else:
             query["timeout"] = str(int(poll.total_seconds() * 1000))
         try:
-            return await self._server.call("GET", "/sync", query=query, wait=poll.total_seconds())
+            answer = await self._server.call("GET", "/sync", query=query, wait=poll.total_seconds())
+            if not words(answer.get("next_batch")):
+                raise RetryLater("a sync without a position")
+            self._gate.alive()
+            return answer
         except Refused as refused:
             if since is None or refused.status != HTTPStatus.BAD_REQUEST:
                 raise
-        log.error("Matrix: the homeserver does not know the kept token; listening starts from now")
+        reason = "the homeserver does not know the kept token; listening starts from now"
+        await self._tell_missed(event_key(self._me, f"{since}:unknown"), None, reason)
         self._position = _Position(None, None)
         self._rooms.clear()
         return await self._sync(whole=True)
@@ -251,20 +272,27 @@ class Listener:
             room.members = None
             if not any(joined_now(event, self._me) for event in events):
                 events = await self._gap(room.id, back, since) + events
+        self._canary.hear(events)
         return events
 
     async def _gap(self, room_id: str, back: str, since: str) -> list[Event]:
         """What the room said between the last token and this timeline, oldest first."""
         found: list[Event] = []
         query = {"dir": "b", "from": back, "to": since, "limit": str(_PAGE), "filter": _timeline_filter()}
-        for _ in range(_PAGES):
+        while len(found) < self._habits.catchup:
             page = await self._server.call("GET", f"/rooms/{part(room_id)}/messages", query=query)
             found += _objects(page.get("chunk"))
             if not page.get("end"):
                 return found[::-1]
             query["from"] = words(page.get("end"))
-        log.warning("Matrix: more than %d events were missed in %s", len(found), room_id)
+        key = event_key(self._me, f"{room_id}:{since}:missed")
+        reason = f"more than {len(found)} events were missed; only the newest are read back"
+        await self._tell_missed(key, ChatRef(PLATFORM, room_id), reason)
         return found[::-1]
+
+    async def _tell_missed(self, key: str, chat: ChatRef | None, reason: str) -> None:
+        since = self._position.seen_at
+        await self._gate.handle(Missed(key=key, platform=PLATFORM, chat=chat, since=since, reason=reason))
 
     async def _read_members(self, room: Room) -> None:
         try:

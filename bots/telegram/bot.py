@@ -81,6 +81,8 @@ class Settings:
     retry_seconds: float = 1
     #: How long another reader of the same token is borne: a restart overlaps with the former process.
     conflict_seconds: float = 90
+    #: How often an empty answer is doubted: whether updates wait all the same.
+    canary_seconds: float = 300
     per_second: int = 30
     per_chat_second: int = 1
     per_chat_minute: int = 20
@@ -224,6 +226,7 @@ class TelegramAdapter:
             poll=timedelta(seconds=self._settings.poll_seconds),
             first_wait=self._settings.retry_seconds,
             conflict=self._settings.conflict_seconds,
+            canary=self._settings.canary_seconds,
         )
 
     async def _do(self, intent: Intent) -> Receipt:

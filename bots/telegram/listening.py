@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from telegram import Bot, Message, Update
@@ -16,15 +17,18 @@ from bots.telegram.convert import Me, Unreadable, inbound, thread_of
 from bots.telegram.refs import TELEGRAM, chat_ids, chat_ref, message_ids
 from bots.telegram.refusals import wait_of
 from bots.telegram.roster import Roster, Topics
-from core.errors import Rejected, RetryLater, StormoError
+from core.errors import Deaf, Rejected, RetryLater, StormoError
 from core.events import (
+    Bookmark,
     ButtonPressed,
     CommandEdited,
     CommandInvoked,
     Inbound,
     MessageEdited,
     MessageReceived,
+    Missed,
     PlaceChanged,
+    PositionAdvanced,
 )
 from core.ports import Clock, Gate
 from core.types import ChatRef
@@ -43,7 +47,12 @@ ALLOWED_UPDATES: Final = (
     "my_chat_member",
     "chat_member",
 )
+#: How long Telegram keeps updates for a bot that does not ask.
+_KEPT: Final = timedelta(hours=24)
+_NOTE_EVERY: Final = timedelta(minutes=1)
 _LONGEST_WAIT: Final = 30.0
+#: Empty answers in a row, with updates waiting after each, that make a line deaf.
+_SILENCES: Final = 2
 #: Failures in a row after which the supervisor takes over.
 _PATIENCE: Final = 6
 #: Messages older than this get no reaction that the bot has to find the topic of.
@@ -59,7 +68,7 @@ class AnotherReader(StormoError):
 
 @dataclass(slots=True, kw_only=True)
 class Listener:
-    """One stay on the line. ``conflict`` and ``first_wait`` are seconds."""
+    """One stay on the line. ``conflict``, ``first_wait`` and ``canary`` are seconds."""
 
     bot: Bot
     me: Me
@@ -71,15 +80,21 @@ class Listener:
     poll: timedelta
     first_wait: float
     conflict: float
+    canary: float
     _failures: int = field(default=0, init=False)
     _conflict_since: float | None = field(default=None, init=False)
+    _listened_at: float = field(default=0.0, init=False)
+    _silences: int = field(default=0, init=False)
+    _noted_at: datetime | None = field(default=None, init=False)
 
     async def listen(self) -> None:
         """Hand over updates for ever.
 
-        Raises ``AnotherReader``, an error of the library that lasts, or what ``handle`` raised.
+        Raises ``AnotherReader``, ``Deaf``, an error of the library that lasts, or what ``handle`` raised.
         """
         await self._recall_topics()
+        await self._tell_what_is_lost()
+        self._listened_at = self.clock.monotonic()
         offset: int | None = None
         while True:
             try:
@@ -88,6 +103,8 @@ class Listener:
                 await self._bear(error)
                 continue
             self._conflict_since = None
+            self.gate.alive()
+            await self._mistrust(updates)
             try:
                 # An empty answer has confirmed all before the offset. Without one, ids that start
                 # anew after a silent week are not taken for old ones.
@@ -97,6 +114,48 @@ class Listener:
                 await self._bear_silence(later)
                 continue
             self._failures = 0
+            await self._note_time()
+
+    async def _mistrust(self, updates: Sequence[Update | int]) -> None:
+        """A question that stayed open while updates waited: the line is deaf. Raises ``Deaf``."""
+        now = self.clock.monotonic()
+        if updates:
+            self._silences = 0
+        elif self._silences or now - self._listened_at >= self.canary:
+            self._listened_at = now
+            self._silences = self._silences + 1 if await self._waiting() else 0
+            if self._silences >= _SILENCES:
+                raise Deaf("updates wait at Telegram, and the questions for them come back empty")
+
+    async def _waiting(self) -> int:
+        try:
+            return (await self.bot.get_webhook_info()).pending_update_count
+        except TelegramError:
+            return 0
+
+    @property
+    def _scope(self) -> str:
+        return f"telegram:{self.me.id}:heard"
+
+    async def _tell_what_is_lost(self) -> None:
+        """Telegram keeps what it could not tell for a day."""
+        kept = await self.gate.bookmark(self._scope)
+        since = datetime.fromisoformat(kept) if kept else None
+        self._noted_at = since
+        if since is None or self.clock.now() - since < _KEPT:
+            return
+        reason = "nobody listened for more than a day; what is older, Telegram no longer tells"
+        key = f"telegram:{self.me.id}:missed:{kept}"
+        await self.gate.handle(Missed(key=key, platform=TELEGRAM, since=since, reason=reason))
+
+    async def _note_time(self) -> None:
+        """Until when everything was heard, once a minute."""
+        now = self.clock.now()
+        if self._noted_at is not None and now - self._noted_at < _NOTE_EVERY:
+            return
+        self._noted_at = now
+        bookmark = Bookmark(scope=self._scope, value=now.isoformat())
+        await self.gate.handle(PositionAdvanced(key=None, bookmark=bookmark))
 
     async def _recall_topics(self) -> None:
         since = self.clock.now() - _TOPIC_MEMORY
@@ -157,7 +216,8 @@ class Listener:
         await asyncio.sleep(wait)
 
     def _wait(self) -> float:
-        return min(self.first_wait * 2.0 ** (self._failures - 1), _LONGEST_WAIT)
+        longest = min(self.first_wait * 2.0 ** (self._failures - 1), _LONGEST_WAIT)
+        return longest * random.uniform(0.75, 1.0)  # noqa: S311
 
     def _bear_conflict(self) -> None:
         now = self.clock.monotonic()

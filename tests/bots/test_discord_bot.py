@@ -13,9 +13,10 @@ from typing import TypeVar
 import pytest
 
 from bots.discord.bot import DiscordAdapter, Settings
-from bots.discord.catchup import Limits
+from bots.discord.identify import patience
+from bots.discord.rest import Rest
 from core.body import Body, Paragraph, Text
-from core.errors import BadToken, Message, Rejected, RejectedWhy, RetryLater
+from core.errors import BadToken, Deaf, Message, Rejected, RejectedWhy, RetryLater
 from core.events import (
     ButtonPressed,
     CommandEdited,
@@ -25,6 +26,7 @@ from core.events import (
     MessageDeleted,
     MessageEdited,
     MessageReceived,
+    Missed,
     PlaceChanged,
     ReactionChanged,
     ReactorsFound,
@@ -142,7 +144,7 @@ def adapter_for(double: DiscordDouble, **changes: object) -> DiscordAdapter:
         "gateway_url": double.gateway_url,
         "cdn_url": double.cdn_url,
         "guild_ready_timeout": 0.2,
-        "limits": Limits(pace=0),
+        "catchup_pace": 0,
     }
     return DiscordAdapter(Settings(**(given | changes)), words, WallClock())  # type: ignore[arg-type]
 
@@ -501,6 +503,51 @@ async def test_a_new_session_reads_back_what_was_missed_in_order(scene: Scene) -
     assert got == ["before", *(f"missed {n}" for n in range(150)), "after"]
 
 
+async def test_what_is_too_old_or_too_much_to_be_read_back_is_said(scene: Scene) -> None:
+    scene.gate.watched = [scene.chat]
+    kept, older = await scene.create("kept"), await scene.create("older")
+    scene.gate.recent = [WatchedMessage(kept, ours=True), WatchedMessage(older, ours=True)]
+    scene.gate.bookmarks[f"discord:{scene.channel.id}"] = "1"
+    await scene.anna.say(scene.channel, "new")
+    async with running(scene, scene.another(catchup_things=1)):
+        old = await scene.gate.until(Missed, lambda event: event.chat == scene.chat)
+        many = await scene.gate.until(Missed, lambda event: event.chat is None)
+        await scene.gate.until(MessageReceived, lambda event: event.source == "new")
+    assert "older than 7 days" in old.reason
+    assert old.since is not None
+    assert old.since.year == 2015
+    assert "1 of 2" in many.reason
+
+
+async def test_a_channel_whose_history_may_not_be_read_is_said(scene: Scene) -> None:
+    scene.gate.watched = [scene.chat]
+    async with running(scene):
+        await scene.anna.say(scene.channel, "before")
+        await scene.gate.until(MessageReceived)
+    scene.channel.overwrite(scene.guild.bot_role, deny=Permission.READ_MESSAGE_HISTORY)
+    await scene.anna.say(scene.channel, "missed")
+    async with running(scene, scene.another()):
+        missed = await scene.gate.until(Missed)
+    assert (missed.chat, missed.reason) == (scene.chat, "the bot may not read the channel's history")
+
+
+async def test_sessions_of_a_day_are_never_used_up(scene: Scene) -> None:
+    """At half of them they are spread over the rest of the day; the last tenth stays."""
+    gateway, rest = scene.double.gateway, Rest(scene.double.api_url, scene.double.token)
+    gateway.sessions_reset_seconds = 36_000
+    waits = []
+    for used in (0, 499, 500, 800, 899, 900, 1000):
+        gateway.identifies[:] = [{}] * used
+        waits.append(round(await patience(rest)))
+    await rest.close()
+    assert waits == [0, 0, 90, 360, 36_000, 36_000, 36_000]
+    gateway.identifies[:] = [{}] * 600
+    gateway.sessions_reset_seconds = 60
+    began = asyncio.get_running_loop().time()
+    async with running(scene):
+        assert asyncio.get_running_loop().time() - began >= 60 / 300
+
+
 async def test_a_channel_of_slash_commands_only_is_read_back_too(scene: Scene) -> None:
     """A reply written while we are away is found, though nobody ever wrote there while we listened."""
     scene.gate.watched = [scene.chat]
@@ -602,6 +649,29 @@ async def test_without_message_content_it_runs_and_says_so_once(
     assert event.name == "whoami"
     assert not [event for event in scene.gate.events if isinstance(event, MessageReceived)]
     assert sum("Message Content Intent" in record.getMessage() for record in caplog.records) == 1
+
+
+async def test_a_gateway_that_tells_nothing_more_ends_the_run_and_nothing_is_missing(scene: Scene) -> None:
+    scene.gate.watched = [scene.chat]
+    adapter = scene.another(canary_seconds=0.2, canary_grace=0.1)
+    task = asyncio.create_task(adapter.run(scene.gate))
+    await scene.anna.say(scene.channel, "before")
+    await scene.double.gateway.wait_connected()
+    await scene.anna.say(scene.channel, "heard")
+    await scene.gate.until(MessageReceived, lambda event: event.source == "heard")
+    looks = _looks(scene.double)
+    await scene.double.until(lambda: _looks(scene.double) > looks + 2, 10, "looks at a channel that is heard")
+    assert not task.done()
+    scene.double.gateway.deafen()
+    await scene.anna.say(scene.channel, "unheard")
+    with pytest.raises(Deaf, match=str(scene.channel.id)):
+        await asyncio.wait_for(task, 10)
+    async with running(scene, adapter):
+        await scene.gate.until(MessageReceived, lambda event: event.source == "unheard")
+
+
+def _looks(double: DiscordDouble) -> int:
+    return sum((method, route) == ("GET", "/channels/{channel_id}") for method, route in double.requests)
 
 
 async def test_a_malformed_payload_ends_the_run_for_the_supervisor(scene: Scene) -> None:

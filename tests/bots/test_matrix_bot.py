@@ -15,7 +15,7 @@ import pytest_asyncio
 
 from bots.matrix.bot import MatrixAdapter, Settings
 from core.body import Body, Paragraph, Strong, Text
-from core.errors import BadToken, Message, Rejected, RejectedWhy, RetryLater
+from core.errors import BadToken, Deaf, Message, Rejected, RejectedWhy, RetryLater
 from core.events import (
     CommandEdited,
     CommandInvoked,
@@ -24,6 +24,7 @@ from core.events import (
     MessageDeleted,
     MessageEdited,
     MessageReceived,
+    Missed,
     PlaceChanged,
     ReactionChanged,
     Rights,
@@ -33,7 +34,7 @@ from core.ports import WatchedMessage
 from core.types import AccountRef, ChatRef, MessageRef, Platform
 from tests.peers.fixtures import NewPerson
 from tests.peers.matrix_person import MatrixPerson
-from tests.peers.matrix_proxy import JOIN, MESSAGE, SYNC, MatrixProxy
+from tests.peers.matrix_proxy import ANY, JOIN, MESSAGE, MESSAGES, SYNC, MatrixProxy
 from tests.peers.synapse import Login, SynapseServer
 
 pytestmark = [pytest.mark.peer, pytest.mark.asyncio]
@@ -357,10 +358,26 @@ async def test_a_long_absence_is_read_back_whole_and_in_order(
         await ada.say(room, f"!post {number}")
     async with bot.running():
         await bot.gate.next(CommandInvoked, 331)
+    assert bot.gate.heard(Missed) == []
     texts = [heard.text for heard in bot.gate.heard(CommandInvoked)]
     assert texts == ["0", *said]
     assert bot.gate.heard(CommandInvoked)[-1].place.title == "Garden"
     assert bot.gate.heard(CommandInvoked)[-1].actor.rights.admin
+
+
+async def test_what_is_too_much_to_be_read_back_is_said(new_bot: NewBot, matrix_person: NewPerson) -> None:
+    ada = await matrix_person("Ada")
+    bot = new_bot("")
+    async with bot.running():
+        room = await in_a_room(bot, ada)
+    for number in range(350):
+        await ada.say(room, f"!post {number}")
+    bot.adapter = MatrixAdapter(dataclasses.replace(bot.settings, catchup_events=200), no_words, WallClock())
+    async with bot.running():
+        missed = await bot.gate.next(Missed)
+        await bot.gate.next(CommandInvoked, 300)
+    assert (missed.chat, "more than 200 events" in missed.reason) == (chat(room), True)
+    assert [heard.text for heard in bot.gate.heard(CommandInvoked)] == [str(n) for n in range(50, 350)]
 
 
 async def test_what_the_core_could_not_take_comes_again(new_bot: NewBot, matrix_person: NewPerson) -> None:
@@ -392,6 +409,78 @@ async def test_lost_connections_and_errors_of_sync_are_waited_out(
         await ada.say(room, "!post 2")
         await bot.gate.next(CommandInvoked, 2)
     assert [heard.text for heard in bot.gate.heard(CommandInvoked)] == ["1", "2"]
+
+
+async def test_a_sync_that_brings_nothing_of_what_there_is_ends_the_run(
+    new_bot: NewBot, matrix_person: NewPerson, matrix_proxy: MatrixProxy
+) -> None:
+    """The supervisor opens it anew, and nothing is missing."""
+    ada = await matrix_person("Ada")
+    bot = new_bot(matrix_proxy.url)
+    room, other = "", ""
+    async with bot.running():
+        room, other = await in_a_room(bot, ada), await in_a_room(bot, ada)
+    bot.adapter = MatrixAdapter(
+        dataclasses.replace(bot.settings, canary_seconds=0, poll=timedelta(milliseconds=50)),
+        no_words,
+        WallClock(),
+    )
+    task = asyncio.create_task(bot.adapter.run(bot.gate))
+    await ada.say(room, "!post heard")
+    await bot.gate.next(CommandInvoked)
+    looks = matrix_proxy.count(MESSAGES)
+
+    async def looked() -> bool:
+        return matrix_proxy.count(MESSAGES) > looks + 2
+
+    await ada.wait_for(looked)
+    assert not task.done()
+    matrix_proxy.deafen()
+    syncs = matrix_proxy.count(SYNC)
+
+    async def synced() -> bool:
+        return matrix_proxy.count(SYNC) > syncs + 1
+
+    await ada.wait_for(synced)
+    await ada.say(other, "!post unheard")
+    with pytest.raises(Deaf):
+        await asyncio.wait_for(task, DEADLINE)
+    matrix_proxy.heal()
+    async with bot.running():
+        await bot.gate.next(CommandInvoked, 2)
+    assert [heard.text for heard in bot.gate.heard(CommandInvoked)] == ["heard", "unheard"]
+
+
+async def test_answers_that_are_no_json_are_waited_out(
+    new_bot: NewBot, matrix_person: NewPerson, matrix_proxy: MatrixProxy
+) -> None:
+    ada = await matrix_person("Ada")
+    bot = new_bot(matrix_proxy.url)
+    async with bot.running():
+        room = await in_a_room(bot, ada)
+        matrix_proxy.garble(SYNC, times=3)
+        matrix_proxy.garble(SYNC, times=2, body='{"rooms": {}}')
+        await ada.say(room, "!post 1")
+        await bot.gate.next(CommandInvoked)
+        matrix_proxy.garble(MESSAGE)
+        with pytest.raises(RetryLater) as unsure:
+            await bot.adapter.perform(Create("k", chat(room), view("Hello")))
+    assert unsure.value.unknown
+    assert [heard.text for heard in bot.gate.heard(CommandInvoked)] == ["1"]
+
+
+async def test_a_homeserver_that_stays_away_is_told_to_the_supervisor(
+    new_bot: NewBot, matrix_proxy: MatrixProxy
+) -> None:
+    bot = new_bot(matrix_proxy.url)
+    settings = dataclasses.replace(bot.settings, patience=timedelta(seconds=0.2))
+    bot.adapter = MatrixAdapter(settings, no_words, WallClock())
+    matrix_proxy.drop_before(ANY, times=1000)
+    with pytest.raises(RetryLater, match="connection lost"):
+        await asyncio.wait_for(bot.adapter.run(bot.gate), DEADLINE)
+    matrix_proxy.heal()
+    async with bot.running():
+        assert bot.synced
 
 
 async def test_the_bot_is_told_when_it_was_put_out_and_found_again(

@@ -17,7 +17,7 @@ from bots.telegram.listening import ALLOWED_UPDATES, AnotherReader
 from bots.telegram.writing import PING_BREAK
 from core.body import Body, Inline, Paragraph, Strong, Text
 from core.commands import COMMANDS
-from core.errors import BadToken, Message, Rejected, RejectedWhy, RetryLater
+from core.errors import BadToken, Deaf, Message, Rejected, RejectedWhy, RetryLater
 from core.events import (
     ButtonPressed,
     CommandEdited,
@@ -26,7 +26,9 @@ from core.events import (
     Loss,
     MessageEdited,
     MessageReceived,
+    Missed,
     PlaceChanged,
+    PositionAdvanced,
     ReactionChanged,
     Rights,
 )
@@ -51,20 +53,24 @@ class Collector:
     recent: Sequence[WatchedMessage] = ()
     failing: int = 0
     signs: int = 0
+    bookmarks: dict[str, str] = field(default_factory=dict)
     changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def handle(self, event: Inbound) -> None:
         if self.failing:
             self.failing -= 1
             raise ConnectionError("the database is away")
-        self.events.append(event)
+        if event.bookmark is not None:
+            self.bookmarks[event.bookmark.scope] = event.bookmark.value
+        if not isinstance(event, PositionAdvanced):
+            self.events.append(event)
         self.changed.set()
 
     def alive(self) -> None:
         self.signs += 1
 
     async def bookmark(self, scope: str) -> str | None:
-        return None
+        return self.bookmarks.get(scope)
 
     async def watched_chats(self, platform: Platform) -> Sequence[ChatRef]:
         return self.chats
@@ -202,6 +208,27 @@ async def test_what_waited_while_we_were_away_is_read_once(
     assert min(double.world.updates.deliveries.items())[1] == 1
 
 
+async def test_more_than_a_days_absence_is_said(double: TelegramDouble, adapter: TelegramAdapter) -> None:
+    """Telegram forgets what it could not tell for a day."""
+    anna = double.person("Anna")
+    async with listening(adapter, double) as gate:
+        await anna.start()
+        await gate.until(1)
+        await double.wait_until(lambda: gate.bookmarks)
+    [(scope, kept)] = gate.bookmarks.items()
+    async with listening(adapter, double, gate):
+        await anna.say("/help")
+        await gate.until(2)
+    assert not any(isinstance(event, Missed) for event in gate.events)
+    left = datetime.fromisoformat(kept) - timedelta(hours=25)
+    gate.bookmarks[scope] = left.isoformat()
+    async with listening(adapter, double, gate):
+        events = await gate.until(3)
+    missed = events[-1]
+    assert isinstance(missed, Missed)
+    assert (missed.platform, missed.chat, missed.since) == (TELEGRAM, None, left)
+
+
 async def test_an_update_that_was_not_committed_comes_again(
     double: TelegramDouble, adapter: TelegramAdapter
 ) -> None:
@@ -277,6 +304,34 @@ async def test_one_broken_update_does_not_stop_the_others(
     assert "secret" not in caplog.text
     # The broken one was ours on purpose.
     double.violations.clear()
+
+
+async def test_a_line_that_brings_nothing_while_updates_wait_is_given_up(double: TelegramDouble) -> None:
+    anna = double.person("Anna")
+    adapter = adapter_of(double, poll_seconds=1, canary_seconds=0)
+    gate = Collector()
+    task = asyncio.create_task(adapter.run(gate))
+    await anna.start()
+    await gate.until(1)
+    double.world.updates.deaf = True
+    await anna.say("/help")
+    with pytest.raises(Deaf):
+        await asyncio.wait_for(task, 10)
+    double.world.updates.deaf = False
+    async with listening(adapter, double, gate):
+        events = await gate.until(2)
+    assert [event.name for event in events if isinstance(event, CommandInvoked)] == ["start", "help"]
+    await adapter.close()
+
+
+async def test_silence_alone_is_no_deafness(double: TelegramDouble) -> None:
+    anna = double.person("Anna")
+    adapter = adapter_of(double, poll_seconds=0, canary_seconds=0)
+    async with listening(adapter, double) as gate:
+        await double.wait_until(lambda: sum(call.method == "getWebhookInfo" for call in double.calls) > 5)
+        await anna.start()
+        await gate.until(1)
+    await adapter.close()
 
 
 async def test_another_reader_is_borne_for_a_while_and_then_named(double: TelegramDouble) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
-from urllib.parse import unquote
+from urllib.parse import parse_qs, unquote
 
 from aiohttp import ClientConnectionError, ClientSession, ClientTimeout, TCPConnector, web
 from yarl import URL
@@ -192,6 +192,24 @@ class MatrixProxy:
     ) -> None:
         """Answer an error without asking the homeserver."""
         self._faults.append(_Fault(pattern, times, before=_error(status, errcode, error)))
+
+    def garble(self, pattern: Pattern = SYNC, times: int = 1, body: str = "<html>not JSON</html>") -> None:
+        """Forward, then answer 200 with something that no homeserver says."""
+
+        async def after(exchange: Exchange) -> web.StreamResponse:
+            return web.Response(text=body, content_type="text/html")
+
+        self._faults.append(_Fault(pattern, times, after=after))
+
+    def deafen(self, times: int = 1_000_000) -> None:
+        """Answer syncs at once as if nothing had happened, without asking the homeserver; `heal` ends it."""
+
+        async def before(exchange: Exchange) -> web.StreamResponse:
+            await asyncio.sleep(0.05)
+            since = parse_qs(exchange.query).get("since", ["s0"])[0]
+            return web.json_response({"next_batch": since})
+
+        self._faults.append(_Fault(SYNC, times, before=before))
 
     def limit(self, retry_after_ms: int, pattern: Pattern = SEND, times: int = 1) -> None:
         """Answer 429 M_LIMIT_EXCEEDED without asking the homeserver."""

@@ -452,7 +452,11 @@ def test_recent_copies_of_a_platform_are_newest_first(unit: SqlUnit) -> None:
     for number in range(3):
         unit.delivery.add_copy(a_copy(chat, ThingId(number), key=f"m{number}", at=later(number)))
     unit.delivery.add_copy(a_copy(other, ThingId(9), key="m9"))
-    assert [c.thing_id for c in unit.delivery.recent(PLATFORM, NOW)] == [2, 1]
+    # Relayed talk: its own words may have changed meanwhile, a copy of them matters to nobody else.
+    unit.delivery.add_copy(a_copy(chat, ThingId(7), key="m7", kind=ThingKind.RELAY, at=later(2)))
+    said = a_copy(chat, ThingId(8), key="m8", kind=ThingKind.RELAY, ours=False, at=later(3))
+    unit.delivery.add_copy(said)
+    assert [c.thing_id for c in unit.delivery.recent(PLATFORM, NOW)] == [8, 2, 1]
 
 
 # -- answers -------------------------------------------------------------------------------------------------------

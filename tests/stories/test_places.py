@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from core.codec import load
 from core.errors import Rejected, RejectedWhy
-from core.events import Loss, place_now
+from core.events import Loss, Missed, place_now
 from core.intents import Create
 from core.places import loss_of
 from core.records import Chat, ChatState
@@ -108,3 +109,14 @@ async def test_a_lost_room_is_asked_about_ever_more_rarely(world: World) -> None
     channel.paper.losses.clear()
     await passes(world, prober, timedelta(minutes=80))
     assert (await chat_of(world, channel)).state is ChatState.ACTIVE
+
+
+async def test_what_could_not_be_read_back_is_seen_by_the_operator(world: World) -> None:
+    _, channel, _ = await a_mirror(world)
+    missed = Missed(
+        key="m", platform=channel.ref.platform, chat=channel.ref, reason="more than could be read"
+    )
+    await world.hand(missed, missed)
+    letters = await world.read(lambda unit: unit.intake.dead_letters())
+    assert [(kind, reason) for _, kind, _, reason, _ in letters] == [("Missed", "more than could be read")]
+    assert load(letters[0][2]) == missed

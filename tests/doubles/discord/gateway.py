@@ -63,12 +63,16 @@ class Session:
         self.sent: deque[tuple[int, str]] = deque(maxlen=10_000)
         self.connection: Connection | None = None
         self.alone_since = 0.0
+        #: Its heartbeats are acknowledged, and it is told nothing.
+        self.deaf = False
 
     def covers(self, guild: Guild | None) -> bool:
         number, count = self.shard
         return (guild.id >> 22) % count == number if guild is not None else number == 0
 
     def dispatch(self, name: str, data: Json) -> None:
+        if self.deaf:
+            return
         self.sequence += 1
         text = json.dumps({"op": DISPATCH, "t": name, "s": self.sequence, "d": data})
         self.sent.append((self.sequence, text))
@@ -139,6 +143,8 @@ class Gateway:
         #: Faults that stay until switched back.
         self.refuse_resume = False
         self.acknowledge_heartbeats = True
+        #: After so long a new thousand of IDENTIFYs begins, as `/gateway/bot` says.
+        self.sessions_reset_seconds = 0.0
 
     @property
     def connected(self) -> bool:
@@ -170,6 +176,11 @@ class Gateway:
             self.sessions.clear()
         for connection in self.connections:
             connection.send(INVALID_SESSION, resumable)
+
+    def deafen(self) -> None:
+        """From now on the sessions that there are hear nothing more; what happens is lost to them."""
+        for session in self.sessions.values():
+            session.deaf = True
 
     def forget_sessions(self) -> None:
         """The next RESUME is refused, silently until then."""

@@ -14,7 +14,8 @@ GUILD = "/guilds/{guild_id}"
 
 def gateway_bot(call: Call) -> Reply:
     left = max(0, 1000 - len(call.gateway.identifies))
-    start = {"total": 1000, "remaining": left, "reset_after": 0, "max_concurrency": 1}
+    reset = int(call.gateway.sessions_reset_seconds * 1000)
+    start = {"total": 1000, "remaining": left, "reset_after": reset, "max_concurrency": 1}
     return Reply(200, {"url": call.gateway.url, "shards": 1, "session_start_limit": start})
 
 
