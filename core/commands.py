@@ -111,6 +111,8 @@ COMMANDS: tuple[CommandSpec, ...] = (
         examples=("edit Hello again",),
     ),
     CommandSpec(name="delete", who=Who.MEMBER, args=(_POST,), examples=("delete",)),
+    CommandSpec(name="status", who=Who.ANYONE, args=(_POST,), examples=("status",)),
+    CommandSpec(name="retry", who=Who.ANYONE, args=(_POST,), examples=("retry",)),
     CommandSpec(
         name="link",
         who=Who.ANYONE,
@@ -186,6 +188,12 @@ COMMANDS: tuple[CommandSpec, ...] = (
         who=Who.ADMIN,
         args=(Arg(name="choice", kind=Kind.CHOICE, choices=("double", "gap")),),
         examples=("doubt double", "doubt gap"),
+    ),
+    CommandSpec(
+        name="hold",
+        who=Who.ADMIN,
+        args=(Arg(name="minutes", kind=Kind.WORD),),
+        examples=("hold 5", "hold off"),
     ),
     CommandSpec(name="pause", who=Who.ADMIN, examples=("pause",)),
     CommandSpec(name="resume", who=Who.ADMIN, examples=("resume",)),

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from core.body import Body
 from core.civic import members
 from core.commands import COMMANDS, Arg, CommandSpec, Kind, Who
-from core.errors import Refusal, message
+from core.errors import Message, Refusal, message
 from core.notices import Said, answer, brief, private_opened, say
 from core.scene import Scene
-from core.social import communities, feeds, posts
+from core.social import communities, feeds, posts, status
 from core.text import without_prefix
 
 #: Commands that a platform sends by itself.
@@ -149,6 +149,8 @@ def press(scene: Scene, data: str) -> None:
     match verb:
         case "undo":
             posts_delete(scene, value)
+        case "retry":
+            run(scene, "retry", value, None, None, "plain")
         case "link" if value in ("yes", "no"):
             run(scene, "link", value, None, None, "plain")
         case "name" if value in ("show", "hide"):
@@ -204,8 +206,7 @@ def _edit(scene: Scene, call: Call) -> None:
 
 def _help(scene: Scene, call: Call) -> None:
     if call["command"]:
-        spec, _, _ = find_spec(call["command"].lstrip("/!"), "list" if "mirror" in call["command"] else "")
-        return answer(scene, _explain(scene, spec))
+        return answer(scene, _explain(scene, call["command"].lstrip("/!").lower()))
     lines = [message("help.title")]
     lines += [
         message("help.line", name=_prefixed(scene, c.name), text=message(f"command.{c.name}"))
@@ -215,12 +216,16 @@ def _help(scene: Scene, call: Call) -> None:
     return answer(scene, Said(tuple(lines)))
 
 
-def _explain(scene: Scene, spec: CommandSpec) -> Said:
-    name = spec.name if spec in COMMANDS else f"mirror {spec.name}"
-    lines = [
-        message("help.line", name=_prefixed(scene, name), text=message(f"command.{name.replace(' ', '.')}"))
-    ]
-    lines += [message("help.example", example=_prefixed(scene, example)) for example in spec.examples]
+def _explain(scene: Scene, name: str) -> Said:
+    """One command with its examples, or each of its further words."""
+    group = next((c for c in COMMANDS if c.name == name and c.verbs), None)
+    specs = group.verbs if group else (find_spec(name, "")[0],)
+    lines: list[Message] = []
+    for spec in specs:
+        full = f"{group.name} {spec.name}" if group else spec.name
+        text = message(f"command.{full.replace(' ', '.')}")
+        lines.append(message("help.line", name=_prefixed(scene, full), text=text))
+        lines += [message("help.example", example=_prefixed(scene, example)) for example in spec.examples]
     return Said(tuple(lines))
 
 
@@ -237,6 +242,8 @@ ACTIONS: Mapping[str, Callable[[Scene, Call], None]] = {
     "feed": lambda scene, _: feeds.home(scene),
     "edit": _edit,
     "delete": lambda scene, call: posts_delete(scene, call["post"]),
+    "status": lambda scene, call: status.status(scene, call["post"]),
+    "retry": lambda scene, call: status.retry(scene, call["post"]),
     "link": lambda scene, call: members.link(scene, call["code"]),
     "unlink": lambda scene, _: members.unlink(scene),
     "whoami": lambda scene, _: members.whoami(scene),
@@ -252,6 +259,7 @@ ACTIONS: Mapping[str, Callable[[Scene, Call], None]] = {
     "mirror unblock": lambda scene, call: communities.mirror_block(scene, call["what"], on=False),
     "relay": lambda scene, call: communities.relay(scene, call["state"].lower()),
     "doubt": lambda scene, call: communities.choose_doubt(scene, call["choice"].lower()),
+    "hold": lambda scene, call: communities.hold(scene, call["minutes"]),
     "pause": lambda scene, _: communities.pause(scene, on=True),
     "resume": lambda scene, _: communities.pause(scene, on=False),
     "ban": lambda scene, call: communities.ban(scene, call["member"], on=True),

@@ -147,3 +147,8 @@ def _quiet_until(rules: Rules, now: datetime) -> datetime | None:
 def keeps_key(sent_at: datetime, now: datetime, key_life: timedelta | None) -> bool:
     """Whether the platform would still recognise a repeat."""
     return key_life is not None and now - sent_at < key_life
+
+
+def first_send_waits(unit: Unit, rules: Rules, chat: Chat) -> tuple[datetime | None, bool]:
+    """For who asks why a first send is not there yet: the end of quiet hours, and whether the room's cap is reached."""
+    return _quiet_until(rules, unit.now), _cap_reached(unit, rules, chat)

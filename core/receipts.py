@@ -107,7 +107,8 @@ class Receipts:
             case RejectedWhy.FORM if Form(row.form) in _LADDER:
                 store.retry(row.chat_id, row.thing_id, unit.now, str(error)[:200], _LADDER[Form(row.form)])
             case _:
-                store.settle(row.chat_id, row.thing_id, CopyState.REFUSED, str(error)[:200])
+                why = f"{error.why}: {error}"[:200]
+                store.settle(row.chat_id, row.thing_id, CopyState.REFUSED, why)
 
     @staticmethod
     def _untold(unit: Unit, found: Attempt) -> None:

@@ -223,6 +223,8 @@ class Delivery:
     attempts: int
     reason: str
     fold_id: ThingId | None
+    #: How often somebody had it tried again after a refusal.
+    retries: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

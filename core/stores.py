@@ -160,6 +160,10 @@ class Communities(Protocol):
 
     def set_doubt(self, community: CommunityId, doubt: Doubt) -> None: ...
 
+    def set_hold(self, community: CommunityId, seconds: int) -> None:
+        """How long its members' posts wait before they travel."""
+        ...
+
     def set_paused(self, community: CommunityId, flag: bool) -> None: ...
 
     def chat(self, ref: ChatRef) -> Chat | None: ...
@@ -572,6 +576,14 @@ class Intake(Protocol):
         ...
 
 
+class Sight(Protocol):
+    """What people and operators look at: how things stand, what waits, what failed."""
+
+    def again(self, chat: ChatId, thing: ThingId, now: datetime, most: int) -> bool:
+        """A refused row is wanted again, ``most`` times at most. Returns whether it is."""
+        ...
+
+
 class Unit(Protocol):
     """One transaction with its stores."""
 
@@ -591,6 +603,8 @@ class Unit(Protocol):
     def delivery(self) -> Deliveries: ...
     @property
     def intake(self) -> Intake: ...
+    @property
+    def sight(self) -> Sight: ...
 
     def new_id(self) -> int:
         """A new id, greater than every earlier one of this process."""

@@ -41,6 +41,11 @@ ADD_COMMUNITY = Statement(
 SET_DOUBT = Statement(
     lambda _: update(t.communities).where(_C.id == bindparam("community")).values(doubt=bindparam("choice"))
 )
+SET_HOLD = Statement(
+    lambda _: (
+        update(t.communities).where(_C.id == bindparam("community")).values(hold_seconds=bindparam("seconds"))
+    )
+)
 SET_PAUSED = Statement(
     lambda _: update(t.communities).where(_C.id == bindparam("community")).values(paused=bindparam("flag"))
 )
@@ -292,6 +297,10 @@ class CommunityStore:
 
     def set_doubt(self, community: CommunityId, doubt: Doubt) -> None:
         self._run.run(SET_DOUBT, community=community, choice=doubt)
+
+    def set_hold(self, community: CommunityId, seconds: int) -> None:
+        """How long its members' posts wait before they travel."""
+        self._run.run(SET_HOLD, community=community, seconds=seconds)
 
     def set_paused(self, community: CommunityId, flag: bool) -> None:
         self._run.run(SET_PAUSED, community=community, flag=flag)

@@ -20,7 +20,7 @@ from storage.tables import Instant, from_micros, to_micros
 _O = t.outbox.c
 _P = t.posts.c
 _DELIVERY_NAMES = ("chat_id", "thing_id", "kind", "wanted", "shown", "generation", "state", "rank", "form", "ready_at",
-                   "queued_at", "attempts", "reason", "fold_id")  # fmt: skip
+                   "queued_at", "attempts", "reason", "fold_id", "retries")  # fmt: skip
 _DELIVERY = tuple(_O[name] for name in _DELIVERY_NAMES)
 _LIVE = CopyState.LIVE.value
 #: The rank of an edit that only moves a tally.

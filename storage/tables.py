@@ -143,10 +143,13 @@ chats = Table(
     _flag("closed"),
     _flag("relay"),
     _text("language", ""),
-    #: ``active``, ``gone`` (the bot lost it) or ``left`` (its admin took it out).
+    #: ``active``, ``muted`` (the bot may not write there) or ``gone`` (the bot lost it).
     _text("state", "active"),
     _text("reason", ""),
     Column("created_at", Instant, nullable=False),
+    #: Since when it is in this state; when its people were last told of a loss.
+    Column("state_at", Instant, nullable=True),
+    Column("told_at", Instant, nullable=True),
     UniqueConstraint("platform", "key"),
     Index(None, "community_id"),
 )
@@ -173,6 +176,8 @@ outbox = Table(
     Column("attempts", Integer, nullable=False, server_default="0"),
     _text("reason", ""),
     _ref("fold_id", nullable=True),
+    #: How often somebody had it tried again after a refusal.
+    Column("retries", Integer, nullable=False, server_default="0"),
 )
 Index("ix_outbox_due", outbox.c.chat_id, outbox.c.rank, outbox.c.thing_id, sqlite_where=outbox.c.due == 1,
       postgresql_where=outbox.c.due == 1)  # fmt: skip
@@ -224,6 +229,7 @@ doubts = Table(
     #: ``sent again`` (a surplus copy is possible) or ``left out`` (a gap is possible).
     _text("resolution"),
     _text("reason"),
+    Index(None, "thing_id"),
 )
 
 notices = Table(

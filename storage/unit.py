@@ -19,6 +19,7 @@ from storage.delivery import DeliveryStore
 from storage.intake import IntakeStore
 from storage.people import PeopleStore
 from storage.posts import PostStore
+from storage.sight import SightStore
 from storage.statements import Runner, Statement
 from storage.votes import VoteStore
 
@@ -73,6 +74,7 @@ class SqlUnit:
         self.votes = VoteStore(run)
         self.delivery = DeliveryStore(run, self.woken)
         self.intake = IntakeStore(run)
+        self.sight = SightStore(run, self.woken)
 
     @staticmethod
     def highest_id(run: Runner) -> int:

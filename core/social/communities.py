@@ -9,7 +9,7 @@ from core.errors import Glimpse, Message, Refusal, Secret, message
 from core.names import suggest_handle
 from core.notices import Said, announce, answer, brief, openly, say, take_away
 from core.records import Chat, Community, CopyState, Doubt
-from core.scene import Rules, Scene, new_nonce
+from core.scene import Scene, new_nonce
 from core.social.feeds import EVERYTHING, feed_name, find_feed, member_feed, tag_feed
 from core.social.posts import post_of
 from core.stores import Unit
@@ -18,6 +18,8 @@ from core.types import CommunityId, Feed, FeedKind, MemberId, ThingId
 SETUP = "setup"
 #: Mirrors a room can have.
 MAX_MIRRORS = 50
+#: Minutes that a community may have its posts wait.
+MAX_HOLD = 60
 
 
 def require_room(scene: Scene) -> Chat:
@@ -60,17 +62,16 @@ def _inside(scene: Scene, community: CommunityId) -> Scene:
     return replace(scene, chat=chat)
 
 
-def start_community(unit: Unit, rules: Rules, title: str) -> CommunityId:
+def start_community(unit: Unit, title: str) -> CommunityId:
     id_ = CommunityId(unit.new_id())
     title = title or "community"
-    hold = int(rules.hold.total_seconds())
-    unit.communities.add(id_, _free_slug(unit, title), title, hold, Doubt.DOUBLE, unit.now)
+    unit.communities.add(id_, _free_slug(unit, title), title, 0, Doubt.DOUBLE, unit.now)
     return id_
 
 
 def _start(scene: Scene, chat: Chat) -> Community:
     unit = scene.unit
-    id_ = start_community(unit, scene.rules, scene.group or chat.title)
+    id_ = start_community(unit, scene.group or chat.title)
     unit.communities.set_community(chat.id, id_)
     if scene.member:
         unit.communities.add_membership(id_, scene.member.id, unit.now)
@@ -211,6 +212,17 @@ def choose_doubt(scene: Scene, choice: str) -> None:
     community = require_community(scene)
     scene.unit.communities.set_doubt(community.id, Doubt(choice))
     answer(scene, brief(f"doubt.{choice}", community=community.slug))
+
+
+def hold(scene: Scene, typed: str) -> None:
+    """How long every post of the community waits before it travels; taken back meanwhile, nobody else saw it."""
+    community = require_community(scene)
+    minutes = 0 if typed.lower() == "off" else int(typed) if typed.isascii() and typed.isdigit() else -1
+    if not 0 <= minutes <= MAX_HOLD:
+        raise Refusal("hold.range", n=MAX_HOLD)
+    scene.unit.communities.set_hold(community.id, minutes * 60)
+    outcome = message("hold.on", n=minutes, community=community.slug)
+    answer(scene, Said((outcome if minutes else message("hold.off", community=community.slug),), brief=True))
 
 
 # -- moderators win ------------------------------------------------------------------------------------------------

@@ -86,8 +86,9 @@ def publish(
     unit.people.count_post(member.id)
     if scene.message:
         _note_origin(unit, scene.chat, ThingId(id_), scene.message)
-    chats = _place(scene, member, id_, tree, seen_by, reply_to)
-    _confirm(scene, id_, seen_by, chats)
+    hold = _hold(scene, member)
+    chats = _place(scene, member, id_, tree, seen_by, reply_to, hold)
+    _confirm(scene, id_, seen_by, chats, hold)
     return id_
 
 
@@ -166,7 +167,13 @@ def may_be_shown(visibility: Visibility, community: CommunityId | None, origin: 
 
 
 def _place(
-    scene: Scene, member: Member, post: PostId, tree: Body, seen_by: Visibility, reply_to: Post | None
+    scene: Scene,
+    member: Member,
+    post: PostId,
+    tree: Body,
+    seen_by: Visibility,
+    reply_to: Post | None,
+    hold: timedelta,
 ) -> list[Chat]:
     """The chats that will show the post. Plans their copies."""
     unit, origin = scene.unit, scene.chat
@@ -178,7 +185,7 @@ def _place(
     if reply_to:
         chats |= {c.id: c for c in _conversation(unit, reply_to, member, own) if c.id != origin.id}
     shown = [c for c in chats.values() if may_be_shown(seen_by, origin.community_id, origin.id, c)]
-    ready = unit.now + _hold(scene, member)
+    ready = unit.now + hold
     ids = [c.id for c in shown]
     unit.posts.add_places(ThingId(post), ids)
     unit.delivery.want(ThingId(post), ThingKind.POST, 1, ids, rank=1, now=unit.now, ready_at=ready)
@@ -213,18 +220,16 @@ def _conversation(unit: Unit, parent: Post, member: Member, own: list[Feed]) -> 
 
 
 def _hold(scene: Scene, member: Member) -> timedelta:
-    """A newcomer's post waits a moment before it travels."""
-    rules = scene.rules
+    """How long a post waits before it travels: what its community chose, and for a newcomer a moment at least."""
+    rules, community = scene.rules, scene.chat.community_id
     old = scene.unit.now - member.joined_at >= timedelta(days=rules.hold_days)
-    if old and member.posts >= rules.hold_posts:
-        return timedelta(0)
-    community = scene.chat.community_id
-    if community is not None:
-        return timedelta(seconds=scene.unit.communities.community(community).hold_seconds)
-    return rules.hold
+    least = timedelta(0) if old and member.posts >= rules.hold_posts else rules.hold
+    if community is None:
+        return least
+    return max(least, timedelta(seconds=scene.unit.communities.community(community).hold_seconds))
 
 
-def _confirm(scene: Scene, post: PostId, seen_by: Visibility, chats: list[Chat]) -> None:
+def _confirm(scene: Scene, post: PostId, seen_by: Visibility, chats: list[Chat], hold: timedelta) -> None:
     """One reaction of ours in the room; to the author alone, where it will be seen and a way back."""
     if scene.message:
         mark(scene.unit, scene.chat, scene.message, CONFIRMED)
@@ -233,8 +238,15 @@ def _confirm(scene: Scene, post: PostId, seen_by: Visibility, chats: list[Chat])
     outcome = "post.done" if chats else "post.done_here"
     lines = [message(outcome, n=len(chats), visibility=message(f"visibility.{seen_by}"))]
     lines += [_place_line(scene, chat) for chat in chats[:10]]
+    if chats and hold:
+        lines.append(_held_line(hold))
     undo = Choice(message("post.undo"), data=f"undo:{short_id(post)}")
     answer(scene, Said(tuple(lines), (undo,), text_command=f"delete {short_id(post)}"))
+
+
+def _held_line(hold: timedelta) -> Message:
+    minutes, seconds = divmod(int(hold.total_seconds()), 60)
+    return message("post.held_seconds", n=seconds) if not minutes else message("post.held", n=minutes)
 
 
 def _place_line(scene: Scene, chat: Chat) -> Message:

@@ -24,7 +24,7 @@ def declare(unit: Unit, rules: Rules, rooms: Sequence[ChatRef]) -> list[ChatRef]
     """
     chats = [_chat_of(unit, rules, ref) for ref in rooms]
     owners = [chat.community_id for chat in chats if chat.community_id is not None]
-    community = owners[0] if owners else start_community(unit, rules, chats[0].title)
+    community = owners[0] if owners else start_community(unit, chats[0].title)
     elsewhere = []
     for chat in chats:
         mark = f"relay declared: {chat.ref.platform}:{chat.ref.key}"

@@ -13,6 +13,7 @@ from storage.delivery import DeliveryStore
 from storage.intake import IntakeStore
 from storage.people import PeopleStore
 from storage.posts import PostStore
+from storage.sight import SightStore
 from storage.unit import SqlUnit
 from storage.votes import VoteStore
 
@@ -23,6 +24,7 @@ PAIRS: list[tuple[type[Any], type[Any]]] = [
     (stores.Votes, VoteStore),
     (stores.Deliveries, DeliveryStore),
     (stores.Intake, IntakeStore),
+    (stores.Sight, SightStore),
     (stores.Unit, SqlUnit),
 ]
 #: What only the writer's thread asks for.
@@ -50,4 +52,4 @@ def test_the_same_signature_and_the_same_words(protocol: type[Any], fulfilled: t
 
 def test_a_unit_has_each_store() -> None:
     names = {n for n, v in vars(stores.Unit).items() if isinstance(v, property)}
-    assert names == {"people", "communities", "posts", "votes", "delivery", "intake"}
+    assert names == {"people", "communities", "posts", "votes", "delivery", "intake", "sight"}

@@ -226,7 +226,7 @@ async def test_one_that_is_refused_steps_aside_visibly(world: World) -> None:
     await anna.posts(group, "one")
     await anna.posts(group, "two")
     assert room.texts == ["two"]
-    assert await state_of(world, room) == [(CopyState.REFUSED, "no"), (CopyState.LIVE, "")]
+    assert await state_of(world, room) == [(CopyState.REFUSED, "form: no"), (CopyState.LIVE, "")]
 
 
 async def test_one_that_cannot_be_rendered_steps_aside_visibly(world: World) -> None:
