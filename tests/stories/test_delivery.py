@@ -269,7 +269,7 @@ async def test_each_place_gets_the_best_form_that_it_takes(world: World) -> None
     room.paper.fails(form, when=creates(room), times=3)
     await anna.posts(group, "d")
     assert room.texts == ["a", "b", "c"]
-    assert (await state_of(world, room))[-1] == (CopyState.REFUSED, "bad entities")
+    assert (await state_of(world, room))[-1] == (CopyState.REFUSED, "form: bad entities")
 
 
 async def test_not_found_on_an_edit_means_removed_there_for_good(world: World) -> None:
