@@ -8,6 +8,7 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from core.crashpoints import passing
 from core.intents import Capabilities, Intent, Tell
 from core.lanes import Later, keeps_key, pick
 from core.ports import Words
@@ -63,7 +64,9 @@ class Attempts:
         row = pick(unit, self._rules, chat, exempt_only=exempt_only)
         if isinstance(row, Later):
             return row
+        passing("outbound.picked", chat.ref.platform)
         plan = self._plan(unit, row, chat)
+        passing("outbound.rendered", chat.ref.platform)
         if isinstance(plan, Drop):
             plan = self._perhaps_there(unit, row, chat) or plan
         if isinstance(plan, Drop):
@@ -86,6 +89,7 @@ class Attempts:
             self.doubt(unit, open_try, chat, "no answer came")
             return None
         unit.delivery.add_try(attempt)
+        passing("outbound.tried", chat.ref.platform)
         notice = unit.delivery.notice(row.thing_id) if row.kind is ThingKind.NOTICE else None
         return Attempt(row, chat, plan, open_try or attempt, plan.make(key), notice)
 

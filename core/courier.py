@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from core.attempts import Attempt, Attempts
+from core.crashpoints import passing
 from core.engine import Engine
 from core.errors import Rejected, RetryLater, StormoError
 from core.lanes import Later, Windows
@@ -87,6 +88,7 @@ class Courier:
         now = self._clock.now()
         for chat in chats:
             self._alarm(chat, now)
+        passing("outbound.woken")
 
     @property
     def idle(self) -> bool:
@@ -146,12 +148,15 @@ class Courier:
             # The place is taken before anything is awaited: another lane must not find the same one free.
             lane.take(now)
             token.take(now)
+            passing("outbound.place_taken", self._platforms[chat])
         found = await self._writer.submit(lambda unit: self._attempts.next(unit, chat, exempt_only=wait > 0))
         if wait <= 0 and (not isinstance(found, Attempt) or found.exempt):
             lane.give_back(now)
             token.give_back(now)
         if isinstance(found, Attempt):
+            passing("outbound.try_committed", self._platforms[chat])
             await self._perform(chat, found)
+            passing("outbound.next", self._platforms[chat])
             return None
         if isinstance(found, Later) and wait > 0:
             return Later(self._clock.now() + timedelta(seconds=wait))
@@ -171,7 +176,9 @@ class Courier:
         adapter = self._adapters[found.chat.ref.platform]
         try:
             async with self._calls[found.chat.ref.platform]:
+                passing("outbound.calling", adapter.platform)
                 receipt = await adapter.perform(found.intent)
+                passing("outbound.call_answered", adapter.platform)
         except RetryLater as error:
             await self._retry(chat, found, error)
         except Rejected as rejected:
@@ -181,7 +188,10 @@ class Courier:
             log.warning("chat %d: an unknown outcome", chat, exc_info=True)
             await self._retry(chat, found, RetryLater(type(unforeseen).__name__, unknown=True))
         else:
-            await self._writer.submit(lambda unit: self._receipts.record(unit, found, receipt))
+            recorded = self._writer.submit(lambda unit: self._receipts.record(unit, found, receipt))
+            passing("outbound.receipt_queued", adapter.platform)
+            await recorded
+            passing("outbound.receipt_committed", adapter.platform)
 
     async def _retry(self, chat: ChatId, found: Attempt, error: RetryLater) -> None:
         pause = error.after or _growing(found.row.attempts)

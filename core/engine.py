@@ -14,6 +14,7 @@ from typing import Any
 from core import codec, places
 from core.ahead import look_ahead
 from core.body import Body
+from core.crashpoints import passing
 from core.dispatch import check, find_spec, makes_post, parse, press, run
 from core.errors import Ignored, Message, Refusal, WrongCode
 from core.events import (
@@ -71,11 +72,13 @@ class Engine:
         unit.savepoint("event")
         try:
             if event.key is None or unit.intake.claim(event.key, unit.now):
+                passing("inbound.claimed")
                 self._handlers[type(event)](unit, event)
         except Ignored:
             unit.undo("event")
         else:
             unit.release("event")
+        passing("inbound.done")
         if event.bookmark is not None:
             unit.intake.set_bookmark(event.bookmark.scope, event.bookmark.value)
 

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from core import places
 from core.attempts import Attempt, Attempts
+from core.crashpoints import passing
 from core.engine import Engine
 from core.errors import Rejected, RejectedWhy, RetryLater
 from core.events import Loss
@@ -45,7 +46,9 @@ class Receipts:
                 self._shown(unit, found, found.attempt.version)
                 if receipt.message is not None:
                     store.add_copy(_copy(found, receipt, unit.now))
+                    passing("outbound.copied", found.chat.ref.platform)
                     self._engine.known(unit, receipt.message)
+                    passing("outbound.unparked", found.chat.ref.platform)
             case Verb.EDIT:
                 self._shown(unit, found, found.attempt.version)
             case _:

@@ -17,6 +17,7 @@ from typing import Any, Generic, TypeVar
 
 from sqlalchemy import Engine
 
+from core.crashpoints import passing
 from core.errors import StormoError
 from core.events import Inbound
 from core.ports import Clock
@@ -135,6 +136,7 @@ class Writer:
             batch, stop = self._take()
             if batch:
                 self._answer(batch, self._write(batch))
+                passing("writer.answered")
             if stop:
                 return
 
@@ -193,6 +195,7 @@ class Writer:
         unit = SqlUnit(Runner(link.cursor, link.dialect), self._clock, self._ids)
         last = self._ids.last
         link.begin()
+        passing("writer.begun")
         try:
             if self._read_ahead is not None and len(batch) > 1:
                 self._read_ahead(unit, [job.event for job in batch if job.event is not None])
@@ -203,7 +206,9 @@ class Writer:
                 # Things that are gone leave no trace of their ids, and a clock may be set back over a restart.
                 unit.intake.set_meta(LAST_ID, str(self._ids.last))
             unit.write()
+            passing("writer.settled")
             link.commit()
+            passing("writer.committed")
         except BaseException:
             if not link.rollback():
                 self._drop()

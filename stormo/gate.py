@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from datetime import datetime
 
+from core.crashpoints import passing
 from core.engine import Engine
 from core.events import Inbound, PositionAdvanced
 from core.ports import WatchedMessage
@@ -43,11 +44,14 @@ class EngineGate:
         if self._health is not None:
             # A new position is the adapter's word, not the platform's.
             (self._health.alive if isinstance(event, PositionAdvanced) else self._health.event)()
-        return self._writer.submit(
+        passing("inbound.handed")
+        answer = self._writer.submit(
             lambda unit: self._engine.handle(unit, event),
             bury=lambda unit, error: self._engine.bury(unit, event, error),
             event=event,
         )
+        passing("inbound.queued")
+        return answer
 
     async def bookmark(self, scope: str) -> str | None:
         return await self._readers.read(lambda unit: unit.intake.bookmark(scope))

@@ -16,6 +16,7 @@ from bots.discord import convert
 from bots.discord.intake import Intake
 from bots.discord.permissions import Overwrite, permissions
 from bots.discord.permissions import rights as rights_of
+from core.crashpoints import passing
 from core.events import Inbound, Loss, Rights, place_now
 
 log = logging.getLogger(__name__)
@@ -259,6 +260,7 @@ class Ears:
             return
         if not isinstance(data, dict):
             return
+        passing("inbound.received", convert.PLATFORM)
         if name == "READY":
             self._ready(data)
         elif name == "INTERACTION_CREATE":

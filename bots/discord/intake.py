@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection
 
+from bots.discord.convert import PLATFORM
+from core.crashpoints import passing
 from core.events import Inbound
 from core.ports import Gate
 
@@ -33,7 +35,7 @@ class Intake:
 
     async def submit_read(self, event: Inbound) -> None:
         """An event read back: returns when it is committed, past everything that is held."""
-        await self._gate.handle(event)
+        await self._handle(event)
 
     def hold(self) -> None:
         """From now on hold every chat's events."""
@@ -59,4 +61,6 @@ class Intake:
         self._tasks.create_task(self._handle(event))
 
     async def _handle(self, event: Inbound) -> None:
+        passing("inbound.converted", PLATFORM)
         await self._gate.handle(event)
+        passing("inbound.answered", PLATFORM)

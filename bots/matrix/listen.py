@@ -35,6 +35,7 @@ from bots.matrix.homeserver import Homeserver, Refused, part
 from bots.matrix.html import PLATFORM
 from bots.matrix.joining import Habits, Joiner
 from bots.matrix.room import OURS, STATE_TYPES, Room, mapping, one_line, words
+from core.crashpoints import passing
 from core.errors import RetryLater
 from core.events import Bookmark, Missed, PlaceChanged, PositionAdvanced, place_now
 from core.ports import Clock, Gate
@@ -145,8 +146,11 @@ class Listener:
         """One sync, handled to its end. ``whole``: with the state of every room, for the first one."""
         answer = await self._sync(whole=whole)
         now = self._clock.now()
+        passing("inbound.received", PLATFORM)
         heard = await self._heard(mapping(answer.get("rooms")), now, whole=whole)
+        passing("inbound.converted", PLATFORM)
         await self._hand_over(heard)
+        passing("inbound.answered", PLATFORM)
         first = self._position.token is None
         self._position = _Position(words(answer.get("next_batch")) or self._position.token, now)
         self._owed = self._owed or bool(heard) or first
@@ -195,6 +199,7 @@ class Listener:
             return
         bookmark = Bookmark(scope=self._scope, value=str(self._position))
         await self._gate.handle(PositionAdvanced(key=None, bookmark=bookmark))
+        passing("inbound.acknowledged", PLATFORM)
         self._committed_at, self._owed = now, False
 
     async def _hand_over(self, events: Sequence[Heard]) -> None:

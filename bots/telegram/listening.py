@@ -17,6 +17,7 @@ from bots.telegram.convert import Me, Unreadable, inbound, thread_of
 from bots.telegram.refs import TELEGRAM, chat_ids, chat_ref, message_ids
 from bots.telegram.refusals import wait_of
 from bots.telegram.roster import Roster, Topics
+from core.crashpoints import passing
 from core.errors import Deaf, Rejected, RetryLater, StormoError
 from core.events import (
     Bookmark,
@@ -104,6 +105,8 @@ class Listener:
                 continue
             self._conflict_since = None
             self.gate.alive()
+            if offset is not None:
+                passing("inbound.acknowledged", TELEGRAM)
             await self._mistrust(updates)
             try:
                 # An empty answer has confirmed all before the offset. Without one, ids that start
@@ -228,16 +231,19 @@ class Listener:
 
     async def _hand_over(self, updates: Sequence[Update | int]) -> int:
         """All updates in their order, at once; gives the new offset. Raises what the first failure was."""
+        passing("inbound.received", TELEGRAM)
         whole = [update for update in updates if isinstance(update, Update)]
         self._learn(whole)
         events = [(update.update_id, event) for update in whole for event in await self._events(update)]
         await self._learn_rights(event for _, event in events)
         filled = [self._with_rights(event) for _, event in events]
+        passing("inbound.converted", TELEGRAM)
         results = await asyncio.gather(*(self.gate.handle(event) for event in filled), return_exceptions=True)
         failed = [result for result in results if isinstance(result, BaseException)]
         if failed:
             # Nothing of this batch is confirmed: what was committed is known by its key when it comes again.
             raise failed[0]
+        passing("inbound.answered", TELEGRAM)
         last = updates[-1]
         return (last.update_id if isinstance(last, Update) else last) + 1
 
