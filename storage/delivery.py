@@ -73,6 +73,7 @@ def _shown(_: Build) -> Any:
         .values(
             shown=version,
             shown_at=now,
+            sent_at=func.coalesce(_O.sent_at, now),
             due=case((leaving | ((_O.state == _LIVE) & newer), 1), else_=0),
             rank=case((leaving | withdrawn, 0), else_=TALLY),
             ready_at=case((leaving, now), (unknown, _O.ready_at), else_=bindparam("next_at", type_=Instant)),
@@ -344,18 +345,24 @@ DROP_COPY = Statement(
     lambda _: delete(t.copies).where(_C.chat_id == bindparam("chat"), _C.thing_id == bindparam("thing"))
 )
 LEAVE_COPIES = Statement(lambda _: delete(t.copies).where(_C.chat_id == bindparam("chat")))
-SENT_SINCE = Statement(
-    lambda d: (
+
+
+def _sent_since(d: Build) -> Any:
+    """Of the rows and not of the copies: a copy that is gone was sent all the same."""
+    written_here = select(literal(1)).where(_P.id == _O.thing_id, _P.chat_id == _O.chat_id).exists()
+    return (
         select(func.count())
-        .select_from(t.copies)
+        .select_from(t.outbox)
         .where(
-            _C.chat_id == bindparam("chat"),
-            _C.sent_at > bindparam("since"),
-            _C.ours == 1,
-            d.among(_C.kind, "kinds"),
+            _O.chat_id == bindparam("chat"),
+            _O.sent_at > bindparam("since"),
+            d.among(_O.kind, "kinds"),
+            ~written_here,
         )
     )
-)
+
+
+SENT_SINCE = Statement(_sent_since)
 RECENT = Statement(
     lambda _: (
         select(*_COPY)
@@ -684,7 +691,7 @@ class DeliveryStore:
         self._run.run(DROP_COPY, chat=chat, thing=thing)
 
     def sent_since(self, chat: ChatId, since: datetime) -> int:
-        """Copies of posts and folds sent to this chat since then: what a room's cap counts."""
+        """Posts from elsewhere and folds sent to this chat since then, whatever became of them: what its caps count."""
         return int(
             self._run.scalar(
                 SENT_SINCE, chat=chat, since=since, kinds=[ThingKind.POST.value, ThingKind.FOLD.value]

@@ -178,11 +178,15 @@ outbox = Table(
     _ref("fold_id", nullable=True),
     #: How often somebody had it tried again after a refusal.
     Column("retries", Integer, nullable=False, server_default="0"),
+    #: When its first message was sent: what a room's caps count, whatever became of it since.
+    Column("sent_at", Instant, nullable=True),
 )
 Index("ix_outbox_due", outbox.c.chat_id, outbox.c.rank, outbox.c.thing_id, sqlite_where=outbox.c.due == 1,
       postgresql_where=outbox.c.due == 1)  # fmt: skip
 Index("ix_outbox_ready", outbox.c.ready_at, outbox.c.chat_id, sqlite_where=outbox.c.due == 1,
       postgresql_where=outbox.c.due == 1)  # fmt: skip
+Index("ix_outbox_sent", outbox.c.chat_id, outbox.c.sent_at, sqlite_where=outbox.c.sent_at.is_not(None),
+      postgresql_where=outbox.c.sent_at.is_not(None))  # fmt: skip
 Index("ix_outbox_thing", outbox.c.thing_id, outbox.c.chat_id)
 
 copies = Table(

@@ -13,7 +13,7 @@ from core.records import CopyState, Delivery, Verb
 from core.types import AccountId, ChatId, ChatRef, Platform, ThingId, ThingKind
 from storage.unit import SqlUnit
 from tests.storage.conftest import NOW, later
-from tests.storage.rows import PLATFORM, a_chat, a_copy, a_notice, a_try, an_account, wanted
+from tests.storage.rows import PLATFORM, a_chat, a_copy, a_notice, a_post, a_try, an_account, wanted
 
 IN_UNIT = settings(
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
@@ -436,15 +436,30 @@ def test_a_copy_sent_again_is_the_newer_message(unit: SqlUnit) -> None:
     assert (found.message.key, found.shown, found.sent_at) == ("m2", 3, later(5))
 
 
-def test_a_rooms_cap_counts_what_we_sent_of_posts_and_folds(unit: SqlUnit) -> None:
+def test_a_rooms_caps_count_posts_from_elsewhere_and_folds_when_they_were_first_sent(unit: SqlUnit) -> None:
     chat = a_chat(unit)
-    kinds = (ThingKind.POST, ThingKind.FOLD, ThingKind.RELAY, ThingKind.NOTICE)
-    for number, kind in enumerate(kinds):
-        unit.delivery.add_copy(a_copy(chat, ThingId(number), key=f"m{number}", kind=kind))
-    unit.delivery.add_copy(a_copy(chat, ThingId(10), key="theirs", ours=False))
-    unit.delivery.add_copy(a_copy(chat, ThingId(11), key="old", at=later(-3600)))
+
+    def sent(kind: ThingKind, at: datetime, thing: ThingId | None = None) -> ThingId:
+        thing = wanted(unit, chat, thing, kind=kind)
+        unit.delivery.shown(chat, thing, 1, at, later(5))
+        return thing
+
+    gone, old = sent(ThingKind.POST, NOW), sent(ThingKind.POST, later(-3600))
+    for kind in (ThingKind.FOLD, ThingKind.RELAY, ThingKind.NOTICE):
+        sent(kind, NOW)
+    post = a_post(unit)
+    written_here = unit.posts.post(post)
+    assert written_here is not None
+    unit.delivery.want(
+        ThingId(post), ThingKind.POST, 1, [written_here.chat_id], rank=0, now=NOW, ready_at=NOW
+    )
+    unit.delivery.shown(written_here.chat_id, ThingId(post), 1, NOW, later(5))
+    unit.delivery.settle(chat, gone, CopyState.WITHDRAWN, "its author took it back")
+    unit.delivery.shown(chat, old, 2, NOW, later(5))
+    wanted(unit, chat)
     assert unit.delivery.sent_since(chat, later(-3600)) == 2
     assert unit.delivery.sent_since(chat, later(-3601)) == 3
+    assert unit.delivery.sent_since(written_here.chat_id, later(-3600)) == 0
 
 
 def test_recent_copies_of_a_platform_are_newest_first(unit: SqlUnit) -> None:

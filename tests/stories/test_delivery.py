@@ -77,6 +77,28 @@ async def test_a_room_takes_ten_copies_an_hour_and_the_rest_as_one_folded_messag
     assert room.texts[-1] == "an hour later"
 
 
+async def test_what_was_sent_and_taken_back_counts_all_the_same(world: World) -> None:
+    anna, group, (room,) = await pair(world, "discord")
+    for i in range(12):
+        await anna.deletes(await anna.posts(group, f"now you see me {i}"))
+    seen = [line.text for line in room.paper.rooms[room.ref.key] if line.text.startswith("now you see me")]
+    assert len(seen) == 10, "two were taken back before their turn"
+    own = await anna.posts(group, "and now you do not")
+    assert room.texts == []
+    await anna.edits(group, own, "/post and now you do")
+    await world.passes(16 * MINUTE)
+    assert "and now you do" in room.spoken[-1].text
+
+
+async def test_who_writes_in_a_room_takes_no_place_of_what_comes_from_elsewhere(world: World) -> None:
+    anna, group, (room,) = await pair(world, "discord")
+    bruno = await world.member("discord", "bruno")
+    for i in range(12):
+        await bruno.runs(room, f"post one of ours {i}")
+    await anna.posts(group, "from elsewhere")
+    assert room.texts[-1] == "from elsewhere"
+
+
 async def test_a_room_takes_sixty_copies_a_day(world: World) -> None:
     anna, group, (room,) = await pair(world, "discord")
     for hour in range(7):
