@@ -200,8 +200,10 @@ def _post(scene: Scene, call: Call) -> None:
 def _edit(scene: Scene, call: Call) -> None:
     members.require_member(scene)
     post = posts.post_of(scene, call["post"])
-    changed = posts.edit(scene, post, call.rest, call["text"], call.dialect)
-    answer(scene, brief("post.edited" if changed else "post.same"))
+    moved = posts.edit(scene, post, call.rest, call["text"], call.dialect)
+    if moved is None:
+        return answer(scene, brief("post.same"))
+    return answer(scene, Said((message("post.edited"), *moved), brief=not moved))
 
 
 def _help(scene: Scene, call: Call) -> None:

@@ -385,7 +385,8 @@ def _apply_edit(scene: Scene, event: CommandEdited | MessageEdited, post_id: Pos
         body, source, wish = _parts_of(event)
     if wish:
         post = posts.narrow(scene, post, Visibility(wish))
-    posts.edit(scene, post, body, source, event.dialect)
+    if moved := posts.edit(scene, post, body, source, event.dialect):
+        answer(scene, Said(tuple(moved)))
 
 
 def _parts_of(event: CommandEdited) -> tuple[Body | None, str, str]:

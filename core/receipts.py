@@ -52,9 +52,17 @@ class Receipts:
             case Verb.EDIT:
                 self._shown(unit, found, found.attempt.version)
             case _:
-                store.settle(row.chat_id, row.thing_id, CopyState.WITHDRAWN, "withdrawn")
-                store.drop_copy(row.chat_id, row.thing_id)
+                self._taken_away(unit, row, CopyState.WITHDRAWN, "withdrawn")
         return None
+
+    @staticmethod
+    def _taken_away(unit: Unit, row: Delivery, state: CopyState, why: str) -> None:
+        """Nothing stands there any more. What its author wants there again since is a new message."""
+        now = unit.delivery.delivery(row.chat_id, row.thing_id)
+        unit.delivery.settle(row.chat_id, row.thing_id, state, why)
+        unit.delivery.drop_copy(row.chat_id, row.thing_id)
+        if now is not None and row.state is CopyState.WITHDRAWN and now.state is CopyState.LIVE:
+            unit.placing.again(row.thing_id, now.wanted, [row.chat_id], unit.now)
 
     def _shown(self, unit: Unit, found: Attempt, version: int) -> None:
         every = self._platforms[found.chat.ref.platform].tally_every
@@ -105,8 +113,7 @@ class Receipts:
                 self._shown(unit, found, found.attempt.version)
             case RejectedWhy.GONE:
                 ended = CopyState.WITHDRAWN if found.act.verb is Verb.WITHDRAW else CopyState.REMOVED
-                store.settle(row.chat_id, row.thing_id, ended, str(error)[:200])
-                store.drop_copy(row.chat_id, row.thing_id)
+                self._taken_away(unit, row, ended, str(error)[:200])
             case RejectedWhy.FORM if Form(row.form) in _LADDER:
                 store.retry(row.chat_id, row.thing_id, unit.now, str(error)[:200], _LADDER[Form(row.form)])
             case _:

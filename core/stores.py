@@ -584,6 +584,25 @@ class Sight(Protocol):
         ...
 
 
+class Placing(Protocol):
+    """What a room is to show no longer, and what it is to show again."""
+
+    def withdraw_unmirrored(self, chat: ChatId, now: datetime, reason: str) -> list[ThingId]:
+        """Waiting posts that this room wants no more never come. Returns the unsent folds that lost lines."""
+        ...
+
+    def withdraw(self, thing: ThingId, chats: list[ChatId], now: datetime, reason: str) -> list[ThingId]:
+        """The thing is to go from these chats, or not to come. Returns the folds that showed it."""
+        ...
+
+    def again(self, thing: ThingId, version: int, chats: list[ChatId], ready_at: datetime) -> set[ChatId]:
+        """What was withdrawn from these chats is to be shown there again; what people took away is not.
+
+        Returns where that is so: a few times at most.
+        """
+        ...
+
+
 class Unit(Protocol):
     """One transaction with its stores."""
 
@@ -605,6 +624,8 @@ class Unit(Protocol):
     def intake(self) -> Intake: ...
     @property
     def sight(self) -> Sight: ...
+    @property
+    def placing(self) -> Placing: ...
 
     def new_id(self) -> int:
         """A new id, greater than every earlier one of this process."""

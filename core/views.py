@@ -14,7 +14,8 @@ from core.ports import Words
 from core.records import Chat, Copy, CopyState, Delivery, Notice, Post, Verb
 from core.scene import Rules, reader_language
 from core.social import relays
-from core.social.posts import feeds_of, may_be_shown, newest_tree, short_id
+from core.social.posts import newest_tree, short_id
+from core.social.reach import feeds_of, may_be_shown
 from core.stores import Unit
 from core.text import first_words
 from core.types import Language, MemberId, MessageRef, PostId, ThingId, ThingKind, Visibility
@@ -169,7 +170,8 @@ class Views:
 
     def _fold(self, unit: Unit, row: Delivery, chat: Chat) -> Act | Drop:
         copy = _ours(unit, row)
-        posts = [unit.posts.post(d.thing_id) for d in unit.delivery.folded(chat.id, row.thing_id)]
+        lines = [d for d in unit.delivery.folded(chat.id, row.thing_id) if d.state is CopyState.FOLDED]
+        posts = [unit.posts.post(d.thing_id) for d in lines]
         belonging = [p for p in posts if p is not None and _belongs(p, chat)]
         if not belonging:
             return _withdrawal(row, copy)

@@ -73,7 +73,7 @@ def _shown(_: Build) -> Any:
         .values(
             shown=version,
             shown_at=now,
-            sent_at=func.coalesce(_O.sent_at, now),
+            sent_at=case((_O.shown == 0, now), else_=_O.sent_at),
             due=case((leaving | ((_O.state == _LIVE) & newer), 1), else_=0),
             rank=case((leaving | withdrawn, 0), else_=TALLY),
             ready_at=case((leaving, now), (unknown, _O.ready_at), else_=bindparam("next_at", type_=Instant)),

@@ -18,6 +18,7 @@ from storage.communities import CommunityStore
 from storage.delivery import DeliveryStore
 from storage.intake import IntakeStore
 from storage.people import PeopleStore
+from storage.placing import PlacingStore
 from storage.posts import PostStore
 from storage.sight import SightStore
 from storage.statements import Runner, Statement
@@ -75,6 +76,7 @@ class SqlUnit:
         self.delivery = DeliveryStore(run, self.woken)
         self.intake = IntakeStore(run)
         self.sight = SightStore(run, self.woken)
+        self.placing = PlacingStore(run, self.woken)
 
     @staticmethod
     def highest_id(run: Runner) -> int:

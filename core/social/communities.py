@@ -12,6 +12,7 @@ from core.records import Chat, Community, CopyState, Doubt
 from core.scene import Scene, new_nonce
 from core.social.feeds import EVERYTHING, feed_name, find_feed, member_feed, tag_feed
 from core.social.posts import post_of
+from core.social.reach import withdraw_unmirrored
 from core.stores import Unit
 from core.types import CommunityId, Feed, FeedKind, MemberId, ThingId
 
@@ -174,6 +175,7 @@ def mirror_remove(scene: Scene, typed: str) -> None:
     feed = EVERYTHING if typed.strip().lower() == "everything" else find_feed(scene, typed)
     if not scene.unit.communities.drop_mirror(scene.chat.id, feed):
         raise Refusal("mirror.not_there", feed=feed_name(scene.unit, feed))
+    withdraw_unmirrored(scene.unit, scene.chat)
     answer(scene, openly("mirror.removed", feed=feed_name(scene.unit, feed)))
 
 

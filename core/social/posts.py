@@ -9,18 +9,15 @@ from core.body import Body, from_json, to_json
 from core.civic.members import require_member
 from core.errors import Message, Refusal, message
 from core.notices import Choice, Said, answer, brief, mark, private_chat
-from core.records import Chat, Copy, CopyState, Member, Post, Revision
-from core.scene import Scene
+from core.records import Chat, Copy, CopyState, Member, Post, Revision, Verb
+from core.scene import Rules, Scene
+from core.social.reach import place, place_anew
 from core.social.votes import show_again
 from core.stores import Unit
 from core.tags import resolve, tags
 from core.text import from_plain, is_empty, plain
 from core.types import (
-    ChatId,
     CommunityId,
-    Feed,
-    FeedKind,
-    MemberId,
     MessageRef,
     PostId,
     ThingId,
@@ -86,10 +83,21 @@ def publish(
     unit.people.count_post(member.id)
     if scene.message:
         _note_origin(unit, scene.chat, ThingId(id_), scene.message)
-    hold = _hold(scene, member)
-    chats = _place(scene, member, id_, tree, seen_by, reply_to, hold)
+    hold = _hold(scene.rules, unit, scene.chat.community_id, member)
+    post = unit.posts.post(id_)
+    assert post is not None
+    chats = place(unit, post, tree, reply_to, unit.now + hold)
+    if scene.message is None:
+        _show_here(unit, post)
     _confirm(scene, id_, seen_by, chats, hold)
     return id_
+
+
+def _show_here(unit: Unit, post: Post) -> None:
+    """A slash command leaves no message of its author behind: the room they posted in gets a copy as well."""
+    thing, here = ThingId(post.id), [post.chat_id]
+    unit.posts.add_places(thing, here)
+    unit.delivery.want(thing, ThingKind.POST, 1, here, rank=0, now=unit.now, ready_at=unit.now)
 
 
 def _not_banned(unit: Unit, community: CommunityId | None, member: Member) -> None:
@@ -154,94 +162,41 @@ def _note_origin(unit: Unit, chat: Chat, thing: ThingId, ref: MessageRef) -> Non
     )
 
 
-# -- where it is shown ---------------------------------------------------------------------------------------------
+# -- when it travels, and what its author is told ------------------------------------------------------------------
 
 
-def may_be_shown(visibility: Visibility, community: CommunityId | None, origin: ChatId, chat: Chat) -> bool:
-    """Checked when planning and again when rendering."""
-    if chat.id == origin:
-        return True
-    if visibility is Visibility.PUBLIC:
-        return True
-    return visibility is Visibility.COMMUNITY and community is not None and chat.community_id == community
-
-
-def _place(
-    scene: Scene,
-    member: Member,
-    post: PostId,
-    tree: Body,
-    seen_by: Visibility,
-    reply_to: Post | None,
-    hold: timedelta,
-) -> list[Chat]:
-    """The chats that will show the post. Plans their copies."""
-    unit, origin = scene.unit, scene.chat
-    own = feeds_of(member.id, tree)
-    feeds = [*own, Feed(FeedKind.EVERYTHING, "")]
-    if origin.community_id is not None:
-        feeds.append(Feed(FeedKind.COMMUNITY, str(origin.community_id)))
-    chats = {c.id: c for c in unit.communities.mirroring(feeds, own, member.id, origin.id)}
-    if reply_to:
-        chats |= {c.id: c for c in _conversation(unit, reply_to, member, own) if c.id != origin.id}
-    shown = [c for c in chats.values() if may_be_shown(seen_by, origin.community_id, origin.id, c)]
-    ready = unit.now + hold
-    ids = [c.id for c in shown]
-    unit.posts.add_places(ThingId(post), ids)
-    unit.delivery.want(ThingId(post), ThingKind.POST, 1, ids, rank=1, now=unit.now, ready_at=ready)
-    if scene.message is None:
-        # A slash command leaves no message of its author behind: the room they posted in gets a copy as well.
-        unit.posts.add_places(ThingId(post), [origin.id])
-        unit.delivery.want(
-            ThingId(post), ThingKind.POST, 1, [origin.id], rank=0, now=unit.now, ready_at=unit.now
-        )
-    return sorted(shown, key=lambda chat: chat.id)
-
-
-def feeds_of(author: MemberId, tree: Body) -> list[Feed]:
-    """What a room can block a post by: its tags and its author."""
-    return [*(Feed(FeedKind.TAG, tag) for tag in tags(tree)), Feed(FeedKind.MEMBER, str(author))]
-
-
-def _conversation(unit: Unit, parent: Post, member: Member, own: list[Feed]) -> list[Chat]:
-    """Where the post that is answered stands: those who read it may read the answer."""
-    ended = (CopyState.REMOVED, CopyState.WITHDRAWN)
-    gone = {d.chat_id for d in unit.delivery.deliveries(ThingId(parent.id)) if d.state in ended}
-    ids = [c for c in (*unit.posts.places(ThingId(parent.id)), parent.chat_id) if c not in gone]
-    chats = unit.communities.chats_by_id(ids).values()
-    return [
-        c
-        for c in chats
-        if not c.private
-        and c.community_id is not None
-        and not unit.communities.banned(c.community_id, member.id)
-        and not set(own) & set(unit.communities.blocks_of(c.id))
-    ]
-
-
-def _hold(scene: Scene, member: Member) -> timedelta:
+def _hold(rules: Rules, unit: Unit, community: CommunityId | None, member: Member) -> timedelta:
     """How long a post waits before it travels: what its community chose, and for a newcomer a moment at least."""
-    rules, community = scene.rules, scene.chat.community_id
-    old = scene.unit.now - member.joined_at >= timedelta(days=rules.hold_days)
+    old = unit.now - member.joined_at >= timedelta(days=rules.hold_days)
     least = timedelta(0) if old and member.posts >= rules.hold_posts else rules.hold
     if community is None:
         return least
-    return max(least, timedelta(seconds=scene.unit.communities.community(community).hold_seconds))
+    return max(least, timedelta(seconds=unit.communities.community(community).hold_seconds))
+
+
+def _door(scene: Scene) -> bool:
+    """Whether the author can be told something that is nobody else's business."""
+    return bool(scene.handle or scene.chat.private or private_chat(scene.unit, scene.account))
 
 
 def _confirm(scene: Scene, post: PostId, seen_by: Visibility, chats: list[Chat], hold: timedelta) -> None:
     """One reaction of ours in the room; to the author alone, where it will be seen and a way back."""
     if scene.message:
         mark(scene.unit, scene.chat, scene.message, CONFIRMED)
-    if not (scene.handle or scene.chat.private or private_chat(scene.unit, scene.account)):
+    if not _door(scene):
         return
     outcome = "post.done" if chats else "post.done_here"
-    lines = [message(outcome, n=len(chats), visibility=message(f"visibility.{seen_by}"))]
-    lines += [_place_line(scene, chat) for chat in chats[:10]]
-    if chats and hold:
-        lines.append(_held_line(hold))
+    lines = [
+        message(outcome, n=len(chats), visibility=message(f"visibility.{seen_by}")),
+        *_place_lines(scene, chats, hold),
+    ]
     undo = Choice(message("post.undo"), data=f"undo:{short_id(post)}")
     answer(scene, Said(tuple(lines), (undo,), text_command=f"delete {short_id(post)}"))
+
+
+def _place_lines(scene: Scene, chats: list[Chat], hold: timedelta) -> list[Message]:
+    lines = [_place_line(scene, chat) for chat in chats[:10]]
+    return [*lines, _held_line(hold)] if chats and hold else lines
 
 
 def _held_line(hold: timedelta) -> Message:
@@ -283,18 +238,28 @@ def require_own(scene: Scene, post: Post) -> Member:
     return scene.member
 
 
-def edit(scene: Scene, post: Post, body: Body | None, source: str, dialect: str) -> bool:
-    """A new revision; all copies follow. Returns whether anything changed. Raises ``Refusal``."""
+def edit(scene: Scene, post: Post, body: Body | None, source: str, dialect: str) -> list[Message] | None:
+    """A new revision; all copies follow. ``None`` where nothing changed. Raises ``Refusal``.
+
+    A tag that comes or goes changes which rooms show the post: returns what its author is to know of that.
+    """
     member = require_own(scene, post)
     unit = scene.unit
     tree = _checked(scene, body, source)
-    if unit.posts.revision(post.id).body == to_json(tree):
-        return False
+    before = unit.posts.revision(post.id).body
+    if before == to_json(tree):
+        return None
     _not_banned(unit, post.community_id, member)
     _write(unit, post.id, post.revision + 1, tree, source, dialect)
     unit.posts.revise(post.id)
-    show_again(unit, post.id, post.version + 1, rank=2)
-    return True
+    now = replace(post, revision=post.revision + 1, version=post.version + 1)
+    show_again(unit, post.id, now.version, rank=2)
+    parent = unit.posts.post(post.reply_to) if post.reply_to else None
+    hold = _hold(scene.rules, unit, post.community_id, member)
+    chats = place_anew(unit, now, from_json(before), tree, parent, unit.now + hold)
+    if not chats or not _door(scene):
+        return []
+    return [message("post.edited_also", n=len(chats)), *_place_lines(scene, chats, hold)]
 
 
 def narrow(scene: Scene, post: Post, seen_by: Visibility) -> Post:
@@ -322,6 +287,9 @@ def delete(unit: Unit, post: Post) -> None:
 def message_deleted(unit: Unit, copy: Copy) -> None:
     """A copy that vanished was removed there, for good; an origin that vanished takes every copy with it."""
     if copy.ours:
+        if any(t.verb is Verb.WITHDRAW for t in unit.delivery.tries_of(copy.chat_id, copy.thing_id)):
+            # It is we who take it away just now: the answer to that says what became of it.
+            return
         unit.delivery.settle(copy.chat_id, copy.thing_id, CopyState.REMOVED, "taken away there")
         unit.delivery.drop_copy(copy.chat_id, copy.thing_id)
         return

@@ -12,6 +12,7 @@ from storage.communities import CommunityStore
 from storage.delivery import DeliveryStore
 from storage.intake import IntakeStore
 from storage.people import PeopleStore
+from storage.placing import PlacingStore
 from storage.posts import PostStore
 from storage.sight import SightStore
 from storage.unit import SqlUnit
@@ -25,6 +26,7 @@ PAIRS: list[tuple[type[Any], type[Any]]] = [
     (stores.Deliveries, DeliveryStore),
     (stores.Intake, IntakeStore),
     (stores.Sight, SightStore),
+    (stores.Placing, PlacingStore),
     (stores.Unit, SqlUnit),
 ]
 #: What only the writer's thread asks for.
@@ -52,4 +54,4 @@ def test_the_same_signature_and_the_same_words(protocol: type[Any], fulfilled: t
 
 def test_a_unit_has_each_store() -> None:
     names = {n for n, v in vars(stores.Unit).items() if isinstance(v, property)}
-    assert names == {"people", "communities", "posts", "votes", "delivery", "intake", "sight"}
+    assert names == {"people", "communities", "posts", "votes", "delivery", "intake", "sight", "placing"}

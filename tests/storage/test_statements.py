@@ -15,13 +15,13 @@ from sqlalchemy import ARRAY, Engine, String, Text, select
 from sqlalchemy.sql.compiler import SQLCompiler
 
 from core.types import ThingKind
-from storage import communities, delivery, intake, people, posts, sight, unit, votes
+from storage import communities, delivery, intake, people, placing, posts, sight, unit, votes
 from storage import tables as t
 from storage.database import Link
 from storage.statements import DIALECTS, Build, Runner, Statement
 from tests.storage.rows import a_member
 
-MODULES: tuple[ModuleType, ...] = (communities, delivery, intake, people, posts, sight, unit, votes)
+MODULES: tuple[ModuleType, ...] = (communities, delivery, intake, people, placing, posts, sight, unit, votes)
 STATEMENTS = {
     f"{module.__name__.partition('.')[2]}.{name}": value
     for module in MODULES

@@ -269,6 +269,9 @@ class Person:
 
     async def edits(self, room: Room, line: Line, text: str) -> None:
         """The own message gets new words; a command stays one when it begins with `/`."""
+        await self.world.hand(self.edit(room, line, text))
+
+    def edit(self, room: Room, line: Line, text: str) -> CommandEdited | MessageEdited:
         line.text = text
         common: dict[str, Any] = {
             "key": self.world.new_key(),
@@ -279,10 +282,9 @@ class Person:
         }
         if text.startswith("/"):
             name, _, rest = text[1:].partition(" ")
-            await self.world.hand(CommandEdited(**common, name=name, text=rest, source=rest))
-        else:
-            body: Body = from_plain(text)
-            await self.world.hand(MessageEdited(**common, body=body, source=text, dialect="plain"))
+            return CommandEdited(**common, name=name, text=rest, source=rest)
+        body: Body = from_plain(text)
+        return MessageEdited(**common, body=body, source=text, dialect="plain")
 
     async def deletes(self, line: Line) -> None:
         """Somebody takes a message away."""

@@ -1,0 +1,111 @@
+"""Which rooms show a post: planned when it is written, and again when its tags change."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from core.body import Body
+from core.records import Chat, CopyState, Post
+from core.stores import Unit
+from core.tags import tags
+from core.types import ChatId, CommunityId, Feed, FeedKind, MemberId, ThingId, ThingKind, Visibility
+
+
+def may_be_shown(visibility: Visibility, community: CommunityId | None, origin: ChatId, chat: Chat) -> bool:
+    """Checked when planning and again when rendering."""
+    if chat.id == origin:
+        return True
+    if visibility is Visibility.PUBLIC:
+        return True
+    return visibility is Visibility.COMMUNITY and community is not None and chat.community_id == community
+
+
+def feeds_of(author: MemberId, tree: Body) -> list[Feed]:
+    """What a room can block a post by: its tags and its author."""
+    return [*_tag_feeds(tags(tree)), Feed(FeedKind.MEMBER, str(author))]
+
+
+def place(unit: Unit, post: Post, tree: Body, parent: Post | None, ready_at: datetime) -> list[Chat]:
+    """The rooms besides its own that will show a new post. Plans their copies."""
+    return _plan(unit, post, _wanting(unit, post, tree, parent), ready_at)
+
+
+def place_anew(
+    unit: Unit, post: Post, old: Body, new: Body, parent: Post | None, ready_at: datetime
+) -> list[Chat]:
+    """An edit changed the tags: the rooms that get the post now, as its author asked.
+
+    Rooms that had it by a tag that is gone, and by nothing else, show it no longer. ``post``: as it is now.
+    """
+    before, after = tags(old), tags(new)
+    added = [tag for tag in after if tag not in before]
+    gone = [tag for tag in before if tag not in after]
+    if gone:
+        _withdraw(unit, post, gone, {chat.id for chat in _wanting(unit, post, new, parent)})
+    if not added:
+        return []
+    own = feeds_of(post.author_id, new)
+    chats = unit.communities.mirroring(_tag_feeds(added), own, post.author_id, post.chat_id)
+    there = {row.chat_id for row in unit.delivery.deliveries(ThingId(post.id))}
+    shown = _plan(unit, post, chats, ready_at)
+    again = unit.placing.again(ThingId(post.id), post.version, [chat.id for chat in shown], ready_at)
+    return [chat for chat in shown if chat.id in again or chat.id not in there]
+
+
+def withdraw_unmirrored(unit: Unit, chat: Chat) -> None:
+    """A mirror of this room ended: what waits for it because of that mirror alone is not shown any more."""
+    for fold in unit.placing.withdraw_unmirrored(
+        chat.id, unit.now, "no mirror of the room brings it any more"
+    ):
+        unit.delivery.bump_fold(fold, unit.now, rank=1)
+
+
+def _tag_feeds(keys: Iterable[str]) -> list[Feed]:
+    return [Feed(FeedKind.TAG, tag) for tag in keys]
+
+
+def _wanting(unit: Unit, post: Post, tree: Body, parent: Post | None) -> list[Chat]:
+    """Every room that a post with these words is meant for, whether or not it may be shown there."""
+    own = feeds_of(post.author_id, tree)
+    feeds = [*own, Feed(FeedKind.EVERYTHING, "")]
+    if post.community_id is not None:
+        feeds.append(Feed(FeedKind.COMMUNITY, str(post.community_id)))
+    chats = {c.id: c for c in unit.communities.mirroring(feeds, own, post.author_id, post.chat_id)}
+    if parent is not None:
+        found = _conversation(unit, parent, post.author_id, own)
+        chats |= {c.id: c for c in found if c.id != post.chat_id}
+    return list(chats.values())
+
+
+def _conversation(unit: Unit, parent: Post, author: MemberId, own: list[Feed]) -> list[Chat]:
+    """Where the post that is answered stands: those who read it may read the answer."""
+    ended = (CopyState.REMOVED, CopyState.WITHDRAWN)
+    gone = {d.chat_id for d in unit.delivery.deliveries(ThingId(parent.id)) if d.state in ended}
+    ids = [c for c in (*unit.posts.places(ThingId(parent.id)), parent.chat_id) if c not in gone]
+    chats = unit.communities.chats_by_id(ids).values()
+    return [
+        c
+        for c in chats
+        if not c.private
+        and c.community_id is not None
+        and not unit.communities.banned(c.community_id, author)
+        and not set(own) & set(unit.communities.blocks_of(c.id))
+    ]
+
+
+def _plan(unit: Unit, post: Post, chats: Iterable[Chat], ready_at: datetime) -> list[Chat]:
+    """Those of the rooms that may show the post get it, where they have it not yet."""
+    thing = ThingId(post.id)
+    shown = [c for c in chats if may_be_shown(post.visibility, post.community_id, post.chat_id, c)]
+    ids = [chat.id for chat in shown]
+    unit.posts.add_places(thing, ids)
+    unit.delivery.want(thing, ThingKind.POST, post.version, ids, rank=1, now=unit.now, ready_at=ready_at)
+    return sorted(shown, key=lambda chat: chat.id)
+
+
+def _withdraw(unit: Unit, post: Post, gone: list[str], kept: set[ChatId]) -> None:
+    had = unit.communities.mirroring(_tag_feeds(gone), [], post.author_id, post.chat_id)
+    leaving = [chat.id for chat in had if chat.id not in kept]
+    for fold in unit.placing.withdraw(ThingId(post.id), leaving, unit.now, "its tag is gone"):
+        unit.delivery.bump_fold(fold, unit.now, rank=2)
