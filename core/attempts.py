@@ -8,6 +8,7 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from core.counts import Happening
 from core.crashpoints import passing
 from core.intents import Capabilities, Intent, Tell
 from core.lanes import Later, keeps_key, pick
@@ -108,6 +109,7 @@ class Attempts:
                 return self._views.placeholder(chat, attempt.version)
             unit.delivery.end_try(chat.id, attempt.key)
             unit.delivery.add_doubt(attempt, unit.now, "may stand", "withdrawn before its answer came")
+            unit.happened[chat.ref.platform, Happening.DOUBT] += 1
         return None
 
     def _plan(self, unit: Unit, row: Delivery, chat: Chat) -> Act | Drop:
@@ -143,6 +145,7 @@ class Attempts:
         community = unit.communities.community(chat.community_id) if chat.community_id else None
         again = community is None or community.doubt is Doubt.DOUBLE
         unit.delivery.add_doubt(attempt, unit.now, "sent again" if again else "left out", reason[:200])
+        unit.happened[chat.ref.platform, Happening.DOUBT] += 1
         if not again:
             unit.delivery.settle(chat.id, attempt.thing_id, CopyState.DOUBT, reason[:200])
 

@@ -15,9 +15,11 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from core.attempts import Attempt, Attempts
+from core.counts import Counts, Outcome, outcome_of
 from core.crashpoints import passing
 from core.engine import Engine
 from core.errors import Rejected, RetryLater, StormoError
+from core.intents import Receipt
 from core.lanes import Later, Windows
 from core.ports import Adapter, Clock, Transactions, Words
 from core.receipts import Receipts
@@ -43,7 +45,9 @@ class Courier:
         engine: Engine,
         words: Words,
         clock: Clock,
+        counts: Counts | None = None,
     ) -> None:
+        self._counts = counts or Counts()
         self._adapters = adapters
         self._writer = writer
         self._clock = clock
@@ -173,25 +177,38 @@ class Courier:
         return lane
 
     async def _perform(self, chat: ChatId, found: Attempt) -> None:
-        adapter = self._adapters[found.chat.ref.platform]
         try:
-            async with self._calls[found.chat.ref.platform]:
-                passing("outbound.calling", adapter.platform)
-                receipt = await adapter.perform(found.intent)
-                passing("outbound.call_answered", adapter.platform)
+            receipt = await self._call(found)
         except RetryLater as error:
             await self._retry(chat, found, error)
         except Rejected as rejected:
             refusal = rejected
             await self._writer.submit(lambda unit: self._receipts.rejected(unit, found, refusal))
-        except Exception as unforeseen:
-            log.warning("chat %d: an unknown outcome", chat, exc_info=True)
-            await self._retry(chat, found, RetryLater(type(unforeseen).__name__, unknown=True))
         else:
             recorded = self._writer.submit(lambda unit: self._receipts.record(unit, found, receipt))
-            passing("outbound.receipt_queued", adapter.platform)
+            passing("outbound.receipt_queued", found.chat.ref.platform)
             await recorded
-            passing("outbound.receipt_committed", adapter.platform)
+            passing("outbound.receipt_committed", found.chat.ref.platform)
+
+    async def _call(self, found: Attempt) -> Receipt:
+        """The call itself, counted. Raises ``RetryLater`` or ``Rejected`` and nothing else."""
+        platform = found.chat.ref.platform
+        async with self._calls[platform]:
+            began, outcome = self._clock.monotonic(), Outcome.UNKNOWN
+            try:
+                passing("outbound.calling", platform)
+                receipt = await self._adapters[platform].perform(found.intent)
+                passing("outbound.call_answered", platform)
+                outcome = Outcome.DONE
+            except (RetryLater, Rejected) as error:
+                outcome = outcome_of(error)
+                raise
+            except Exception as unforeseen:
+                log.warning("chat %d: an unknown outcome", found.chat.id, exc_info=True)
+                raise RetryLater(type(unforeseen).__name__, unknown=True) from unforeseen
+            finally:
+                self._counts.called(platform, outcome, self._clock.monotonic() - began)
+            return receipt
 
     async def _retry(self, chat: ChatId, found: Attempt, error: RetryLater) -> None:
         pause = error.after or _growing(found.row.attempts)

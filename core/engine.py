@@ -7,6 +7,7 @@ is a success. A refusal keeps the inbox row and its answer to the person and und
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 from core import codec, places
 from core.ahead import look_ahead
 from core.body import Body
+from core.counts import Happening
 from core.crashpoints import passing
 from core.dispatch import check, find_spec, makes_post, parse, press, run
 from core.errors import Ignored, Message, Refusal, WrongCode
@@ -32,6 +34,7 @@ from core.events import (
     PositionAdvanced,
     ReactionChanged,
     ReactorsFound,
+    platform_of,
 )
 from core.notices import Said, answer
 from core.records import Chat, ChatState, Copy, Parked, Post
@@ -40,12 +43,14 @@ from core.social import posts, relays
 from core.social.votes import VOTES, normal_emoji, react, settle, signal_emoji, take_back
 from core.stores import Unit
 from core.text import without_prefix
-from core.types import ChatRef, MessageRef, PostId, ThingKind, Visibility
+from core.types import ChatRef, MessageRef, Platform, PostId, ThingKind, Visibility
 
 log = logging.getLogger(__name__)
 
 #: Commands whose argument is a one-time code.
 CODED = frozenset({"link", "setup"})
+#: The name in ``meta`` of the number of parked events that ever expired.
+EXPIRED = "parked events expired"
 
 
 class Engine:
@@ -74,6 +79,8 @@ class Engine:
             if event.key is None or unit.intake.claim(event.key, unit.now):
                 passing("inbound.claimed")
                 self._handlers[type(event)](unit, event)
+            else:
+                _count(unit, platform_of(event), Happening.DUPLICATE)
         except Ignored:
             unit.undo("event")
         else:
@@ -94,6 +101,7 @@ class Engine:
         """An event that keeps failing becomes a dead letter that an operator can read, and counts as handled."""
         if event.key is not None:
             unit.intake.claim(event.key, unit.now)
+        _count(unit, platform_of(event), Happening.BURIED)
         unit.intake.bury(
             unit.new_id(),
             type(event).__name__,
@@ -121,6 +129,7 @@ class Engine:
             unit.undo("parked")
             why = f"{type(error).__name__}: {error}"[:500]
             unit.intake.bury(unit.new_id(), "Parked", parked.event, why, unit.now)
+            _count(unit, chat.ref.platform, Happening.BURIED)
             return
         unit.release("parked")
         if isinstance(event, ReactionChanged) and event.ref is not None:
@@ -133,8 +142,23 @@ class Engine:
         unit.people.clean_codes(unit.now - self.rules.code_life)
         unit.delivery.clean_notices(unit.now)
         unit.touched |= unit.votes.forget_guests(unit.now - self.rules.guest_life)
-        # What was parked and belongs to no message of ours was people's talk among themselves: nothing of it stays.
-        unit.intake.expire(unit.now)
+        self._expire(unit)
+
+    @staticmethod
+    def _expire(unit: Unit) -> None:
+        """What was parked and belongs to no message of ours was people's talk among themselves: nothing of it stays.
+
+        How many there were is all that anybody sees of them.
+        """
+        expired = unit.intake.expire(unit.now)
+        chats = unit.communities.chats_by_id(sorted({parked.chat_id for parked in expired}))
+        for platform, number in Counter(chats[p.chat_id].ref.platform for p in expired).items():
+            log.info(
+                "%s: %d events spoke of messages that never became known, and are forgotten", platform, number
+            )
+            _count(unit, platform, Happening.EXPIRED, number)
+        if expired:
+            unit.intake.set_meta(EXPIRED, str(int(unit.intake.meta(EXPIRED) or 0) + len(expired)))
 
     # -- commands and buttons ------------------------------------------------------------------------------------
 
@@ -328,6 +352,7 @@ class Engine:
         """Nothing can be done about it but say so, where an operator looks."""
         where = f"{event.platform} {event.chat.key}" if event.chat else str(event.platform)
         log.warning("%s: %s", where, event.reason)
+        _count(unit, event.platform, Happening.MISSED)
         unit.intake.bury(unit.new_id(), "Missed", codec.dump(event), event.reason, unit.now)
 
     def _place(self, unit: Unit, event: PlaceChanged) -> None:
@@ -361,6 +386,11 @@ class Engine:
         unit.communities.move_chat(chat.id, to)
         places.find(unit, chat)
         unit.woken.add(chat.id)
+
+
+def _count(unit: Unit, platform: Platform | None, what: Happening, number: int = 1) -> None:
+    if platform is not None:
+        unit.happened[platform, what] += number
 
 
 def _loss(event: PlaceChanged, otherwise: Loss) -> Loss:

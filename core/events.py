@@ -274,3 +274,18 @@ Inbound = (
     | Missed
     | PositionAdvanced
 )
+
+
+def platform_of(event: Inbound) -> Platform | None:
+    """Where it happened; ``None`` for what says nothing of a platform."""
+    match event:
+        case PositionAdvanced():
+            return None
+        case Missed():
+            return event.platform
+        case PlaceChanged():
+            return event.chat.platform
+        case MessageDeleted() | ReactionChanged() | ReactorsFound():
+            return event.message.chat.platform
+        case _:
+            return event.place.chat.platform

@@ -15,6 +15,7 @@ from core.types import (
     Feed,
     MemberId,
     MessageRef,
+    Platform,
     PostId,
     ThingId,
     ThingKind,
@@ -249,6 +250,43 @@ class DoubtRow:
     at: datetime
     resolution: str
     reason: str
+
+
+class Waits(StrEnum):
+    """Why a row of the outbox that is due was not sent yet."""
+
+    #: Nothing but its turn is missing.
+    TURN = "turn"
+    #: Its time has not come: held, tried again later, a tally that moves seldom.
+    TIME = "time"
+    #: Its community is paused.
+    PAUSED = "paused"
+    #: The bot lost its room or may not write there.
+    LOST = "lost"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backlog:
+    """Rows of the outbox alike in these. ``since``: when the oldest of them could have been sent."""
+
+    platform: Platform
+    rank: int
+    waits: Waits
+    rows: int
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stock:
+    """How much there is of what an operator watches. Refused rows and doubts are those of late only."""
+
+    backlog: list[Backlog]
+    tries: dict[Platform, int]
+    parked: dict[Platform, int]
+    refused: dict[Platform, int]
+    doubts: dict[Platform, int]
+    rooms: dict[tuple[Platform, ChatState], int]
+    letters: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

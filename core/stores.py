@@ -5,12 +5,14 @@ All methods are synchronous, take and return core values, and see what the same 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection
 from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Protocol
 
 from core.ahead import Ahead
+from core.counts import Happening
 from core.records import (
     Account,
     Chat,
@@ -30,6 +32,7 @@ from core.records import (
     Relay,
     Revision,
     Signal,
+    Stock,
     Try,
     Vote,
 )
@@ -583,6 +586,10 @@ class Sight(Protocol):
         """A refused row is wanted again, ``most`` times at most. Returns whether it is."""
         ...
 
+    def stock(self, now: datetime, since: datetime) -> Stock:
+        """How much waits now, and what went wrong since then."""
+        ...
+
 
 class Placing(Protocol):
     """What a room is to show no longer, and what it is to show again."""
@@ -609,6 +616,8 @@ class Unit(Protocol):
     now: datetime
     touched: set[PostId]
     woken: set[ChatId]
+    #: What is counted once it is committed.
+    happened: Counter[tuple[Platform, Happening]]
 
     @property
     def people(self) -> People: ...

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Integer, bindparam, update
+from sqlalchemy import Integer, bindparam, case, func, literal, select, update
 
 from core.intents import Form
-from core.records import CopyState
-from core.types import ChatId, ThingId
+from core.records import Backlog, ChatState, CopyState, Stock, Waits
+from core.types import ChatId, Platform, ThingId
 from storage import tables as t
-from storage.statements import Runner, Statement
+from storage.statements import Build, Runner, Statement
 from storage.tables import Instant
 
 _O = t.outbox.c
+_H = t.chats.c
 
 AGAIN = Statement(
     lambda _: (
@@ -39,6 +41,64 @@ AGAIN = Statement(
     )
 )
 
+#: Dead letters that are counted at most.
+_MANY = 10_000
+
+
+def _backlog(_: Build) -> Any:
+    """Room by room along the index of the due rows, then by platform."""
+    now: Any = bindparam("at", type_=Instant)
+    later = case((_O.ready_at > now, 1), else_=0).label("later")
+    # When an edit began to wait is not kept: from the time on at which it may go.
+    began = func.min(case((_O.shown == 0, _O.queued_at), else_=_O.ready_at), type_=Instant)
+    room = (
+        select(_O.chat_id, _O.rank, later, func.count().label("many"), began.label("began"))
+        .where(_O.due == 1)
+        .group_by(_O.chat_id, _O.rank, later)
+        .subquery()
+    )
+    waits = case(
+        (_H.state != ChatState.ACTIVE.value, Waits.LOST.value),
+        (t.communities.c.paused == 1, Waits.PAUSED.value),
+        (room.c.later == 1, Waits.TIME.value),
+        else_=Waits.TURN.value,
+    ).label("waits")
+    return (
+        select(_H.platform, room.c.rank, waits, func.sum(room.c.many), func.min(room.c.began, type_=Instant))
+        .select_from(
+            room.join(t.chats, _H.id == room.c.chat_id).outerjoin(
+                t.communities, t.communities.c.id == _H.community_id
+            )
+        )
+        .group_by(_H.platform, room.c.rank, waits)
+    )
+
+
+def _by_platform(table: Any, *where: Any) -> Any:
+    rows = table.join(t.chats, _H.id == table.c.chat_id)
+    return select(_H.platform, func.count()).select_from(rows).where(*where).group_by(_H.platform)
+
+
+BACKLOG = Statement(_backlog)
+OPEN_TRIES = Statement(lambda _: _by_platform(t.tries))
+PARKED = Statement(lambda _: _by_platform(t.parked))
+REFUSED_SINCE = Statement(
+    lambda _: _by_platform(t.outbox, _O.state == CopyState.REFUSED.value, _O.queued_at > bindparam("since"))
+)
+DOUBTS_SINCE = Statement(lambda _: _by_platform(t.doubts, t.doubts.c.at > bindparam("since")))
+ROOMS = Statement(
+    lambda _: (
+        select(_H.platform, _H.state, func.count())
+        .where(_H.community_id.is_not(None))
+        .group_by(_H.platform, _H.state)
+    )
+)
+LETTERS = Statement(
+    lambda _: select(func.count()).select_from(
+        select(literal(1)).select_from(t.dead_letters).limit(_MANY).subquery()
+    )
+)
+
 
 class SightStore:
     """``woken`` collects the chats whose courier has something new to look at."""
@@ -52,3 +112,19 @@ class SightStore:
         if found:
             self._woken.add(chat)
         return found
+
+    def stock(self, now: datetime, since: datetime) -> Stock:
+        """How much waits now, and what went wrong since then."""
+        run = self._run
+        return Stock(
+            backlog=[
+                Backlog(platform=Platform(p), rank=rank, waits=Waits(waits), rows=int(rows), since=began)
+                for p, rank, waits, rows, began in run.all(BACKLOG, at=now)
+            ],
+            tries=dict(run.all(OPEN_TRIES)),
+            parked=dict(run.all(PARKED)),
+            refused=dict(run.all(REFUSED_SINCE, since=since)),
+            doubts=dict(run.all(DOUBTS_SINCE, since=since)),
+            rooms={(Platform(p), ChatState(state)): many for p, state, many in run.all(ROOMS)},
+            letters=int(run.scalar(LETTERS)),
+        )

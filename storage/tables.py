@@ -188,6 +188,8 @@ Index("ix_outbox_ready", outbox.c.ready_at, outbox.c.chat_id, sqlite_where=outbo
 Index("ix_outbox_sent", outbox.c.chat_id, outbox.c.sent_at, sqlite_where=outbox.c.sent_at.is_not(None),
       postgresql_where=outbox.c.sent_at.is_not(None))  # fmt: skip
 Index("ix_outbox_thing", outbox.c.thing_id, outbox.c.chat_id)
+Index("ix_outbox_refused", outbox.c.queued_at, sqlite_where=outbox.c.state == "refused",
+      postgresql_where=outbox.c.state == "refused")  # fmt: skip
 
 copies = Table(
     "copies",
@@ -234,6 +236,7 @@ doubts = Table(
     _text("resolution"),
     _text("reason"),
     Index(None, "thing_id"),
+    Index(None, "at"),
 )
 
 notices = Table(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -9,9 +10,10 @@ from datetime import UTC, datetime
 from sqlalchemy import func, select, union_all
 
 from core.ahead import Ahead
+from core.counts import Happening
 from core.errors import Refusal
 from core.ports import Clock
-from core.types import ChatId, PostId
+from core.types import ChatId, Platform, PostId
 from storage import tables as t
 from storage.ahead import read_ahead
 from storage.communities import CommunityStore
@@ -69,6 +71,8 @@ class SqlUnit:
         self.touched: set[PostId] = set()
         #: Chats whose outbox changed: the courier is woken for them after the commit.
         self.woken: set[ChatId] = set()
+        #: What is counted once it is committed.
+        self.happened: Counter[tuple[Platform, Happening]] = Counter()
         self.people = PeopleStore(run)
         self.communities = CommunityStore(run)
         self.posts = PostStore(run)

@@ -10,6 +10,7 @@ import asyncio
 import logging
 import queue
 import threading
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from typing import Any, Generic, TypeVar
 
 from sqlalchemy import Engine
 
+from core.counts import Counts
 from core.crashpoints import passing
 from core.errors import StormoError
 from core.events import Inbound
@@ -67,7 +69,9 @@ class Writer:
         *,
         process: int = 0,
         read_ahead: Callable[[SqlUnit, Sequence[Inbound]], None] | None = None,
+        counts: Counts | None = None,
     ) -> None:
+        self._counts = counts or Counts()
         self._read_ahead = read_ahead
         self._process = process
         self._engine = engine
@@ -109,6 +113,11 @@ class Writer:
             else:
                 job.future.set_exception(StorageUnavailable("the writer has stopped"))
         return job.future
+
+    @property
+    def waiting(self) -> int:
+        """Jobs that no transaction has taken yet."""
+        return self._waiting.qsize()
 
     def close(self) -> None:
         """Finishes what waits, then stops. Once is enough, and it may never have been started."""
@@ -207,13 +216,20 @@ class Writer:
                 unit.intake.set_meta(LAST_ID, str(self._ids.last))
             unit.write()
             passing("writer.settled")
-            link.commit()
+            self._commit(link)
             passing("writer.committed")
         except BaseException:
             if not link.rollback():
                 self._drop()
             raise
+        self._counts.batches.add(len(batch))
+        self._counts.happened.update(unit.happened)
         return frozenset(unit.woken)
+
+    def _commit(self, link: Link) -> None:
+        began = time.monotonic()
+        link.commit()
+        self._counts.commits.add(time.monotonic() - began)
 
     def _drop(self) -> None:
         if self._link is not None:

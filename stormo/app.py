@@ -35,7 +35,7 @@ _FIRST_PAUSE: Final = timedelta(seconds=1)
 _LONGEST_PAUSE: Final = timedelta(minutes=1)
 #: After so long without a fault an adapter's next one is a first one again.
 _SOUND: Final = timedelta(minutes=2)
-_HOUSEKEEPING: Final = timedelta(hours=1)
+_HOUSEKEEPING: Final = timedelta(minutes=10)
 #: How soon the serving process notices what a tool beside it changed.
 _NUDGED: Final = timedelta(seconds=2)
 #: Seconds for calls under way when the program is asked to end, and for the adapters and pages to close after them.
@@ -112,6 +112,7 @@ class Stormo:
             engine=self.instance.engine,
             words=self.instance.words,
             clock=self.clock,
+            counts=self.instance.counts,
         )
         runner = web.AppRunner(make_site(self.instance, self.health), access_log=None, shutdown_timeout=1.0)
         await runner.setup()

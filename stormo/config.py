@@ -72,6 +72,7 @@ SECTIONS: Mapping[str, tuple[Key, ...]] = {
         Key(name="host", read=text, example='"127.0.0.1"', default="127.0.0.1"),
         Key(name="port", read=whole(0, 65535), example="8080", default=8080),
         Key(name="public_url", read=url("https", "http"), example='"https://birds.example.org"', default=""),
+        Key(name="metrics_token", read=text, example='"a long random word"', default="", secret=True),
     ),
     "playground": (Key(name="enabled", read=switch, example="true"),),
     "room": (
@@ -106,11 +107,15 @@ class CoOp:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Web:
-    """Where the pages are served. ``public_url``: how others reach them, or empty. Port 0 is any free one."""
+    """Where the pages are served. ``public_url``: how others reach them, or empty. Port 0 is any free one.
+
+    ``metrics_token``: who sends it may read the metrics; empty: only this machine may.
+    """
 
     host: str
     port: int
     public_url: str
+    metrics_token: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -41,9 +41,11 @@ class EngineGate:
 
     def handle(self, event: Inbound) -> asyncio.Future[None]:
         """Queues the event at the time of the call. Raises through the future ``StorageUnavailable``."""
-        if self._health is not None:
+        if self._health is not None and isinstance(event, PositionAdvanced):
             # A new position is the adapter's word, not the platform's.
-            (self._health.alive if isinstance(event, PositionAdvanced) else self._health.event)()
+            self._health.alive()
+        elif self._health is not None:
+            self._health.event(event.at)
         passing("inbound.handed")
         answer = self._writer.submit(
             lambda unit: self._engine.handle(unit, event),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from core.ports import Clock
@@ -39,6 +39,8 @@ class Health:
     alive_at: float | None = None
     event_at: float | None = None
     events: int = 0
+    #: Seconds between the last event and the act that it tells of, where its platform says when that was.
+    lag: float | None = None
     _failed: Doing | None = None
 
     def begin(self) -> None:
@@ -51,9 +53,12 @@ class Health:
     def alive(self) -> None:
         self.alive_at = self.clock.monotonic()
 
-    def event(self) -> None:
+    def event(self, acted: datetime | None = None) -> None:
+        """``acted``: the platform's own time of what the event tells of."""
         self.event_at = self.alive_at = self.clock.monotonic()
         self.events += 1
+        if acted is not None:
+            self.lag = max((self.clock.now() - acted).total_seconds(), 0.0)
 
     @property
     def doing(self) -> Doing:

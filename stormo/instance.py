@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 from zoneinfo import ZoneInfo
 
+from core.counts import Counts
 from core.engine import Engine
 from core.errors import Message
 from core.events import Inbound
@@ -61,6 +62,7 @@ class Instance:
         self.config = config
         self.clock: Clock = clock or SystemClock()
         self.adapters: dict[Platform, Adapter] = {}
+        self.counts = Counts()
         self.playground: Playground | None = None
         self._process = process
         self._upgrade = upgrade
@@ -86,7 +88,13 @@ class Instance:
                 loop.call_soon_threadsafe(self._woken, chats)
 
         self.writer = Writer(
-            self._sql, self.clock, self._settle, woken, process=self._process, read_ahead=self._read_ahead
+            self._sql,
+            self.clock,
+            self._settle,
+            woken,
+            process=self._process,
+            read_ahead=self._read_ahead,
+            counts=self.counts,
         )
         try:
             self._build_adapters()

@@ -15,6 +15,7 @@ from core.types import Platform
 from stormo.config import Web
 from stormo.health import Health
 from stormo.instance import Instance
+from stormo.metrics import Metrics, metrics_page
 from stormo.vitals import healthz, readyz
 from web.pages import Pages
 
@@ -68,6 +69,14 @@ def make_site(instance: Instance, health: Mapping[Platform, Health]) -> web.Appl
     app = web.Application()
     app.router.add_get("/healthz", healthz(instance, health))
     app.router.add_get("/readyz", readyz(instance, health))
+    metrics = Metrics(
+        health=health,
+        counts=instance.counts,
+        writer=instance.writer,
+        readers=instance.readers,
+        clock=instance.clock,
+    )
+    app.router.add_get("/metrics", metrics_page(instance.config.web, metrics))
     app.add_routes(Pages(instance.readers, instance.rules, instance.words).routes())
     if instance.playground is not None:
         _mount_playground(app, instance)

@@ -45,6 +45,7 @@ WHOLE = {
     "delivery.STATES": "what an operator asks for: every row counts",
     "delivery.REFUSED": "what an operator asks for, newest first along the things, two hundred at most",
     "delivery.TRIES": "read once, at the start, when there are as many rows as calls were open",
+    "sight.OPEN_TRIES": "as many rows as calls are open or in doubt",
     "posts.HOME": "newest first along the key, until the timelines get their own paths",
     "posts.LATEST_IN": "newest first along the key, one row",
     "votes.FORGET_GUESTS": "the daily housekeeping",

@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from core.body import Body
+from core.counts import Counts
 from core.courier import Courier
 from core.engine import Engine
 from core.errors import Message
@@ -360,6 +361,7 @@ class World:
         )
         self.rules = replace(plain_rules, **rules)
         self.gate = _Gate(self)
+        self.counts = Counts()
         self.handed: list[Inbound] = []
         self._rooms: dict[ChatRef, Room] = {}
         self._keys = 0
@@ -383,6 +385,7 @@ class World:
             self.engine.settle,
             lambda chats: _hop(loop, lambda: self.courier.wake(chats)),
             read_ahead=self.engine.read_ahead,
+            counts=self.counts,
         )
         self.readers = Readers(self.database, self.clock)
         self.courier = Courier(
@@ -391,6 +394,7 @@ class World:
             engine=self.engine,
             words=self.speech,
             clock=self.clock,
+            counts=self.counts,
         )
         self.writer.start()
         for paper in self.papers.values():

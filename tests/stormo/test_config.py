@@ -242,6 +242,7 @@ def test_the_example_config_is_sound_and_shows_every_key() -> None:
 
 def test_the_values_that_the_example_shows_are_those_that_hold_without_it(tmp_path: Path) -> None:
     examples = {
+        "metrics_token",
         "operators",
         "rooms",
         "url",
