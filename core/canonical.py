@@ -54,7 +54,7 @@ _LANGUAGE = re.compile(r"[A-Za-z0-9_+\-.#]*")
 _BREAKS = re.compile(r"\r\n?|[\v\f\x85\u2028\u2029]")
 #: Controls, zero-width space and byte-order mark, surrogates and noncharacters: nothing that can be seen.
 _UNSEEN = re.compile("[\0-\x08\x0e-\x1f\x7f-\x9f\u200b\ufeff\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
-_PIECE = re.compile(r"\s+|\S+")
+_GAP = re.compile(r"\s+")
 _UNSAFE_IN_URL = re.compile(r"""[\s<>\\|`"^{}\x00-\x20\x7f-\x9f]""")
 
 #: The dress of a leaf: a style's type, or a link's address. Outermost first.
@@ -211,10 +211,20 @@ def _text(runs: Iterable[_Run]) -> str:
 
 
 def _pieces(run: _Run) -> Iterator[_Run]:
-    if isinstance(run.leaf, Text):
-        yield from (_Run(Text(piece), run.dress) for piece in _PIECE.findall(run.leaf.text))
-    else:
+    """Apart from the white space that may go or break a line; what stands inside a line stays where it is."""
+    if not isinstance(run.leaf, Text):
         yield run
+        return
+    text, done = run.leaf.text, 0
+    for gap in _GAP.finditer(text):
+        start, end = gap.span()
+        if start == 0 or end == len(text) or "\n" in gap[0]:
+            if done < start:
+                yield _Run(Text(text[done:start].replace("\t", " ")), run.dress)
+            yield _Run(Text(gap[0]), run.dress)
+            done = end
+    if done < len(text):
+        yield _Run(Text(text[done:].replace("\t", " ")), run.dress)
 
 
 def _space(space: str, before: _Run, after: _Run, blanks: Sequence[_Run]) -> _Run:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from functools import cache
+from functools import cache, lru_cache
 
 import regex
 
@@ -69,6 +69,7 @@ def suggest_handle(name: str) -> str:
     return words[:MAX_HANDLE].rstrip("_").ljust(MIN_HANDLE, "_")
 
 
+@lru_cache(maxsize=4096)
 def clean_name(name: str) -> str:
     """A display name on one line, without control and direction marks, NFC, at most ``MAX_NAME`` graphemes."""
     seen = "".join(char for char in " ".join(name.split()) if unicodedata.category(char) not in _HIDDEN)

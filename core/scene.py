@@ -135,7 +135,8 @@ def enter(
 ) -> Scene:
     """Finds or writes down chat and account as the platform describes them now. Only for what is meant for us."""
     chat = _chat(unit, place)
-    actor = replace(actor, name=clean_name(actor.name))
+    if (name := clean_name(actor.name)) != actor.name:
+        actor = replace(actor, name=name)
     account = account_of(unit, actor)
     alone = place.private and chat.community_id is None
     if alone != (account.private_chat_id == chat.id):
@@ -182,23 +183,19 @@ def _chat(unit: Unit, place: Place) -> Chat:
 def account_of(unit: Unit, actor: Actor) -> Account:
     """The actor's row, written or renamed where needed."""
     locale = str(actor.locale or "")
-    actor = replace(actor, name=clean_name(actor.name))
+    name = clean_name(actor.name)
     account = unit.people.account(actor.account)
     if account is None:
         unit.people.add_account(
-            AccountId(unit.new_id()), actor.account, actor.name, actor.username, locale, unit.now
+            AccountId(unit.new_id()), actor.account, name, actor.username, locale, unit.now
         )
         found = unit.people.account(actor.account)
         assert found is not None
         return found
     locale = locale or account.locale
-    if actor.name and (account.name, account.username, account.locale) != (
-        actor.name,
-        actor.username,
-        locale,
-    ):
-        unit.people.rename_account(account.id, actor.name, actor.username, locale)
-        account = replace(account, name=actor.name, username=actor.username, locale=locale)
+    if name and (account.name, account.username, account.locale) != (name, actor.username, locale):
+        unit.people.rename_account(account.id, name, actor.username, locale)
+        account = replace(account, name=name, username=actor.username, locale=locale)
     return account
 
 

@@ -12,16 +12,18 @@ from core.body import Body, CodeBlock, Inline, Leaf, Mention, Tag, Text, leaves,
 # Letters, marks and digits, and the few joiners that stand inside words of some scripts.
 _JOINERS = r"\u200c\u200d\ua67e\u05be\u05f3\u05f4\uff5e\u301c\u309b\u309c\u30a0\u30fb\u3003\u0f0b\u0f0c\u00b7"
 _WORD = rf"\p{{L}}\p{{M}}\p{{Nd}}_{_JOINERS}"
-_FOUND = regex.compile(
-    rf"""
-    (?<url>(?:(?<![a-z0-9+.\-])[a-z][a-z0-9+.\-]*://|(?<![\w@.\-])(?:[\w\-]+\.)+[a-z]{{2,}}/)\S*)
-    | (?:(?<![{_WORD}&])|(?<=[\ufe0e\ufe0f]))
-      [#\uff03](?![\ufe0f\u20e3])(?<tag>[{_WORD}]*+(?<=[\p{{L}}\p{{M}}][{_WORD}]*))(?![#\uff03]|://)
-    | (?:(?<![A-Za-z0-9_!#$%&*@\uff20/])|(?<=(?<![A-Za-z0-9_+~.\-])rt:?))
-      [@\uff20](?<handle>[A-Za-z0-9_]{{3,20}}+)(?![A-Za-z0-9_@\uff20\p{{Latin}}]|://|:[A-Za-z0-9\[]|\.[A-Za-z0-9])
-    """,
-    regex.VERBOSE | regex.IGNORECASE,
-)
+_URL = r"(?<url>(?:(?<![a-z0-9+.\-])[a-z][a-z0-9+.\-]*://|(?<![\w@.\-])(?:[\w\-]+\.)+[a-z]{2,}/)\S*)"
+# What stands before is looked at from behind the sign: a search for one of two signs is quick.
+_NAMED = rf"""
+    [#\uff03](?:(?<![{_WORD}&][#\uff03])|(?<=[\ufe0e\ufe0f][#\uff03]))
+      (?![\ufe0f\u20e3])(?<tag>[{_WORD}]*+(?<=[\p{{L}}\p{{M}}][{_WORD}]*))(?![#\uff03]|://)
+    | [@\uff20](?:(?<![A-Za-z0-9_!\#$%&*@\uff20/][@\uff20])|(?<=(?<![A-Za-z0-9_+~.\-])rt:?[@\uff20]))
+      (?<handle>[A-Za-z0-9_]{{3,20}}+)(?![A-Za-z0-9_@\uff20\p{{Latin}}]|://|:[A-Za-z0-9\[]|\.[A-Za-z0-9])
+"""
+_FLAGS = regex.VERBOSE | regex.IGNORECASE
+_IN_WORDS = regex.compile(_NAMED, _FLAGS)
+_BESIDE_URLS = regex.compile(f"{_URL} | {_NAMED}", _FLAGS)
+_SIGNS = frozenset("#\uff03@\uff20")
 
 
 def resolve(body: Body) -> Body:
@@ -38,9 +40,10 @@ def _resolved(leaf: Leaf) -> list[Inline]:
 
 
 def _split(text: str) -> Iterator[Inline]:
-    done = 0
-    for found in _FOUND.finditer(text):
-        if found["url"]:
+    urls, done = "/" in text, 0
+    named = () if _SIGNS.isdisjoint(text) else (_BESIDE_URLS if urls else _IN_WORDS).finditer(text)
+    for found in named:
+        if urls and found["url"]:
             continue
         if done < found.start():
             yield Text(text[done : found.start()])

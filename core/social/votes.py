@@ -6,7 +6,9 @@ same member stay superseded for good. A find of reconciliation has no time and n
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
+from functools import lru_cache
 
 from core.events import ReactionChanged
 from core.records import Account, Copy, Post, Signal, Vote
@@ -19,6 +21,7 @@ _VARIATION = "\ufe0f"
 _SKIN_TONES = tuple(chr(code) for code in range(0x1F3FB, 0x1F400))
 
 
+@lru_cache(maxsize=256)
 def normal_emoji(emoji: str) -> str:
     """Without variation selectors and skin tones."""
     return "".join(c for c in emoji if c != _VARIATION and c not in _SKIN_TONES)
@@ -94,16 +97,7 @@ def _vote(signal: Signal, member: MemberId, value: int, at: datetime) -> Vote:
 
 
 def _superseded(signal: Signal) -> Signal:
-    return Signal(
-        post_id=signal.post_id,
-        account_id=signal.account_id,
-        emoji=signal.emoji,
-        chat_id=signal.chat_id,
-        message_key=signal.message_key,
-        ref_key=signal.ref_key,
-        at=signal.at,
-        superseded=True,
-    )
+    return replace(signal, superseded=True)
 
 
 def take_back(unit: Unit, account: Account, signal: Signal, at: datetime) -> bool:
