@@ -164,6 +164,12 @@ COMMANDS: tuple[CommandSpec, ...] = (
             CommandSpec(name="list", who=Who.ADMIN, examples=("mirror list",)),
             CommandSpec(name="remove", who=Who.ADMIN, args=(_FEED,), examples=("mirror remove #birds",)),
             CommandSpec(
+                name="look",
+                who=Who.ADMIN,
+                args=(Arg(name="name", kind=Kind.CHOICE, required=False, choices=("author", "bot")),),
+                examples=("mirror look", "mirror look author", "mirror look bot"),
+            ),
+            CommandSpec(
                 name="block",
                 who=Who.ADMIN,
                 args=(Arg(name="what", kind=Kind.MEMBER_OR_TAG),),

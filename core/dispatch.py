@@ -11,9 +11,10 @@ from core.body import Body
 from core.civic import members
 from core.commands import COMMANDS, Arg, CommandSpec, Kind, Who
 from core.errors import Message, Refusal, message
+from core.intents import ABOUT
 from core.notices import Said, answer, brief, private_opened, say
 from core.scene import Scene
-from core.social import communities, feeds, posts, status
+from core.social import about, communities, feeds, posts, status
 from core.text import without_prefix
 
 #: Commands that a platform sends by itself.
@@ -157,6 +158,8 @@ def press(scene: Scene, data: str) -> None:
             run(scene, "name", value, None, None, "plain")
         case "optout" if value == "yes":
             run(scene, "optout", value, None, None, "plain")
+        case _ if verb == ABOUT:
+            about.tell(scene)
         case "join":
             run(scene, "join", "", None, None, "plain")
         case _:
@@ -257,6 +260,7 @@ ACTIONS: Mapping[str, Callable[[Scene, Call], None]] = {
     "mirror add": lambda scene, call: communities.mirror_add(scene, call["feed"]),
     "mirror list": lambda scene, _: communities.mirror_list(scene),
     "mirror remove": lambda scene, call: communities.mirror_remove(scene, call["feed"]),
+    "mirror look": lambda scene, call: communities.mirror_look(scene, call["name"].lower()),
     "mirror block": lambda scene, call: communities.mirror_block(scene, call["what"], on=True),
     "mirror unblock": lambda scene, call: communities.mirror_block(scene, call["what"], on=False),
     "relay": lambda scene, call: communities.relay(scene, call["state"].lower()),

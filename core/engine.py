@@ -180,7 +180,7 @@ class Engine:
         )
 
     def _button(self, unit: Unit, event: ButtonPressed) -> None:
-        scene = enter(unit, self.rules, event.actor, event.place, handle=event.handle)
+        scene = enter(unit, self.rules, event.actor, event.place, target=event.message, handle=event.handle)
         self._attempt(scene, lambda: press(scene, event.data))
 
     def _attempt(self, scene: Scene, act: Callable[[], None]) -> None:

@@ -52,6 +52,8 @@ class Place:
     ``private``: only the bot and one person are in it. ``closed``: age-restricted or encrypted, so that posts
     from here stay in the room unless their author says otherwise.
     ``group``: names what the room is part of (a guild, a space); empty where there is no such thing.
+    ``lacks``: what the bot may not do there, by the platform's own names, as far as a command needs to know; each has
+    its words in the catalogues (``check.<platform>.permission.<name>``).
     """
 
     chat: ChatRef
@@ -59,6 +61,7 @@ class Place:
     private: bool = False
     closed: bool = False
     group: str = ""
+    lacks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

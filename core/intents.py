@@ -12,7 +12,7 @@ from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
 
-from core.body import Body
+from core.body import Block, Body
 from core.types import AccountRef, ChatRef, Language, MessageRef
 
 
@@ -21,6 +21,19 @@ class Voice(StrEnum):
 
     PERSON = "person"
     BOT = "bot"
+
+
+class NotAsAuthor(StrEnum):
+    """Why words could not be shown in their author's name, so that the bot showed them in its own."""
+
+    #: The bot has not (any more) the right that ``Capabilities.as_author`` names.
+    FORBIDDEN = "forbidden"
+    #: The place has as many voices already as it may have.
+    FULL = "full"
+    #: Somebody took the voice away, twice.
+    TAKEN_AWAY = "taken_away"
+    #: There is no such thing in this kind of place.
+    UNABLE = "unable"
 
 
 class Form(StrEnum):
@@ -32,6 +45,8 @@ class Form(StrEnum):
 
 
 _ENGLISH = Language("en")
+#: Begins the data of the button by which a copy can be asked about: what follows is its adapter's.
+ABOUT = "about"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +92,10 @@ class View:
     ``text_command``: shown instead of buttons where there are none, e.g. ``/link yes``.
     ``link``: where the whole can be read; the last rung of the ladder and the title's link.
     ``files``: shown with the words, at most ``Capabilities.files_per_message`` of them.
+    ``as_author``: where the platform can, a new message speaks in ``author``'s name instead of the bot's.
+    ``parent``: the first words of what is answered, for a message that the platform lets be no reply.
+    ``about``: the label of a button by which anybody may ask about this message. Only where an adapter has use for one;
+    it comes back as ``ABOUT``, and as the sign by which the message can be found again (``Adapter.find``).
     """
 
     voice: Voice
@@ -89,6 +108,9 @@ class View:
     language: Language = _ENGLISH
     silent: bool = True
     files: tuple[File, ...] = ()
+    as_author: bool = False
+    parent: tuple[Block, ...] = ()
+    about: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,9 +179,11 @@ class Receipt:
 
     ``message``: what stands there now, where there is something to name (nothing for an ephemeral answer, a toast, a
     withdrawal).
+    ``not_as_author``: it was asked for and could not be, which will not change by itself.
     """
 
     message: MessageRef | None = None
+    not_as_author: NotAsAuthor | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +204,8 @@ class Capabilities:
     ``files_per_message``: 0 where no file can be shown; ``max_file``: the bytes of the largest one.
     ``replaces_files``: whether an edit may bring other files than the message has; else such a part is sent anew, and
     the files of an edit are those that stand there.
+    ``as_author``: the right that the bot needs to show people's words in their name, as the platform names it in
+    ``Place.lacks``; ``None`` where it never can.
     ``deaf_after``: so long without ``Gate.alive`` the connection counts as deaf; ``None``: it cannot be.
     ``measure``: how much of one message a view takes in a form, and how much there is, as the adapter counts it with
     all that it adds; without it, the bare words against ``max_text``. Pure, and exact enough that what it says to fit
@@ -203,6 +229,7 @@ class Capabilities:
     files_per_message: int = 0
     max_file: int = 0
     replaces_files: bool = False
+    as_author: str | None = None
     measure: Callable[[View, Form], tuple[int, int]] | None = None
     deaf_after: timedelta | None = timedelta(seconds=90)
     token_windows: tuple[Window, ...] = ()

@@ -96,9 +96,9 @@ def mark(unit: Unit, chat: Chat, ref: MessageRef, emoji: str, *, on: bool = True
     _add(unit, chat.id, Verb.MARK if on else Verb.UNMARK, payload=emoji, message_key=ref.key)
 
 
-def take_away(unit: Unit, chat: ChatId, message_key: str, at: datetime) -> None:
-    """Withdraws a message that is no copy, at that time, where we may."""
-    _add(unit, chat, Verb.TAKE, message_key=message_key, ready_at=at)
+def take_away(unit: Unit, chat: ChatId, message_key: str, at: datetime, *, via: str = "") -> None:
+    """Withdraws a message that is no copy (any more), at that time, where we may."""
+    _add(unit, chat, Verb.TAKE, message_key=message_key, payload=via, ready_at=at)
 
 
 def private_opened(scene: Scene) -> int:

@@ -43,7 +43,15 @@ def parted(view: View, form: Form, can: Capabilities, number: Number) -> tuple[V
     with_words = _beside(texts[-1], files, form, can) if view.body.blocks else 0
     if with_words:
         texts[-1] = replace(texts[-1], files=files[:with_words])
-    wordless = View(voice=view.voice, body=Body(), language=view.language, silent=view.silent)
+    wordless = View(
+        voice=view.voice,
+        body=Body(),
+        author=view.author if view.as_author else "",
+        language=view.language,
+        silent=view.silent,
+        as_author=view.as_author,
+        about=view.about,
+    )
     rest = _grouped(wordless, files[with_words:], form, can)
     if not view.body.blocks and rest:
         texts = [replace(texts[0], files=rest.pop(0))]
@@ -54,7 +62,8 @@ def parted(view: View, form: Form, can: Capabilities, number: Number) -> tuple[V
 def _middle(part: View, *, first: bool, last: bool) -> View:
     return replace(
         part,
-        author=part.author if first else "",
+        author=part.author if first or part.as_author else "",
+        parent=part.parent if first else (),
         footer=part.footer if last else "",
         buttons=part.buttons if last else (),
         text_command=part.text_command if last else "",

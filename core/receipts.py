@@ -14,7 +14,7 @@ from core.errors import Rejected, RejectedWhy, RetryLater
 from core.events import Loss
 from core.intents import Capabilities, Form, Receipt
 from core.notices import load, private_chat, take_away
-from core.records import Copy, CopyState, Delivery, Notice, Verb
+from core.records import Copy, CopyState, Delivery, Look, Notice, Verb
 from core.stores import Unit
 from core.types import Platform, ThingKind
 
@@ -44,6 +44,8 @@ class Receipts:
         match found.act.verb:
             case Verb.CREATE:
                 self._shown(unit, found, found.attempt.version)
+                if receipt.not_as_author is not None:
+                    unit.communities.set_look(row.chat_id, Look.BOT, receipt.not_as_author)
                 if receipt.message is not None:
                     store.add_copy(_copy(found, receipt, unit.now))
                     passing("outbound.copied", found.chat.ref.platform)

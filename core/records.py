@@ -31,6 +31,13 @@ class ChatState(StrEnum):
     GONE = "gone"
 
 
+class Look(StrEnum):
+    """In whose name people's posts are shown in a room, where its platform lets it choose."""
+
+    BOT = "bot"
+    AUTHOR = "author"
+
+
 class Doubt(StrEnum):
     """What a community wants where a platform has no key and an answer was lost."""
 
@@ -114,6 +121,9 @@ class Chat:
     state: ChatState
     #: Why it is not active: a ``core.events.Loss``, followed by ``: `` and the platform's words where it gave some.
     reason: str
+    look: Look = Look.BOT
+    #: Why it is the bot's again: a ``core.intents.NotAsAuthor``, or empty.
+    look_lost: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

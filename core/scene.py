@@ -85,7 +85,8 @@ class Scene:
 
     ``member`` is ``None`` for who did not join; ``message`` is the person's own message, ``target`` the one they
     answer to; ``command``: ``message`` is nothing but a command, which may go once it was answered;
-    ``handle`` lets the adapter answer only them; ``group``: what the room is part of (a guild), if anything.
+    ``handle`` lets the adapter answer only them; ``group``: what the room is part of (a guild), if anything;
+    ``lacks``: what the bot may not do there.
     """
 
     unit: Unit
@@ -99,6 +100,7 @@ class Scene:
     handle: str = ""
     command: bool = False
     group: str = ""
+    lacks: tuple[str, ...] = ()
 
     @property
     def operator(self) -> bool:
@@ -158,6 +160,7 @@ def enter(
         handle=handle,
         command=command,
         group=place.group,
+        lacks=place.lacks,
     )
 
 

@@ -24,6 +24,7 @@ from core.records import (
     Delivery,
     Doubt,
     DoubtRow,
+    Look,
     Member,
     Mirror,
     Notice,
@@ -203,6 +204,10 @@ class Communities(Protocol):
     def set_community(self, chat: ChatId, community: CommunityId | None) -> None: ...
 
     def set_relay(self, chat: ChatId, flag: bool) -> None: ...
+
+    def set_look(self, chat: ChatId, look: Look, lost: str) -> None:
+        """In whose name posts are shown there, and why not (any more) in their authors'."""
+        ...
 
     def set_state(self, chat: ChatId, state: ChatState, reason: str) -> None: ...
 

@@ -5,7 +5,7 @@ Only the adapter that made a reference may read inside its ``key``; everybody el
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NewType
 
@@ -35,10 +35,14 @@ class ChatRef:
 
 @dataclass(frozen=True, slots=True, order=True)
 class MessageRef:
-    """One message of a chat."""
+    """One message of a chat.
+
+    ``via``: how its adapter reaches it again, where there are several ways; no part of what it is.
+    """
 
     chat: ChatRef
     key: str
+    via: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True, order=True)

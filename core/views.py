@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from core.body import Block, Body, Paragraph, Quote, Strong, Text, from_json
 from core.errors import Argument, Glimpse, Message, Secret, message
@@ -11,9 +11,10 @@ from core.intents import Button, Create, Edit, Form, Intent, Mark, Tell, View, V
 from core.mentions import veiled
 from core.notices import Said, load
 from core.ports import Words
-from core.records import Chat, Copy, CopyState, Delivery, Notice, Post, Verb
+from core.records import Chat, Copy, CopyState, Delivery, Look, Notice, Post, Verb
 from core.scene import Rules, reader_language
 from core.social import relays
+from core.social.about import author_line
 from core.social.posts import newest_tree, short_id
 from core.social.reach import feeds_of, may_be_shown
 from core.stores import Unit
@@ -90,13 +91,17 @@ class Views:
         language = self._room_language(chat)
         tree = self._veiled(unit, unit.posts.revision(post.id).body, chat, language)
         quoted = self._quoted_parent(unit, post, chat, language)
+        replies = self._parent_copy(unit, post, chat) is not None
         return View(
             voice=Voice.PERSON,
-            body=Body((*quoted, *tree.blocks)),
-            author=self._author(unit, post),
+            body=tree if replies else Body((*quoted, *tree.blocks)),
+            author=author_line(unit, self._rules, post),
             footer=self._tally(post, language),
             link=self._link(post),
             language=language,
+            as_author=chat.look is Look.AUTHOR,
+            parent=quoted if replies else (),
+            about=self._words(message("about.button"), language),
         )
 
     def _veiled(self, unit: Unit, stored: str, chat: Chat, language: Language) -> Body:
@@ -105,13 +110,6 @@ class Views:
 
     def _glimpse(self, unit: Unit, post: Post, chat: Chat, language: Language, length: int = GLIMPSE) -> str:
         return first_words(self._veiled(unit, unit.posts.revision(post.id).body, chat, language), length)
-
-    def _author(self, unit: Unit, post: Post) -> str:
-        member = unit.people.member(post.author_id)
-        label = self._rules.label(unit.people.account_by_id(post.account_id).ref.platform)
-        if member.show_name and member.name:
-            return f"{member.name} (@{member.handle} · {label})"
-        return f"@{member.handle} · {label}"
 
     def _tally(self, post: Post, language: Language) -> str:
         parts = []
@@ -134,8 +132,11 @@ class Views:
         return copy.message if copy else None
 
     def _quoted_parent(self, unit: Unit, post: Post, chat: Chat, language: Language) -> tuple[Block, ...]:
-        """Where the post that is answered does not stand, its first words lead, if this room may see them."""
-        if post.reply_to is None or unit.delivery.copy_in(chat.id, ThingId(post.reply_to)) is not None:
+        """The first words of the post that is answered, if this room may see them.
+
+        They lead where that post does not stand, and where a message cannot be a reply.
+        """
+        if post.reply_to is None:
             return ()
         parent = unit.posts.post(post.reply_to)
         if parent is None or not _belongs(parent, chat) or _unwanted(unit, parent, chat):
@@ -190,7 +191,7 @@ class Views:
         words = self._glimpse(unit, post, chat, language)
         link = self._link(post)
         tail = f"\n{link}" if link else ""
-        return Paragraph((Strong((Text(self._author(unit, post)),)), Text(f": {words}{tail}")))
+        return Paragraph((Strong((Text(author_line(unit, self._rules, post)),)), Text(f": {words}{tail}")))
 
     # -- answers -------------------------------------------------------------------------------------------------
 
@@ -208,7 +209,7 @@ class Views:
             case Verb.TAKE if unit.delivery.copy_of(chat.id, notice.message_key) is not None:
                 return Drop(CopyState.WITHDRAWN, "the command was put right, and is a post now")
             case Verb.TAKE if message_ref:
-                gone = message_ref
+                gone = replace(message_ref, via=notice.payload)
                 return Act(Verb.TAKE, row.wanted, lambda key: Withdraw(key, gone))
             case _:
                 return Drop(CopyState.WITHDRAWN, "an answer without its message")

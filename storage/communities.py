@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import BigInteger, bindparam, delete, func, select, update
 
-from core.records import Chat, ChatState, Community, Doubt, Mirror
+from core.records import Chat, ChatState, Community, Doubt, Look, Mirror
 from core.types import AccountId, ChatId, ChatRef, CommunityId, Feed, FeedKind, MemberId, Platform
 from storage import tables as t
 from storage.shelves import Keyed, Row
@@ -52,11 +52,13 @@ SET_PAUSED = Statement(
 
 _H = t.chats.c
 _CHAT = (_H.id, _H.platform, _H.key, _H.community_id, _H.title, _H.private, _H.closed, _H.relay, _H.language, _H.state,
-         _H.reason)  # fmt: skip
+         _H.reason, _H.look, _H.look_lost)  # fmt: skip
 
 
 def _chat(row: Row) -> Chat:
-    id_, platform, key, community, title, private, closed, relay, language, state, reason = row
+    id_, platform, key, community, title, private, closed, relay, language, state, reason, look, look_lost = (
+        row
+    )
     return Chat(
         id=ChatId(id_),
         ref=ChatRef(Platform(platform), key),
@@ -68,6 +70,8 @@ def _chat(row: Row) -> Chat:
         language=language,
         state=ChatState(state),
         reason=reason,
+        look=Look(look),
+        look_lost=look_lost,
     )
 
 
@@ -104,6 +108,13 @@ SET_COMMUNITY = Statement(
 )
 SET_RELAY = Statement(
     lambda _: update(t.chats).where(_H.id == bindparam("chat")).values(relay=bindparam("flag"))
+)
+SET_LOOK = Statement(
+    lambda _: (
+        update(t.chats)
+        .where(_H.id == bindparam("chat"))
+        .values(look=bindparam("new_look"), look_lost=bindparam("why"))
+    )
 )
 SET_STATE = Statement(
     lambda _: (
@@ -362,6 +373,10 @@ class CommunityStore:
 
     def set_relay(self, chat: ChatId, flag: bool) -> None:
         self._run.run(SET_RELAY, chat=chat, flag=flag)
+
+    def set_look(self, chat: ChatId, look: Look, lost: str) -> None:
+        """In whose name posts are shown there, and why not (any more) in their authors'."""
+        self._run.run(SET_LOOK, chat=chat, new_look=look, why=lost)
 
     def set_state(self, chat: ChatId, state: ChatState, reason: str) -> None:
         self._run.run(SET_STATE, chat=chat, new_state=state, new_reason=reason)

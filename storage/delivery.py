@@ -306,20 +306,20 @@ LEAVE_TRIES = Statement(
 
 _C = t.copies.c
 _H = t.chats.c
-_COPY_NAMES = ("chat_id", "thing_id", "kind", "part", "message_key", "ours", "shown", "sent_at")
+_COPY_NAMES = ("chat_id", "thing_id", "kind", "part", "message_key", "via", "ours", "shown", "sent_at")
 _COPY = (*(_C[name] for name in _COPY_NAMES), _H.platform, _H.key)
 _COPIES = t.copies.join(t.chats, _H.id == _C.chat_id)
 
 
 def _add_copy(d: Build) -> Any:
     row = d.insert(t.copies).values({n: bindparam(n) for n in _COPY_NAMES})
-    new = {name: row.excluded[name] for name in ("message_key", "ours", "shown", "sent_at")}
+    new = {name: row.excluded[name] for name in ("message_key", "via", "ours", "shown", "sent_at")}
     return row.on_conflict_do_update(index_elements=[_C.chat_id, _C.thing_id, _C.part], set_=new)
 
 
 ADD_COPY = Statement(_add_copy)
 #: What stands for a thing that is new, so that there is no other.
-NOTE_ORIGIN = Bulk.insert(t.copies, [c.name for c in t.copies.c if c.name in _COPY_NAMES])
+NOTE_ORIGIN = Bulk.insert(t.copies, [c.name for c in t.copies.c if c.name in _COPY_NAMES and c.name != "via"])
 COPY_SHOWS = Statement(
     lambda _: (
         update(t.copies)
@@ -462,13 +462,13 @@ def _delivery(row: Row) -> Delivery:
 
 
 def _copy(row: Row) -> Copy:
-    chat, thing, kind, part, message_key, ours, shown, sent_at, platform, key = row
+    chat, thing, kind, part, message_key, via, ours, shown, sent_at, platform, key = row
     return Copy(
         chat_id=ChatId(chat),
         thing_id=ThingId(thing),
         kind=ThingKind(kind),
         part=part,
-        message=MessageRef(ChatRef(Platform(platform), key), message_key),
+        message=MessageRef(ChatRef(Platform(platform), key), message_key, via),
         ours=bool(ours),
         shown=shown,
         sent_at=sent_at,
@@ -672,6 +672,7 @@ class DeliveryStore:
             kind=copy.kind,
             part=copy.part,
             message_key=copy.message.key,
+            via=copy.message.via,
             ours=copy.ours,
             shown=copy.shown,
             sent_at=copy.sent_at,

@@ -150,6 +150,9 @@ chats = Table(
     #: Since when it is in this state; when its people were last told of a loss.
     Column("state_at", Instant, nullable=True),
     Column("told_at", Instant, nullable=True),
+    #: In whose name posts are shown there, ``bot`` or ``author``, and why not in their authors'.
+    _text("look", "bot"),
+    _text("look_lost", ""),
     UniqueConstraint("platform", "key"),
     Index(None, "community_id"),
 )
@@ -203,6 +206,8 @@ copies = Table(
     _flag("ours", "1"),
     Column("shown", Integer, nullable=False, server_default="0"),
     Column("sent_at", Instant, nullable=False),
+    #: How its adapter reaches it again, where there are several ways.
+    _text("via", ""),
     UniqueConstraint("chat_id", "message_key"),
     Index(None, "thing_id"),
     Index(None, "chat_id", "sent_at"),

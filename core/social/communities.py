@@ -6,15 +6,16 @@ from dataclasses import replace
 
 from core.civic.members import add_code, open_code
 from core.errors import Glimpse, Message, Refusal, Secret, message
+from core.intents import NotAsAuthor
 from core.names import suggest_handle
 from core.notices import Said, announce, answer, brief, openly, say, take_away
-from core.records import Chat, Community, CopyState, Doubt
+from core.records import Chat, Community, CopyState, Doubt, Look
 from core.scene import Scene, new_nonce
 from core.social.feeds import EVERYTHING, feed_name, find_feed, member_feed, tag_feed
 from core.social.posts import post_of
 from core.social.reach import withdraw_unmirrored
 from core.stores import Unit
-from core.types import CommunityId, Feed, FeedKind, MemberId, ThingId
+from core.types import CommunityId, Feed, FeedKind, MemberId, MessageRef, ThingId
 
 SETUP = "setup"
 #: Mirrors a room can have.
@@ -163,10 +164,49 @@ def mirror_list(scene: Scene) -> None:
     if not mirrors and not blocks:
         return answer(scene, openly("mirror.none"))
     lines = [message("mirror.title", n=len(mirrors))]
+    if scene.chat.look is Look.AUTHOR or scene.chat.look_lost:
+        lines.append(look_line(scene))
     lines += [message("mirror.line", feed=feed_name(unit, m.feed)) for m in mirrors]
     lines += [message("mirror.block_line", what=feed_name(unit, b)) for b in blocks]
     # Who is kept out is nobody's business but that of who keeps this room.
     return answer(scene, Said(tuple(lines), personal=any(b.kind is FeedKind.MEMBER for b in blocks)))
+
+
+def mirror_look(scene: Scene, wish: str) -> None:
+    """In whose name posts are shown here from now on; without a wish, in whose they are."""
+    require_community(scene)
+    if not wish:
+        return answer(scene, Said((look_line(scene),), personal=False))
+    if wish == Look.AUTHOR:
+        _may_look_like_authors(scene)
+    scene.unit.communities.set_look(scene.chat.id, Look(wish), "")
+    return answer(scene, openly(f"look.{wish}"))
+
+
+def _may_look_like_authors(scene: Scene) -> None:
+    """Raises ``Refusal``: the platform cannot, or the bot lacks the right to."""
+    capabilities = scene.rules.capabilities(scene.chat.ref.platform)
+    right = capabilities.as_author if capabilities else None
+    if right is None:
+        raise Refusal("look.unable", platform=scene.rules.label(scene.chat.ref.platform))
+    if right in scene.lacks:
+        raise Refusal("look.lacks", permission=_right(scene, right))
+
+
+def _right(scene: Scene, name: str) -> Message:
+    """A right of the bot as people see it in their platform's settings."""
+    return message(f"check.{scene.chat.ref.platform}.permission.{name}")
+
+
+def look_line(scene: Scene) -> Message:
+    """In whose name posts are shown here, and why not in their authors'."""
+    if not scene.chat.look_lost:
+        return message(f"look.{scene.chat.look}")
+    capabilities = scene.rules.capabilities(scene.chat.ref.platform)
+    right = (capabilities.as_author if capabilities else None) or ""
+    if scene.chat.look_lost == NotAsAuthor.FORBIDDEN and right:
+        return message("look.lost.forbidden", permission=_right(scene, right))
+    return message(f"look.lost.{scene.chat.look_lost}")
 
 
 def mirror_remove(scene: Scene, typed: str) -> None:
@@ -270,12 +310,12 @@ def remove(scene: Scene, typed: str) -> None:
         raise Refusal("remove.no_target")
     if copy is None or not copy.ours:
         raise Refusal("remove.not_ours")
-    withdraw_here(unit, scene.chat, copy.thing_id, copy.message.key)
+    withdraw_here(unit, scene.chat, copy.thing_id, copy.message)
     answer(scene, brief("remove.done"))
 
 
-def withdraw_here(unit: Unit, chat: Chat, thing: ThingId, message_key: str) -> None:
+def withdraw_here(unit: Unit, chat: Chat, thing: ThingId, message: MessageRef) -> None:
     """Removed locally: the message goes, and no retry, edit or tally revives it."""
     unit.delivery.settle(chat.id, thing, CopyState.REMOVED, "removed by a moderator")
     unit.delivery.drop_copy(chat.id, thing)
-    take_away(unit, chat.id, message_key, unit.now)
+    take_away(unit, chat.id, message.key, unit.now, via=message.via)

@@ -8,17 +8,31 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from core.errors import Rejected, RejectedWhy
 from core.events import Loss, MessageDeleted
-from core.intents import Capabilities, Create, Edit, Form, Intent, Mark, Receipt, Tell, View, Withdraw
+from core.intents import (
+    Capabilities,
+    Create,
+    Edit,
+    Form,
+    Intent,
+    Mark,
+    NotAsAuthor,
+    Receipt,
+    Tell,
+    View,
+    Withdraw,
+)
 from core.ports import Clock, Finding, Gate
 from core.text import plain
 from core.types import ChatRef, MessageRef, Platform
 
 BOT = "stormo"
+#: How a line is reached that stands in its author's name.
+VOICE = "voice"
 
 
 @dataclass(slots=True, eq=False)
@@ -38,6 +52,8 @@ class Line:
     marks: set[str] = field(default_factory=set)
     deleted: bool = False
     edits: int = 0
+    #: Shown in the author's own name, which only this way can change it.
+    voiced: bool = False
 
     @property
     def author(self) -> str:
@@ -98,6 +114,8 @@ class Paper:
         self.losses: dict[str, Loss] = {}
         #: How often the bot asked whether it may.
         self.asked = 0
+        #: Why nobody's words can be shown in their own name, where that is so.
+        self.voiceless: NotAsAuthor | None = None
         self.holds: list[Hold] = []
         self.gate: Gate | None = None
         self.echoes: list[asyncio.Future[None]] = []
@@ -191,13 +209,15 @@ class Paper:
                 return Receipt()
 
     def _put(self, intent: Create | Tell, form: Form) -> Receipt:
-        known = self._known(intent.key)
+        voiced = isinstance(intent, Create) and intent.view.as_author and self.voiceless is None
+        known = None if voiced else self._known(intent.key)
         if known is not None:
             return Receipt(known.ref)
         line = self.write(intent.chat, BOT, plain(intent.view.body), view=intent.view, key=intent.key)
-        line.form, line.reply_to = form, intent.reply_to
+        line.form, line.reply_to, line.voiced = form, None if voiced else intent.reply_to, voiced
         line.pinned = isinstance(intent, Create) and intent.pin
-        return Receipt(line.ref)
+        failed = self.voiceless if intent.view.as_author else None
+        return Receipt(replace(line.ref, via=VOICE if voiced else ""), not_as_author=failed)
 
     def _known(self, key: str) -> Line | None:
         life = self.capabilities.key_life
@@ -214,7 +234,7 @@ class Paper:
         return Receipt()
 
     def _edit(self, intent: Edit) -> Receipt:
-        line = self._there(intent.message)
+        line = self._reached(intent.message)
         if line.by != BOT:
             raise Rejected("not ours", why=RejectedWhy.FORBIDDEN)
         if self.unchanged and (line.view, line.form) == (intent.view, intent.form):
@@ -224,13 +244,19 @@ class Paper:
         return Receipt(line.ref)
 
     def _withdraw(self, intent: Withdraw) -> Receipt:
-        line = self._there(intent.message)
+        line = self._reached(intent.message)
         line.deleted = True
         if self.gate is not None:
             # Platforms tell a bot of its own deletions too.
             event = MessageDeleted(key=f"{self.platform}:echo:{line.ref.key}", message=line.ref)
             self.echoes.append(asyncio.ensure_future(self.gate.handle(event)))
         return Receipt()
+
+    def _reached(self, ref: MessageRef) -> Line:
+        line = self._there(ref)
+        if line.voiced and ref.via != VOICE:
+            raise Rejected("another's message", why=RejectedWhy.FORBIDDEN)
+        return line
 
     def _there(self, ref: MessageRef) -> Line:
         line = self.find(ref)
