@@ -17,7 +17,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 import psycopg
 
@@ -94,6 +94,20 @@ async def until(
         await asyncio.sleep(_POLL)
 
 
+class Process(Protocol):
+    """What the stage asks of the program's process."""
+
+    @property
+    def pid(self) -> int: ...
+
+    @property
+    def returncode(self) -> int | None: ...
+
+    def terminate(self) -> None: ...
+
+    async def wait(self) -> int: ...
+
+
 class Stage:
     """One community over the platforms: a Telegram group and a mirror of it, three Discord channels, a Matrix room.
 
@@ -111,7 +125,7 @@ class Stage:
         self.starts = 0
         self.polls = 0
         self._stack = AsyncExitStack()
-        self._process: asyncio.subprocess.Process | None = None
+        self._process: Process | None = None
 
     async def __aenter__(self) -> Self:
         enter = self._stack.enter_async_context
@@ -164,18 +178,24 @@ class Stage:
     async def start(self) -> None:
         """Starts `stormo run`; it is there when all three platforms hear it."""
         self.starts += 1
-        log = (self.folder / f"stormo-{self.starts}.log").open("wb")
         polls = self.polls
         readies = len(self.discord.gateway.identifies)
-        self._process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "stormo", "run", "--config", str(self.config)),
-            cwd=ROOT,
-            stdout=log,
-            stderr=log,
-            stdin=asyncio.subprocess.DEVNULL,
-        )
-        log.close()
+        self._process = await self._launched()
         await until(lambda: self._heard(polls, readies), "the program's start")
+
+    async def _launched(self) -> Process:
+        with self._log_file.open("wb") as log:
+            return await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "stormo", "run", "--config", str(self.config)),
+                cwd=ROOT,
+                stdout=log,
+                stderr=log,
+                stdin=asyncio.subprocess.DEVNULL,
+            )
+
+    @property
+    def _log_file(self) -> Path:
+        return self.folder / f"stormo-{self.starts}.log"
 
     def _heard(self, polls: int, readies: int) -> bool:
         assert self.running, self.log()
@@ -186,7 +206,7 @@ class Stage:
         return self._process is not None and self._process.returncode is None
 
     def log(self) -> str:
-        return (self.folder / f"stormo-{self.starts}.log").read_text(errors="replace")[-4000:]
+        return self._log_file.read_text(errors="replace")[-4000:]
 
     def kill_now(self) -> None:
         """SIGKILL, between whichever two lines it is."""

@@ -43,6 +43,7 @@ SEND = Pattern("PUT", r"/rooms/[^/]+/send/")
 MESSAGE = Pattern("PUT", r"/rooms/[^/]+/send/m\.room\.message/")
 REACTION = Pattern("PUT", r"/rooms/[^/]+/send/m\.reaction/")
 REDACTION = Pattern("PUT", r"/rooms/[^/]+/redact/")
+ACTS = Pattern("PUT", r"/rooms/[^/]+/(send|redact)/")
 SYNC = Pattern("GET", r"/sync$")
 MESSAGES = Pattern("GET", r"/rooms/[^/]+/messages$")
 JOIN = Pattern("POST", r"/join(/|$)")
@@ -167,6 +168,16 @@ class MatrixProxy:
                 await done
 
         self._faults.append(_Fault(pattern, times, after=after))
+
+    def on_arrival(self, callback: StoredCallback, pattern: Pattern = SEND, times: int = 1) -> None:
+        """Call back when a send arrives, before the homeserver is asked."""
+
+        async def before(exchange: Exchange) -> None:
+            done = callback(exchange)
+            if inspect.isawaitable(done):
+                await done
+
+        self._faults.append(_Fault(pattern, times, before=before))
 
     def drop_before(self, pattern: Pattern = SEND, times: int = 1) -> None:
         """Cut the client's connection instead of forwarding: nothing is stored."""

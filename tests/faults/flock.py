@@ -1,0 +1,237 @@
+"""A stage on which everybody may be the author: two rooms a platform, each of which mirrors the whole community."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from bots.telegram.writing import PING_BREAK
+from tests.doubles.discord import Channel
+from tests.doubles.telegram import Chat
+from tests.faults.launch import Program
+from tests.peers.synapse import SynapseServer
+from tests.stage import Stage, until
+
+PLATFORMS = ("discord", "telegram", "matrix")
+#: Where a repeat is recognised: exactly one copy.
+KEYED = ("discord", "matrix")
+
+
+@dataclass
+class Post:
+    """What is meant to be shown. ``words`` begin every text that it ever had."""
+
+    author: str
+    words: str
+    text: str = ""
+    deleted: bool = False
+    votes: set[str] = field(default_factory=set)
+    #: The author's own message, as its platform knows it.
+    message: Any = None
+
+    def __post_init__(self) -> None:
+        self.text = self.text or self.words
+
+
+@dataclass(frozen=True)
+class Room:
+    """One room: ``texts`` gives what the bot shows there now."""
+
+    name: str
+    platform: str
+    texts: Callable[[], Awaitable[list[str]]]
+    key: str
+
+
+class FlockStage(Stage):
+    """Anna, Bruno and Chiara each write in the first room of their platform; the second one only mirrors."""
+
+    def __init__(self, synapse: SynapseServer, folder: Path, *, database: str = "") -> None:
+        super().__init__(synapse, folder, database=database, limited=False)
+        self._trap = ""
+        self._reactions: dict[str, str] = {}
+
+    # -- setting it up -------------------------------------------------------------------------------------------
+
+    def _write_config(self) -> None:
+        super()._write_config()
+        # Every restart reads back: a few messages are enough to be found again.
+        text = self.config.read_text().replace("[discord]", "[discord]\ncatchup_things = 4")
+        self.config.write_text(text)
+
+    async def set_up(self) -> None:
+        """Everybody joins, six rooms become one community, and each mirrors all of it."""
+        self.second = await self.chiara.create_room("Birds too", invite=[self.bot.user_id])
+        await self.start()
+        await self.anna.start()
+        await self.anna.send(self.group, "/join")
+        await self.anna.send(self.group, "/setup")
+        await self.anna.send(self.mirror, f"/setup {await self._code()}")
+        await self._shows(self.mirror, "birds")
+        for chat in (self.group, self.mirror):
+            await self.anna.send(chat, "/mirror add birds")
+        await self._discord_rooms()
+        await self._matrix_rooms()
+        await until(lambda: self.ask("SELECT count(*) FROM mirrors") == [(6,)], "six mirrors")
+        await self.quiet()
+
+    async def _discord_rooms(self) -> None:
+        await until(lambda: self.discord.world.commands[None], "the slash commands")
+        await self.bruno.slash(self.channels[0], "join", {})
+        for channel in self.channels[:2]:
+            await self.bruno.slash(channel, "setup", {"code": await self._code()})
+            await self.bruno.slash(channel, "mirror add", {"feed": "birds"})
+
+    async def _matrix_rooms(self) -> None:
+        for room in (self.room, self.second):
+            await until(lambda room=room: self._is_in(room), "the bot in the room")  # type: ignore[misc]
+            if room == self.room:
+                await self.chiara.say(room, "!join")
+            await self.chiara.say(room, f"!setup {await self._code()}")
+            await self.chiara.wait_message(room, "birds", 30)
+            await self.chiara.say(room, "!mirror add birds")
+
+    async def _is_in(self, room: str) -> bool:
+        return self.bot.user_id in await self.chiara.members(room)
+
+    # -- acts ----------------------------------------------------------------------------------------------------
+
+    async def publish(self, post: Post) -> None:
+        match post.author:
+            case "telegram":
+                post.message = await self.anna.send(self.group, f"/post {post.text}")
+            case "discord":
+                post.message = await self.bruno.say(self.channels[0], self._typed(f"post {post.text}"))
+            case _:
+                post.message = await self.chiara.say(self.room, f"!post {post.text}")
+
+    async def correct(self, post: Post) -> None:
+        """The author edits their message: it says ``post.text`` now."""
+        match post.author:
+            case "telegram":
+                await self.anna.edit(post.message, f"/post {post.text}")
+            case "discord":
+                await self.bruno.edit(post.message, self._typed(f"post {post.text}"))
+            case _:
+                await self.chiara.edit(self.room, post.message, f"!post {post.text}")
+
+    async def delete(self, post: Post) -> None:
+        match post.author:
+            case "telegram":
+                await self.anna.send(self.group, "/delete", reply_to=post.message)
+            case "discord":
+                await self.bruno.delete(post.message)
+            case _:
+                await self.chiara.redact(self.room, post.message)
+
+    async def vote(self, post: Post, voter: str) -> None:
+        """The person of a platform votes for the copy in the second room there, or takes the vote back."""
+        on = voter in post.votes
+        match voter:
+            case "telegram":
+                copy = next(m for m in self.telegram.visible(self.mirror) if post.words in m.text)
+                await self.anna.react(copy, ["👍"] if on else [])
+            case "discord":
+                shown = next(m for m in self.discord.visible(self.channels[1]) if post.words in m.text)
+                message = self.discord.message(shown.id)
+                await (self.bruno.react if on else self.bruno.unreact)(message, "👍")
+            case _:
+                await self._chiara_votes(post, on)
+
+    async def _chiara_votes(self, post: Post, on: bool) -> None:
+        if on:
+            copy = next(m for m in await self.chiara.visible(self.second) if post.words in m.body)
+            self._reactions[post.words] = await self.chiara.react(self.second, copy.event_id, "👍")
+        else:
+            await self.chiara.redact(self.second, self._reactions.pop(post.words))
+
+    def _typed(self, command: str) -> str:
+        return f"<@{self.discord.bot.id}> {command}"
+
+    # -- what stands there ---------------------------------------------------------------------------------------
+
+    @property
+    def rooms(self) -> list[Room]:
+        return [
+            *(
+                self._telegram_room(name, chat)
+                for name, chat in (("group", self.group), ("mirror", self.mirror))
+            ),
+            *(self._discord_room(channel) for channel in self.channels[:2]),
+            *(self._matrix_room(name, id_) for name, id_ in (("room", self.room), ("second", self.second))),
+        ]
+
+    def shows_copy(self, room: Room, post: Post) -> bool:
+        """Whether a copy belongs there: everywhere but where the author's own message stands."""
+        home = {"telegram": "group", "discord": self.channels[0].name, "matrix": "room"}
+        return home[post.author] != room.name
+
+    def _telegram_room(self, name: str, chat: Chat) -> Room:
+        async def texts() -> list[str]:
+            return [m.text.replace(PING_BREAK, "") for m in self.telegram.visible(chat) if m.from_bot]
+
+        return Room(name, "telegram", texts, str(chat.id))
+
+    def _discord_room(self, channel: Channel) -> Room:
+        async def texts() -> list[str]:
+            shown = self.discord.visible(channel)
+            return [m.text.replace("\\", "") for m in shown if m.author_id == self.discord.bot.id]
+
+        return Room(channel.name, "discord", texts, str(channel.id))
+
+    def _matrix_room(self, name: str, id_: str) -> Room:
+        async def texts() -> list[str]:
+            return [m.body for m in await self.chiara.visible(id_) if m.sender == self.bot.user_id]
+
+        return Room(name, "matrix", texts, id_)
+
+    # -- the program's own book ----------------------------------------------------------------------------------
+
+    def stored(self, post: Post) -> bool:
+        """Whether what the post is meant to be is in the database."""
+        found = self.ask(
+            "SELECT revisions.source, posts.deleted_at IS NOT NULL, posts.score FROM posts"
+            " JOIN revisions ON post_id = posts.id AND number = revision"
+            f" WHERE source LIKE '%{post.words}%'"
+        )
+        if not found or len(found) > 1:
+            return False
+        source, deleted, score = found[0]
+        return (source, bool(deleted)) == (post.text, post.deleted) and (
+            post.deleted or score == len(post.votes)
+        )
+
+    def doubts_of(self, post: Post, room: Room) -> int:
+        """How many copies of it are listed as perhaps a surplus or perhaps missing there."""
+        return len(self._doubts(post, room))
+
+    def left_out(self, post: Post, room: Room) -> bool:
+        return ("left out",) in self._doubts(post, room)
+
+    def _doubts(self, post: Post, room: Room) -> list[tuple[object, ...]]:
+        return self.ask(
+            "SELECT resolution FROM doubts JOIN chats ON chats.id = doubts.chat_id WHERE thing_id IN"
+            f" (SELECT post_id FROM revisions WHERE source LIKE '%{post.words}%')"
+            f" AND chats.key = '{room.key}'"
+        )
+
+    async def quiet(self) -> None:
+        """Nothing of a post is due any more, and no call is under way."""
+        await super().quiet()
+        due = "SELECT count(*) FROM outbox WHERE due = 1 AND kind = 'post'"
+        await until(lambda: self.ask(due) == [(0,)], "every copy as it is wanted")
+
+    # -- the program ---------------------------------------------------------------------------------------------
+
+    async def _launched(self) -> Program:
+        self.program = Program(self.config, self._log_file, self._trap)
+        return self.program
+
+    async def arm(self, trap: str) -> None:
+        """The program ends at that crash point: see ``tests.faults.launch.Trap``."""
+        await self.program.arm(trap)
+
+
+__all__ = ["KEYED", "PLATFORMS", "FlockStage", "Post", "Room"]

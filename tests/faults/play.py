@@ -1,0 +1,148 @@
+"""Plays rounds of the matrix on a stage, one after the other, and counts what every room shows after each."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+from tests.faults.flock import KEYED, FlockStage, Post, Room
+from tests.faults.matrix import AT_THE_PEER, Round
+from tests.peers.matrix_proxy import ACTS as SENDS
+from tests.stage import until
+
+#: Seconds within which an act has reached every point that it reaches.
+_REACHED = 15.0
+#: Whose post somebody votes for: nobody's own.
+_VOTED = {"telegram": "discord", "discord": "telegram", "matrix": "telegram"}
+
+_TELEGRAM_SENDS = ("sendMessage", "editMessageText", "deleteMessage", "setMessageReaction")
+_DISCORD_SENDS = ("POST", "PATCH", "DELETE")
+
+
+class Player:
+    """``tally``: for each round, what was counted. ``gap``: the community has a copy in doubt left out."""
+
+    def __init__(self, stage: FlockStage, salt: str, *, gap: bool = False) -> None:
+        self.stage = stage
+        self.tally: dict[Round, Counter[str]] = {}
+        self._gap = gap
+        self._salt = salt
+        self._posts: dict[str, Post] = {}
+
+    async def play(self, rounds: Sequence[Round]) -> None:
+        if not self.stage.running:
+            await self.stage.start()
+        for one in rounds:
+            await self._one(one)
+
+    async def _one(self, one: Round) -> None:
+        post = await self._post_for(one)
+        disarm = await self._armed(one)
+        await self._act(one, post)
+        await self._until_dead(one)
+        disarm()
+        await self.stage.restart()
+        await until(lambda: self.stage.stored(post), f"{one}: the act in the database")
+        await self.stage.quiet()
+        self.tally[one] = await self._count(one, post)
+
+    # -- the act ---------------------------------------------------------------------------------------------------
+
+    async def _post_for(self, one: Round) -> Post:
+        """What the act is about: a new post, or one that every room shows already."""
+        author = _VOTED[one.origin] if one.act == "vote" else one.origin
+        if one.act == "post" or author not in self._posts:
+            words = hashlib.sha256(f"{self._salt} {len(self.tally)} {one}".encode()).hexdigest()[:12]
+            post = self._posts[author] = Post(author, f"flight {words}")
+            if one.act != "post":
+                await self.stage.publish(post)
+                await until(lambda: self.stage.stored(post), f"{one}: a post before it")
+                await self.stage.quiet()
+        return self._posts[author]
+
+    async def _act(self, one: Round, post: Post) -> None:
+        match one.act:
+            case "post":
+                await self.stage.publish(post)
+            case "edit":
+                post.text = f"{post.text} again"
+                await self.stage.correct(post)
+            case "vote":
+                post.votes ^= {one.origin}
+                await self.stage.vote(post, one.origin)
+            case "delete":
+                post.deleted = True
+                del self._posts[post.author]
+                await self.stage.delete(post)
+
+    # -- the end ---------------------------------------------------------------------------------------------------
+
+    async def _armed(self, one: Round) -> Callable[[], None]:
+        if one.point not in AT_THE_PEER:
+            await self.stage.arm(one.trigger)
+            return lambda: None
+        return self._at_the_peer(one)
+
+    def _at_the_peer(self, one: Round) -> Callable[[], None]:
+        stage, left = self.stage, one.number
+
+        def strike() -> None:
+            nonlocal left
+            left -= 1
+            if left == 0:
+                stage.kill_now()
+
+        def telegram(method: str, _count: int) -> None:
+            if method in _TELEGRAM_SENDS:
+                strike()
+
+        def discord(method: str, route: str, _count: int) -> None:
+            if "/messages" in route and method in _DISCORD_SENDS:
+                strike()
+
+        stored = one.point == "call stored"
+        match one.adapter:
+            case "telegram":
+                return (stage.telegram.on_stored if stored else stage.telegram.on_request)(telegram)
+            case "discord":
+                return (stage.discord.on_stored if stored else stage.discord.on_request)(discord)
+            case _:
+                trap = stage.proxy.on_stored if stored else stage.proxy.on_arrival
+                trap(lambda _: strike(), SENDS, times=one.number)
+                return stage.proxy.heal
+
+    async def _until_dead(self, one: Round) -> None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self.stage.dead(), _REACHED)
+        assert not self.stage.running, (f"{one}: never reached", self.stage.log())
+
+    # -- the count -------------------------------------------------------------------------------------------------
+
+    async def _count(self, one: Round, post: Post) -> Counter[str]:
+        tally: Counter[str] = Counter(rounds=1)
+        for room in self.stage.rooms:
+            tally += await self._count_in(one, post, room)
+        return tally
+
+    async def _count_in(self, one: Round, post: Post, room: Room) -> Counter[str]:
+        texts = [text for text in await room.texts() if post.words in text]
+        copies, current = len(texts), sum(post.text in text for text in texts)
+        doubts = self.stage.doubts_of(post, room)
+        wanted = int(self.stage.shows_copy(room, post) and not post.deleted)
+        told = (f"{one}: {room.name} shows {texts} of {post}, {doubts} in doubt", self.stage.log())
+        surplus = max(copies - wanted, 0)
+        if room.platform in KEYED:
+            assert (copies, current, doubts) == (wanted, wanted, 0), told
+        elif self._gap:
+            assert surplus == 0, told
+            assert current == wanted or self.stage.left_out(post, room), told
+        else:
+            assert current >= wanted, told
+            assert surplus <= doubts, told
+        return Counter({"copies": copies, "surplus": surplus, "in doubt": doubts})
+
+
+__all__ = ["Player"]
