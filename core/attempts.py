@@ -21,7 +21,7 @@ from core.views import Act, Drop, Views
 
 log = logging.getLogger(__name__)
 
-_REPEATABLE = frozenset({Verb.EDIT, Verb.WITHDRAW, Verb.MARK, Verb.UNMARK, Verb.TAKE})
+_REPEATABLE = frozenset({Verb.EDIT, Verb.WITHDRAW, Verb.MARK, Verb.UNMARK, Verb.TAKE, Verb.UNPIN})
 
 
 @dataclass(frozen=True, slots=True)

@@ -383,6 +383,7 @@ class Engine:
             unit.communities.move_chat(there.id, ChatRef(to.platform, f"{to.key} before {there.id}"))
             places.lose(unit, there, Loss.MOVED, "another row moved here")
         unit.delivery.leave_behind(chat.id, "its room moved")
+        unit.communities.set_pinned(chat.id, "")
         unit.communities.move_chat(chat.id, to)
         places.find(unit, chat)
         unit.woken.add(chat.id)

@@ -138,10 +138,14 @@ class Edit:
 
 @dataclass(frozen=True, slots=True)
 class Withdraw:
-    """Take ``message`` away: our own, or somebody else's where our rights allow."""
+    """Take ``message`` away: our own, or somebody else's where our rights allow.
+
+    ``pinned``: it was pinned, which must end with it; an adapter unpins it first where taking it away does not.
+    """
 
     key: str
     message: MessageRef
+    pinned: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -101,6 +101,21 @@ def take_away(unit: Unit, chat: ChatId, message_key: str, at: datetime, *, via: 
     _add(unit, chat, Verb.TAKE, message_key=message_key, payload=via, ready_at=at)
 
 
+def pinned_now(unit: Unit, chat: ChatId, message_key: str) -> None:
+    """The notice of the relay stands pinned there. It replaces an older one, and goes if the relay ended meanwhile."""
+    unpin(unit, chat)
+    unit.communities.set_pinned(chat, message_key)
+    if not unit.communities.chat_by_id(chat).relay:
+        unpin(unit, chat)
+
+
+def unpin(unit: Unit, chat: ChatId) -> None:
+    """Takes the pinned notice of the relay away, where there is one."""
+    if key := unit.communities.pinned(chat):
+        unit.communities.set_pinned(chat, "")
+        _add(unit, chat, Verb.UNPIN, message_key=key)
+
+
 def private_opened(scene: Scene) -> int:
     """What waited for a private door is said through it. Returns how many answers."""
     now, store = scene.unit.now, scene.unit.delivery

@@ -13,7 +13,7 @@ from core.engine import Engine
 from core.errors import Rejected, RejectedWhy, RetryLater
 from core.events import Loss
 from core.intents import Capabilities, Form, Receipt
-from core.notices import load, private_chat, take_away
+from core.notices import load, pinned_now, private_chat, take_away
 from core.records import Copy, CopyState, Delivery, Look, Notice, Verb
 from core.stores import Unit
 from core.types import Platform, ThingKind
@@ -74,6 +74,8 @@ class Receipts:
         notice = found.notice
         if notice is not None and notice.verb is Verb.TELL and receipt.message is not None:
             said = load(notice.payload)
+            if said.pin:
+                pinned_now(unit, found.chat.id, receipt.message.key)
             if said.seconds:
                 at = unit.now + timedelta(seconds=said.seconds)
                 take_away(unit, found.chat.id, receipt.message.key, at)

@@ -73,6 +73,7 @@ class Verb(StrEnum):
     MARK = "mark"
     UNMARK = "unmark"
     TAKE = "take"
+    UNPIN = "unpin"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -211,6 +211,9 @@ class Views:
             case Verb.TAKE if message_ref:
                 gone = replace(message_ref, via=notice.payload)
                 return Act(Verb.TAKE, row.wanted, lambda key: Withdraw(key, gone))
+            case Verb.UNPIN if message_ref:
+                notice_there = message_ref
+                return Act(Verb.UNPIN, row.wanted, lambda key: Withdraw(key, notice_there, pinned=True))
             case _:
                 return Drop(CopyState.WITHDRAWN, "an answer without its message")
 

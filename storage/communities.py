@@ -116,6 +116,10 @@ SET_LOOK = Statement(
         .values(look=bindparam("new_look"), look_lost=bindparam("why"))
     )
 )
+PINNED = Statement(lambda _: select(_H.pinned_key).where(_H.id == bindparam("chat")))
+SET_PINNED = Statement(
+    lambda _: update(t.chats).where(_H.id == bindparam("chat")).values(pinned_key=bindparam("message"))
+)
 SET_STATE = Statement(
     lambda _: (
         update(t.chats)
@@ -377,6 +381,13 @@ class CommunityStore:
     def set_look(self, chat: ChatId, look: Look, lost: str) -> None:
         """In whose name posts are shown there, and why not (any more) in their authors'."""
         self._run.run(SET_LOOK, chat=chat, new_look=look, why=lost)
+
+    def pinned(self, chat: ChatId) -> str:
+        """The key of our pinned notice there, or an empty string."""
+        return str(self._run.scalar(PINNED, chat=chat) or "")
+
+    def set_pinned(self, chat: ChatId, message_key: str) -> None:
+        self._run.run(SET_PINNED, chat=chat, message=message_key)
 
     def set_state(self, chat: ChatId, state: ChatState, reason: str) -> None:
         self._run.run(SET_STATE, chat=chat, new_state=state, new_reason=reason)

@@ -604,7 +604,7 @@ class DeliveryStore:
 
     def leave_behind(self, chat: ChatId, reason: str) -> None:
         """The chat got another identity: its messages so far are out of reach, what waits goes to the new one."""
-        verbs = [Verb.MARK.value, Verb.UNMARK.value, Verb.TAKE.value]
+        verbs = [verb.value for verb in (Verb.MARK, Verb.UNMARK, Verb.TAKE, Verb.UNPIN)]
         self._run.run(LEAVE_TRIES, chat=chat)
         self._run.run(LEAVE_SHOWN, chat=chat, why=reason)
         self._run.run(LEAVE_COPIES, chat=chat)

@@ -153,6 +153,8 @@ chats = Table(
     #: In whose name posts are shown there, ``bot`` or ``author``, and why not in their authors'.
     _text("look", "bot"),
     _text("look_lost", ""),
+    #: Our pinned notice that talk is passed on, where it stands.
+    _text("pinned_key", ""),
     UniqueConstraint("platform", "key"),
     Index(None, "community_id"),
 )
@@ -249,7 +251,7 @@ notices = Table(
     metadata,
     _id(),
     _ref("chat_id"),
-    #: ``tell``, ``mark``, ``unmark`` or ``take`` (withdraw somebody's message).
+    #: ``tell``, ``mark``, ``unmark``, ``take`` (withdraw somebody's message) or ``unpin`` (our pinned notice).
     _text("verb"),
     _ref("account_id", nullable=True),
     _text("handle", ""),

@@ -7,7 +7,7 @@ twice; reading calls may stand before it.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -49,7 +49,9 @@ class Performer:
                 return await self._tell(intent)
             case Edit():
                 return await self._edit(intent)
-            case Withdraw(key, message):
+            case Withdraw(key, message, pinned):
+                if pinned:
+                    await self._unpin(message)
                 await self._redact(message, key)
                 return Receipt()
             case Mark():
@@ -131,20 +133,32 @@ class Performer:
         await self._server.call("PUT", path, {})
 
     async def _pin(self, message: MessageRef) -> None:
+        await self._set_pinned(
+            message.chat, lambda pinned: [*pinned, message.key] if message.key not in pinned else pinned
+        )
+
+    async def _unpin(self, message: MessageRef) -> None:
+        """A redacted event stays in the room's list of pinned ones."""
+        await self._set_pinned(message.chat, lambda pinned: [p for p in pinned if p != message.key])
+
+    async def _set_pinned(self, chat: ChatRef, change: Callable[[list[object]], list[object]]) -> None:
         """Best effort: a room may not let us, and the message itself stands."""
-        path = f"/rooms/{part(message.chat.key)}/state/m.room.pinned_events/"
+        path = f"/rooms/{part(chat.key)}/state/m.room.pinned_events/"
         try:
-            try:
-                pinned = (await self._server.call("GET", path)).get("pinned")
-            except Refused as refused:
-                if refused.status != HTTPStatus.NOT_FOUND:
-                    return
-                pinned = []
-            before = pinned if isinstance(pinned, list) else []
-            if message.key not in before:
-                await self._server.call("PUT", path, {"pinned": [*before, message.key]})
+            pinned = await self._pinned(path)
+            if change(pinned) != pinned:
+                await self._server.call("PUT", path, {"pinned": change(pinned)})
         except (Refused, RetryLater):
             return
+
+    async def _pinned(self, path: str) -> list[object]:
+        try:
+            found = (await self._server.call("GET", path)).get("pinned")
+        except Refused as refused:
+            if refused.status != HTTPStatus.NOT_FOUND:
+                raise
+            return []
+        return found if isinstance(found, list) else []
 
     def _in_clear(self, chat: ChatRef) -> None:
         room = self._rooms.get(chat.key)

@@ -150,7 +150,7 @@ class TelegramAdapter:
         await self._calling.shutdown()
 
     async def perform(self, intent: Intent) -> Receipt:
-        """Do one act by one call (a pin needs a second one). Raises ``RetryLater`` or ``Rejected``."""
+        """Do one act by one call (pinning and unpinning need a second one). Raises ``RetryLater`` or ``Rejected``."""
         try:
             return await self._do(intent)
         except ChatMigrated as error:
@@ -237,6 +237,8 @@ class TelegramAdapter:
                 return await self._edit(intent)
             case Withdraw():
                 chat, number = message_ids(intent.message)
+                if intent.pinned:
+                    await self._unpin(intent.message)
                 await self._bot.delete_message(chat, number)
             case Tell():
                 return await self._tell(intent)
@@ -336,6 +338,14 @@ class TelegramAdapter:
         except TelegramError as error:
             # The message stands; losing its receipt over the pin would send it twice.
             _LOG.warning("Telegram: a message in chat %s was not pinned: %s", chat, error)
+
+    async def _unpin(self, message: MessageRef) -> None:
+        """An old message may not be deleted by a bot, but unpinned all the same."""
+        chat, number = message_ids(message)
+        try:
+            await self._bot.unpin_chat_message(chat, message_id=number)
+        except TelegramError as error:
+            _LOG.info("Telegram: a message in chat %s was not unpinned: %s", chat, error)
 
     async def _follow(self, intent: Intent, error: ChatMigrated) -> None:
         chat = intent.chat if isinstance(intent, Create | Tell) else intent.message.chat

@@ -8,7 +8,7 @@ from core.civic.members import add_code, open_code
 from core.errors import Glimpse, Message, Refusal, Secret, message
 from core.intents import NotAsAuthor
 from core.names import suggest_handle
-from core.notices import Said, announce, answer, brief, openly, say, take_away
+from core.notices import Said, announce, answer, brief, openly, say, take_away, unpin
 from core.records import Chat, Community, CopyState, Doubt, Look
 from core.scene import Scene, new_nonce
 from core.social.feeds import EVERYTHING, feed_name, find_feed, member_feed, tag_feed
@@ -115,6 +115,7 @@ def leave(scene: Scene, wish: str) -> None:
     unit = scene.unit
     unit.communities.drop_mirrors(chat.id)
     unit.communities.set_relay(chat.id, False)
+    unpin(unit, chat.id)
     unit.communities.set_community(chat.id, None)
     unit.delivery.withdraw_waiting(chat.id, "the room left its community")
     if wish == "remove":
@@ -245,6 +246,7 @@ def relay(scene: Scene, state: str) -> None:
 def share_talk(unit: Unit, chat: Chat, community: Community, *, on: bool) -> None:
     """From now on this room's talk is passed on, or no more; a notice in the room says so."""
     unit.communities.set_relay(chat.id, on)
+    unpin(unit, chat.id)
     said = openly("relay.on" if on else "relay.off", community=community.slug)
     announce(unit, chat, replace(said, pin=on))
 

@@ -781,7 +781,11 @@ async def test_a_message_is_pinned_where_the_room_allows_and_stands_where_not(
         assert second is not None
         pinned = (await ada.state(room, "m.room.pinned_events"))["pinned"]
         assert len(await ada.visible(room)) == 2
+        await bot.adapter.perform(Withdraw("w1", second, pinned=True))
+        after = (await ada.state(room, "m.room.pinned_events"))["pinned"]
+        assert len(await ada.visible(room)) == 1
     assert pinned == [second.key]
+    assert after == []
 
 
 async def test_nothing_is_said_in_clear_in_an_encrypted_room(

@@ -622,6 +622,22 @@ async def test_a_pin_follows_the_message_and_its_failure_costs_nothing(
         (shown,) = double.visible(group)
         assert receipt.message == ref(group, shown.id)
         assert shown.pinned is (group is may)
+        await adapter.perform(Withdraw(KEY, receipt.message, pinned=True))
+        assert double.visible(group) == []
+
+
+async def test_a_pinned_message_too_old_to_be_deleted_is_unpinned_all_the_same(
+    double: TelegramDouble, adapter: TelegramAdapter
+) -> None:
+    group = double.group(
+        "One", admins=[double.person("Anna")], bot_admin=True, bot_rights=("can_pin_messages",)
+    )
+    receipt = await adapter.perform(Create(KEY, ref(group), view("Relay is on"), pin=True))
+    assert receipt.message is not None
+    later = double.world.clock() + timedelta(days=3).total_seconds()
+    double.world.clock = lambda: later
+    assert await refused(adapter, Withdraw(KEY, receipt.message, pinned=True)) is RejectedWhy.FORBIDDEN
+    assert [shown.pinned for shown in double.visible(group)] == [False]
 
 
 async def test_doors_that_are_shut(double: TelegramDouble, adapter: TelegramAdapter) -> None:

@@ -378,12 +378,33 @@ async def test_with_the_relay_off_nothing_passes_and_what_stands_there_stays(wor
     line = await guest.says(group, "Good morning")
     admin = world.person("discord", "admin-channel").leads(channel)
     await admin.runs(channel, "relay off")
+    assert channel.heard.count("relay.off") == 1
+    assert [line.pinned for line in channel.spoken] == [False] * len(channel.spoken), "its notice is gone"
+    assert any(line.pinned for line in group.spoken), "where the relay is still on, it stays"
     await guest.says(group, "Anybody there?")
     await guest.edits(group, line, "Good evening")
     await world.passes(HOUR)
     assert channel.texts == ["Good morning"]
     await guest.deletes(line)
     assert channel.texts == []
+
+
+async def test_the_pinned_notice_goes_with_the_relay_however_it_ends(world: World) -> None:
+    group, channel, _ = await relayed(world)
+    admin = world.person("telegram", "admin-birds").leads(group)
+    await admin.runs(group, "leave")
+    assert not any(line.pinned for line in group.spoken)
+    keeper = world.person("discord", "admin-channel").leads(channel)
+    await keeper.runs(channel, "relay off")
+    held = channel.paper.hold(lambda intent: isinstance(intent, Create) and intent.pin)
+    await world.hand_only(keeper.command(channel, "relay on"))
+    await held.reached.wait()
+    await world.hand_only(keeper.command(channel, "relay off"))
+    held.release.set()
+    await world.settled()
+    assert not any(line.pinned for line in channel.spoken), "it ended while its notice was on the way"
+    await keeper.runs(channel, "relay on")
+    assert sum(line.pinned for line in channel.spoken) == 1
 
 
 async def test_talk_that_goes_nowhere_leaves_nothing_behind(world: World) -> None:
