@@ -1,18 +1,21 @@
 """Delivery: due -> view -> try (committed) -> perform -> record.
 
-One lane per chat; nothing sleeps while it holds a lane. The outbox says what each chat must show; the courier
-renders at send time, so that first send, edit, live tally, retry and withdrawal are one path. Before each call a
-try is committed, after it the receipt: a try found without receipt was perhaps sent.
+The scheduler of each bot token says whose turn it is; the outbox says what that chat must show. The courier renders
+at send time, so that first send, edit, live tally, retry and withdrawal are one path. Before each call a try is
+committed, after it the receipt: a try found without receipt was perhaps sent. A slow call holds its chat, so that the
+order there stays, and one of the calls at once, never the token.
 """
 
 from __future__ import annotations
 
 import asyncio
-import heapq
 import logging
+import math
 import random
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 from core.attempts import Attempt, Attempts
 from core.counts import Counts, Outcome, outcome_of
@@ -20,18 +23,33 @@ from core.crashpoints import passing
 from core.engine import Engine
 from core.errors import Rejected, RetryLater, StormoError
 from core.intents import Receipt
-from core.lanes import Later, Windows
+from core.lanes import Later
 from core.ports import Adapter, Clock, Transactions, Words
 from core.receipts import Receipts
+from core.records import Foremost
+from core.scheduler import NEVER, Class, Scheduler
+from core.stores import Unit
 from core.types import ChatId, Platform
 
 log = logging.getLogger(__name__)
 
-#: Calls under way at once for one bot token.
-CALLS_AT_ONCE = 16
-#: Between a failed write and the next look at its chat.
-STORAGE_PAUSE = timedelta(seconds=1)
+#: Calls under way at once for one bot token, what is looked up before them included.
+CALLS_AT_ONCE = 48
+#: Seconds between a failed write and the next look at its chat.
+STORAGE_PAUSE = 1.0
 _LONGEST_PAUSE = 300
+
+
+@dataclass(slots=True)
+class _Token:
+    """One bot token: its adapter, who sends next, and how many calls are under way."""
+
+    adapter: Adapter
+    scheduler: Scheduler
+    calls: int = 0
+
+    def next_at(self, now: float) -> float:
+        return self.scheduler.next_at(now) if self.calls < CALLS_AT_ONCE else NEVER
 
 
 class Courier:
@@ -48,20 +66,22 @@ class Courier:
         counts: Counts | None = None,
     ) -> None:
         self._counts = counts or Counts()
-        self._adapters = adapters
         self._writer = writer
         self._clock = clock
         platforms = {platform: adapter.capabilities for platform, adapter in adapters.items()}
         self._attempts = Attempts(engine.rules, words, platforms)
         self._receipts = Receipts(engine, self._attempts, platforms)
-        self._tokens = {p: Windows(a.capabilities.token_windows) for p, a in adapters.items()}
-        self._calls = {p: asyncio.Semaphore(CALLS_AT_ONCE) for p in adapters}
-        self._lanes: dict[ChatId, Windows] = {}
+        self._tokens = {
+            platform: _Token(adapter, Scheduler(able.token_windows, able.chat_windows))
+            for platform, adapter in adapters.items()
+            for able in [adapter.capabilities]
+        }
         self._platforms: dict[ChatId, Platform] = {}
         self._busy: dict[ChatId, asyncio.Task[None]] = {}
-        self._again: set[ChatId] = set()
-        self._alarms: list[tuple[datetime, ChatId]] = []
-        self._set: set[tuple[datetime, ChatId]] = set()
+        #: Woken, and not looked at since.
+        self._news: set[ChatId] = set()
+        self._asking: asyncio.Task[None] | None = None
+        self._ask_at = 0.0
         self._woken = asyncio.Event()
         self._stopping = False
 
@@ -70,16 +90,16 @@ class Courier:
     async def run(self) -> None:
         """Delivers until cancelled. First settles the tries that an earlier run left open."""
         await self._writer.submit(self._attempts.recover)
-        waiting = await self._writer.submit(lambda unit: unit.delivery.waiting())
-        for chat, at in waiting.items():
-            self._alarm(chat, at)
+        await self._take_stock()
         try:
             while True:
-                await self._clock.wait(self._woken, self._alarms[0][0] if self._alarms else None)
+                await self._clock.wait(self._woken, self._next_alarm())
                 self._woken.clear()
-                self._ring()
+                self._go()
         finally:
             self._stopping = True
+            if self._asking is not None:
+                self._asking.cancel()
 
     async def drain(self) -> None:
         """Lets the calls under way end. Nothing new starts."""
@@ -89,140 +109,197 @@ class Courier:
 
     def wake(self, chats: frozenset[ChatId]) -> None:
         """These chats have something new to look at. Called in the event loop, after the commit."""
-        now = self._clock.now()
+        now = self._clock.monotonic()
         for chat in chats:
-            self._alarm(chat, now)
+            token = self._token_of(chat)
+            if token is not None:
+                token.scheduler.wake(chat, now)
+            if token is not None or chat not in self._platforms:
+                self._news.add(chat)
+        self._woken.set()
         passing("outbound.woken")
 
     @property
     def idle(self) -> bool:
         """Whether no call is under way and no lane is due now."""
-        return not self._busy and not (self._alarms and self._alarms[0][0] <= self._clock.now())
+        return not self._busy and self._asking is None and self._next_at() > self._clock.monotonic()
 
-    def _alarm(self, chat: ChatId, at: datetime) -> None:
-        # Every wake finds the same next time again: an alarm that is set already is not set twice.
-        if (at, chat) not in self._set:
-            self._set.add((at, chat))
-            heapq.heappush(self._alarms, (at, chat))
+    def _token_of(self, chat: ChatId) -> _Token | None:
+        """The chat's token, if it was looked at before and its platform is ours."""
+        platform = self._platforms.get(chat)
+        return None if platform is None else self._tokens.get(platform)
+
+    def _next_at(self) -> float:
+        """When something may start, as far as is known."""
+        now = self._clock.monotonic()
+        asking = self._ask_at if self._unasked() else NEVER
+        return min(asking, *(token.next_at(now) for token in self._tokens.values()), NEVER)
+
+    def _unasked(self) -> set[ChatId]:
+        """Woken chats that nobody looks at now."""
+        return {chat for chat in self._news if chat not in self._busy} if self._asking is None else set()
+
+    def _next_alarm(self) -> datetime | None:
+        now, at = self._clock.monotonic(), self._next_at()
+        if at == NEVER or self._stopping:
+            return None
+        # Rounded up: who wakes too early finds nothing to do, and would wake too early again.
+        return self._clock.now() + timedelta(microseconds=max(math.ceil((at - now) * 1e6), 0))
+
+    async def _take_stock(self) -> None:
+        """What waits since an earlier run."""
+        loads = await self._writer.submit(lambda unit: unit.backlog.loads())
+        now, time = self._clock.monotonic(), self._clock.now()
+        for load in loads:
+            self._platforms[load.chat_id] = load.platform
+            token = self._tokens.get(load.platform)
+            if token is None:
+                continue
+            wait = (load.ready_at - time).total_seconds()
+            if wait > 0:
+                token.scheduler.wake_at(load.chat_id, now + wait, now)
+            else:
+                token.scheduler.wake(load.chat_id, now, first=Class.of(load.rank), more=load.count)
+                self._news.add(load.chat_id)
+        self._woken.set()
+
+    def _go(self) -> None:
+        """Everything that may start now starts."""
+        if self._stopping:
+            return
+        now = self._clock.monotonic()
+        for token in self._tokens.values():
+            while token.calls < CALLS_AT_ONCE and (chat := token.scheduler.choose(now)) is not None:
+                passing("outbound.place_taken", token.adapter.platform)
+                self._start(token, chat)
+        if now >= self._ask_at and self._unasked():
+            self._asking = asyncio.create_task(self._ask())
+
+    # -- who must wait -------------------------------------------------------------------------------------------
+
+    async def _ask(self) -> None:
+        """What chats have to do that were woken and whose turn it is not: some of it is bound by no window."""
+        asked: set[ChatId] = set()
+        try:
+            while asked := {chat for chat in self._news if chat not in self._busy}:
+                self._news -= asked
+                for found in await self._writer.submit(partial(_foremost, asked)):
+                    self._note(found)
+        except Exception as error:
+            log.warning("what waits is not known: %s", error, exc_info=not isinstance(error, StormoError))
+            self._news |= asked
+            self._ask_at = self._clock.monotonic() + STORAGE_PAUSE
+        finally:
+            self._asking = None
             self._woken.set()
 
-    def _ring(self) -> None:
-        now = self._clock.now()
-        while self._alarms and self._alarms[0][0] <= now:
-            alarm = heapq.heappop(self._alarms)
-            self._set.discard(alarm)
-            chat = alarm[1]
-            if self._stopping:
-                return
-            if chat in self._busy:
-                self._again.add(chat)
-            else:
-                self._busy[chat] = asyncio.create_task(self._serve(chat))
+    def _note(self, found: Foremost) -> None:
+        chat, now = found.chat_id, self._clock.monotonic()
+        known = chat in self._platforms
+        self._platforms[chat] = found.platform
+        token = self._tokens.get(found.platform)
+        if token is None:
+            return
+        if not known:
+            token.scheduler.wake(chat, now)
+        if found.rank is not None:
+            token.scheduler.hint(chat, Class.of(found.rank), now)
+        if found.unbound and not self._stopping and token.scheduler.seize(chat):
+            self._start(token, chat, bound=False)
 
-    async def _serve(self, chat: ChatId) -> None:
-        """One chat's lane, until it has nothing to do now."""
+    # -- one chat ------------------------------------------------------------------------------------------------
+
+    def _start(self, token: _Token, chat: ChatId, *, bound: bool = True) -> None:
+        token.calls += 1
+        self._news.discard(chat)
+        self._busy[chat] = asyncio.create_task(self._serve(token, chat, bound=bound))
+
+    async def _serve(self, token: _Token, chat: ChatId, *, bound: bool) -> None:
+        """One look at what a chat has to do, and at most one call. ``bound``: a place of the token was taken for it."""
+        at = self._clock.monotonic()
         try:
-            later: Later | None = None
-            while later is None and not self._stopping:
-                self._again.discard(chat)
-                later = await self._step(chat)
-            if later is not None and later.at is not None:
-                self._alarm(chat, later.at)
+            at = await self._step(token, chat, bound=bound)
         except StormoError as error:
             log.warning("chat %d: %s", chat, error)
-            self._alarm(chat, self._clock.now() + STORAGE_PAUSE)
+            at = self._clock.monotonic() + STORAGE_PAUSE
         except Exception:
             log.exception("chat %d: its lane failed and is tried again", chat)
-            self._alarm(chat, self._clock.now() + STORAGE_PAUSE)
+            at = self._clock.monotonic() + STORAGE_PAUSE
         finally:
             del self._busy[chat]
-            if chat in self._again:
-                self._again.discard(chat)
-                self._alarm(chat, self._clock.now())
+            token.calls -= 1
+            token.scheduler.free(chat, self._clock.monotonic(), at)
+            self._woken.set()
 
-    async def _step(self, chat: ChatId) -> Later | None:
-        """At most one call. ``None``: look again at once."""
-        lane = self._lanes.get(chat) or await self._open(chat)
-        if lane is None:
-            return Later(None)
-        token = self._tokens[self._platforms[chat]]
-        now = self._clock.monotonic()
-        wait = max(lane.ready_at(now), token.ready_at(now)) - now
-        if wait <= 0:
-            # The place is taken before anything is awaited: another lane must not find the same one free.
-            lane.take(now)
-            token.take(now)
-            passing("outbound.place_taken", self._platforms[chat])
-        found = await self._writer.submit(lambda unit: self._attempts.next(unit, chat, exempt_only=wait > 0))
-        if wait <= 0 and (not isinstance(found, Attempt) or found.exempt):
-            lane.give_back(now)
-            token.give_back(now)
+    async def _step(self, token: _Token, chat: ChatId, *, bound: bool) -> float:
+        """Returns when to look again."""
+        found = await self._writer.submit(lambda unit: self._attempts.next(unit, chat, exempt_only=not bound))
         if isinstance(found, Attempt):
-            passing("outbound.try_committed", self._platforms[chat])
-            await self._perform(chat, found)
-            passing("outbound.next", self._platforms[chat])
-            return None
-        if isinstance(found, Later) and wait > 0:
-            return Later(self._clock.now() + timedelta(seconds=wait))
-        return found
+            passing("outbound.try_committed", token.adapter.platform)
+            if found.exempt:
+                token.scheduler.unbound(chat)
+            await self._perform(token, chat, found)
+            passing("outbound.next", token.adapter.platform)
+        elif isinstance(found, Later) and bound:
+            if found.at is None:
+                return NEVER
+            return self._clock.monotonic() + (found.at - self._clock.now()).total_seconds()
+        return self._clock.monotonic()
 
-    async def _open(self, chat: ChatId) -> Windows | None:
-        """The lane of a chat that was not served yet, if its platform is ours."""
-        found = await self._writer.submit(lambda unit: unit.communities.chat_by_id(chat))
-        adapter = self._adapters.get(found.ref.platform)
-        if adapter is None:
-            return None
-        self._platforms[chat] = found.ref.platform
-        lane = self._lanes[chat] = Windows(adapter.capabilities.chat_windows)
-        return lane
-
-    async def _perform(self, chat: ChatId, found: Attempt) -> None:
+    async def _perform(self, token: _Token, chat: ChatId, found: Attempt) -> None:
         try:
-            receipt = await self._call(found)
+            receipt = await self._call(token, chat, found)
         except RetryLater as error:
-            await self._retry(chat, found, error)
+            await self._retry(token, chat, found, error)
         except Rejected as rejected:
             refusal = rejected
             await self._writer.submit(lambda unit: self._receipts.rejected(unit, found, refusal))
         else:
             recorded = self._writer.submit(lambda unit: self._receipts.record(unit, found, receipt))
-            passing("outbound.receipt_queued", found.chat.ref.platform)
+            passing("outbound.receipt_queued", token.adapter.platform)
             await recorded
-            passing("outbound.receipt_committed", found.chat.ref.platform)
+            passing("outbound.receipt_committed", token.adapter.platform)
 
-    async def _call(self, found: Attempt) -> Receipt:
+    async def _call(self, token: _Token, chat: ChatId, found: Attempt) -> Receipt:
         """The call itself, counted. Raises ``RetryLater`` or ``Rejected`` and nothing else."""
-        platform = found.chat.ref.platform
-        async with self._calls[platform]:
-            began, outcome = self._clock.monotonic(), Outcome.UNKNOWN
-            try:
-                passing("outbound.calling", platform)
-                receipt = await self._adapters[platform].perform(found.intent)
-                passing("outbound.call_answered", platform)
-                outcome = Outcome.DONE
-            except (RetryLater, Rejected) as error:
-                outcome = outcome_of(error)
-                raise
-            except Exception as unforeseen:
-                log.warning("chat %d: an unknown outcome", found.chat.id, exc_info=True)
-                raise RetryLater(type(unforeseen).__name__, unknown=True) from unforeseen
-            finally:
-                self._counts.called(platform, outcome, self._clock.monotonic() - began)
-            return receipt
+        platform, began, outcome = token.adapter.platform, self._clock.monotonic(), Outcome.UNKNOWN
+        token.scheduler.begin(chat, began, Class.of(found.row.rank))
+        try:
+            passing("outbound.calling", platform)
+            receipt = await token.adapter.perform(found.intent)
+            passing("outbound.call_answered", platform)
+            outcome = Outcome.DONE
+        except (RetryLater, Rejected) as error:
+            outcome = outcome_of(error)
+            raise
+        except Exception as unforeseen:
+            log.warning("chat %d: an unknown outcome", chat, exc_info=True)
+            raise RetryLater(type(unforeseen).__name__, unknown=True) from unforeseen
+        finally:
+            ended = self._clock.monotonic()
+            token.scheduler.end(chat, ended)
+            self._counts.called(platform, outcome, ended - began)
+        if receipt.quota is not None:
+            token.scheduler.learn(chat, receipt.quota, ended)
+        return receipt
 
-    async def _retry(self, chat: ChatId, found: Attempt, error: RetryLater) -> None:
+    async def _retry(self, token: _Token, chat: ChatId, found: Attempt, error: RetryLater) -> None:
         pause = error.after or _growing(found.row.attempts)
-        until = self._clock.monotonic() + pause.total_seconds()
         # A 429 parks its own lane only, unless the platform says that it binds the whole token. What fails
         # otherwise is put off alone: answers and withdrawals go on.
-        if error.after is not None:
-            self._lanes[chat].park(until)
-        if error.whole_token:
-            self._tokens[found.chat.ref.platform].park(until)
+        if error.after is not None or error.whole_token:
+            until = self._clock.monotonic() + pause.total_seconds()
+            token.scheduler.park(chat, until, whole_token=error.whole_token)
+        if error.too_many:
+            token.scheduler.warn(chat, whole_token=error.whole_token)
         log.info(
             "chat %d, thing %d: again in %.1f s: %s", chat, found.row.thing_id, pause.total_seconds(), error
         )
         await self._writer.submit(lambda unit: self._receipts.put_off(unit, found, error, pause))
+
+
+def _foremost(asked: set[ChatId], unit: Unit) -> list[Foremost]:
+    return unit.backlog.foremost(asked, unit.now)
 
 
 def _growing(attempts: int) -> timedelta:

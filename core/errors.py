@@ -81,14 +81,22 @@ class RetryLater(StormoError):
     ``after``: how long the platform asks to wait; ``None`` lets the courier choose a growing delay.
     ``unknown``: whether the act may have taken effect all the same (an answer was lost).
     ``whole_token``: whether the wait binds the bot's every chat and not only this one.
+    ``too_many``: whether the platform counted one send too many (a 429), so that our own count was too generous.
     """
 
     def __init__(
-        self, reason: str, *, after: timedelta | None = None, unknown: bool = False, whole_token: bool = False
+        self,
+        reason: str,
+        *,
+        after: timedelta | None = None,
+        unknown: bool = False,
+        whole_token: bool = False,
+        too_many: bool = False,
     ) -> None:
         self.after = after
         self.unknown = unknown
         self.whole_token = whole_token
+        self.too_many = too_many
         super().__init__(reason)
 
 

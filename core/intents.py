@@ -178,16 +178,30 @@ Intent = Create | Edit | Withdraw | Tell | Mark
 
 
 @dataclass(frozen=True, slots=True)
+class Quota:
+    """What a platform says of the window that a send into a chat counted in.
+
+    ``remaining`` of ``limit`` sends are left until it begins anew in ``reset`` seconds.
+    """
+
+    limit: int
+    remaining: int
+    reset: float
+
+
+@dataclass(frozen=True, slots=True)
 class Receipt:
     """A platform did what was asked.
 
     ``message``: what stands there now, where there is something to name (nothing for an ephemeral answer, a toast, a
     withdrawal).
     ``not_as_author``: it was asked for and could not be, which will not change by itself.
+    ``quota``: what the platform told of the chat's window.
     """
 
     message: MessageRef | None = None
     not_as_author: NotAsAuthor | None = None
+    quota: Quota | None = None
 
 
 @dataclass(frozen=True, slots=True)

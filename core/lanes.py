@@ -1,53 +1,15 @@
-"""When what may be sent: strict windows, room caps, quiet hours, folding. Nothing here talks to a platform."""
+"""What a chat sends next, and when: order, room caps, quiet hours, folding. Nothing here talks to a platform."""
 
 from __future__ import annotations
 
-from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from core.intents import Window
 from core.records import Chat, ChatState, Delivery
 from core.scene import Rules
 from core.stores import Unit
 from core.types import ThingId, ThingKind
-
-
-@dataclass(slots=True)
-class Windows:
-    """Strict sliding windows over one token or one chat: never more than ``count`` sends in any ``period``.
-
-    A token bucket would let twice that through at first, and earn a 429. Times are monotonic seconds.
-    """
-
-    windows: tuple[Window, ...]
-    parked_until: float = 0.0
-    _sent: deque[float] = field(default_factory=deque)
-
-    def ready_at(self, now: float) -> float:
-        """The earliest time at which one more send is allowed; ``now`` or before means at once."""
-        at = self.parked_until
-        for window in self.windows:
-            if len(self._sent) >= window.count:
-                at = max(at, self._sent[-window.count] + window.period.total_seconds())
-        return max(at, now) if at > now else now
-
-    def take(self, now: float) -> None:
-        """One send starts now."""
-        self._sent.append(now)
-        longest = max((w.count for w in self.windows), default=1)
-        while len(self._sent) > longest:
-            self._sent.popleft()
-
-    def give_back(self, taken: float) -> None:
-        """The place taken at that time was not used."""
-        # Others may have taken theirs meanwhile: the last one is not always ours.
-        if taken in self._sent:
-            self._sent.remove(taken)
-
-    def park(self, until: float) -> None:
-        self.parked_until = max(self.parked_until, until)
 
 
 @dataclass(frozen=True, slots=True)

@@ -240,6 +240,30 @@ class Delivery:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Load:
+    """So many outbox rows of one rank are due in a chat, the first of them at ``ready_at``."""
+
+    chat_id: ChatId
+    platform: Platform
+    rank: int
+    count: int
+    ready_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Foremost:
+    """What a chat would do next. ``rank``: of the first row that is ready, if any.
+
+    ``unbound``: an answer through its own door (an interaction), which no window binds, is among them.
+    """
+
+    chat_id: ChatId
+    platform: Platform
+    rank: int | None
+    unbound: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Try:
     chat_id: ChatId
     key: str

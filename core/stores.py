@@ -24,6 +24,8 @@ from core.records import (
     Delivery,
     Doubt,
     DoubtRow,
+    Foremost,
+    Load,
     Look,
     Member,
     Mirror,
@@ -621,6 +623,18 @@ class Placing(Protocol):
         ...
 
 
+class Backlog(Protocol):
+    """What lies before each chat: it orders the courier's work and decides nothing."""
+
+    def loads(self) -> list[Load]:
+        """How many rows are due, by chat and rank."""
+        ...
+
+    def foremost(self, chats: Collection[ChatId], now: datetime) -> list[Foremost]:
+        """What each of these chats would do next."""
+        ...
+
+
 class Unit(Protocol):
     """One transaction with its stores."""
 
@@ -646,6 +660,8 @@ class Unit(Protocol):
     def sight(self) -> Sight: ...
     @property
     def placing(self) -> Placing: ...
+    @property
+    def backlog(self) -> Backlog: ...
 
     def new_id(self) -> int:
         """A new id, greater than every earlier one of this process."""

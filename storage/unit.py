@@ -16,6 +16,7 @@ from core.ports import Clock
 from core.types import ChatId, Platform, PostId
 from storage import tables as t
 from storage.ahead import read_ahead
+from storage.backlog import BacklogStore
 from storage.communities import CommunityStore
 from storage.delivery import DeliveryStore
 from storage.intake import IntakeStore
@@ -81,6 +82,7 @@ class SqlUnit:
         self.intake = IntakeStore(run)
         self.sight = SightStore(run, self.woken)
         self.placing = PlacingStore(run, self.woken)
+        self.backlog = BacklogStore(run)
 
     @staticmethod
     def highest_id(run: Runner) -> int:

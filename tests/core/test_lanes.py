@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.intents import Window
-from core.lanes import Windows
+from core.windows import Windows
 
 _WINDOWS = st.lists(
     st.builds(Window, st.integers(1, 5), st.integers(1, 20).map(lambda s: timedelta(seconds=s))), max_size=3

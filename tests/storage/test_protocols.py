@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from core import stores
+from storage.backlog import BacklogStore
 from storage.communities import CommunityStore
 from storage.delivery import DeliveryStore
 from storage.intake import IntakeStore
@@ -27,6 +28,7 @@ PAIRS: list[tuple[type[Any], type[Any]]] = [
     (stores.Intake, IntakeStore),
     (stores.Sight, SightStore),
     (stores.Placing, PlacingStore),
+    (stores.Backlog, BacklogStore),
     (stores.Unit, SqlUnit),
 ]
 #: What only the writer's thread asks for.
@@ -54,4 +56,14 @@ def test_the_same_signature_and_the_same_words(protocol: type[Any], fulfilled: t
 
 def test_a_unit_has_each_store() -> None:
     names = {n for n, v in vars(stores.Unit).items() if isinstance(v, property)}
-    assert names == {"people", "communities", "posts", "votes", "delivery", "intake", "sight", "placing"}
+    assert names == {
+        "people",
+        "communities",
+        "posts",
+        "votes",
+        "delivery",
+        "intake",
+        "sight",
+        "placing",
+        "backlog",
+    }

@@ -9,8 +9,8 @@ from core.body import Body, Mention, Paragraph, Strong, Text
 from core.errors import Rejected, RejectedWhy, RetryLater
 from core.events import PlaceChanged, ReactorsFound
 from core.intents import Create, Form
-from core.lanes import Windows
 from core.types import ChatRef, MessageRef, Platform
+from core.windows import Windows
 from tests.stories.world import MINUTE, World
 
 
@@ -451,20 +451,6 @@ async def test_relayed_talk_of_who_was_banned_since_changes_no_more(world: World
     await anna.edits(group, line, "something nasty")
     await world.passes(MINUTE)
     assert channel.texts == ["hello"]
-
-
-async def test_a_chat_that_waits_is_noted_once_however_often_it_is_woken(world: World) -> None:
-    group, channel = world.room("telegram", "group"), world.room("discord", "general")
-    await world.community(group, channel)
-    anna = await world.member("telegram", "anna")
-    await world.mirrors(channel, "@anna")
-    world.rules = world.with_rules(quiet_hours=(0, 23))
-    await world.restart()
-    for n in range(5):
-        await anna.posts(group, f"post {n}")
-    alarms = world.courier._alarms
-    assert alarms
-    assert len(alarms) == len(set(alarms))
 
 
 async def test_a_room_does_not_read_whom_its_admin_blocks(world: World) -> None:

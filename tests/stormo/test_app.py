@@ -276,7 +276,7 @@ async def test_what_a_tool_beside_it_queues_is_looked_at_soon(
 async def test_a_failed_courier_ends_the_program_rather_than_leaving_it_mute(tmp_path: Path) -> None:
     async with Stormo(config(tmp_path)) as app:
         task = next(t for t in asyncio.all_tasks() if t.get_name() == "courier")
-        app.courier._alarms.append(None)  # type: ignore[arg-type]
+        app.courier._ask_at = None  # type: ignore[assignment]
         app.courier._woken.set()
         await until(app.ended.is_set, "the end")
         assert task.done()
