@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from core.counts import Happening
@@ -15,13 +15,16 @@ from core.lanes import Later, keeps_key, pick
 from core.ports import Words
 from core.records import Chat, CopyState, Delivery, Doubt, Notice, Try, Verb
 from core.scene import Rules
+from core.steps import Act, Drop, Plan, Shown
 from core.stores import Unit
 from core.types import ChatId, Platform, ThingKind
-from core.views import Act, Drop, Views
+from core.views import Views
 
 log = logging.getLogger(__name__)
 
-_REPEATABLE = frozenset({Verb.EDIT, Verb.WITHDRAW, Verb.MARK, Verb.UNMARK, Verb.TAKE, Verb.UNPIN})
+#: What is done to a copy. Until it is answered, nobody knows what that message shows, or whether it stands.
+_OF_COPIES = frozenset({Verb.EDIT, Verb.WITHDRAW})
+_REPEATABLE = _OF_COPIES | {Verb.MARK, Verb.UNMARK, Verb.TAKE, Verb.UNPIN}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +45,35 @@ class Attempt:
 
 
 def derive_key(instance: str, row: Delivery, act: Act) -> str:
-    """The idempotency key, derived and never drawn: a create's has no version, so that every repeat has the same."""
+    """The idempotency key, derived and never drawn: a create's has no version, so that every repeat has the same.
+
+    The generation grows with each message that was taken away, so that none gets the key of one that is gone; and
+    what an edit shows is in its key, as a form may change while the version stays.
+    """
     if act.verb in (Verb.CREATE, Verb.TELL):
         parts = [instance, "create", row.thing_id, row.chat_id, act.part, row.generation]
     else:
-        parts = [instance, act.verb, row.thing_id, row.chat_id, act.part, act.version]
+        parts = [
+            instance,
+            act.verb,
+            row.thing_id,
+            row.chat_id,
+            act.part,
+            act.version,
+            row.generation,
+            act.digest,
+        ]
     digest = hashlib.sha256("\x1f".join(map(str, parts)).encode()).digest()
     return base64.urlsafe_b64encode(digest).decode().rstrip("=")
+
+
+def _same(tries: Sequence[Try], act: Act, key: str) -> Try | None:
+    """The try that this act repeats. That of a create keeps its key, whatever was taken away since."""
+    for attempt in tries:
+        created = attempt.verb is act.verb is Verb.CREATE and attempt.part == act.part
+        if created or attempt.key == key:
+            return attempt
+    return None
 
 
 class Attempts:
@@ -57,7 +82,7 @@ class Attempts:
     def __init__(self, rules: Rules, words: Words, platforms: Mapping[Platform, Capabilities]) -> None:
         self._rules = rules
         self._platforms = platforms
-        self._views = Views(rules, words)
+        self._views = Views(rules, words, platforms)
 
     def next(self, unit: Unit, chat_id: ChatId, *, exempt_only: bool) -> Attempt | Later | None:
         """In the writer: chooses, renders and commits the try. ``None``: something was settled without a call."""
@@ -66,15 +91,20 @@ class Attempts:
         if isinstance(row, Later):
             return row
         passing("outbound.picked", chat.ref.platform)
-        plan = self._plan(unit, row, chat)
+        tries = unit.delivery.tries_of(chat.id, row.thing_id)
+        plan = self._plan(unit, row, chat, tries)
         passing("outbound.rendered", chat.ref.platform)
-        if isinstance(plan, Drop):
-            plan = self._perhaps_there(unit, row, chat) or plan
-        if isinstance(plan, Drop):
-            self._drop(unit, row, plan)
+        if not isinstance(plan, Act):
+            if tries:
+                unit.delivery.end_tries(chat.id, row.thing_id)
+            self.end(unit, row, chat, plan)
             return None
         key = derive_key(self._rules.instance, row, plan)
-        attempt = Try(
+        open_try = _same(tries, plan, key)
+        if open_try is not None and not self.may_repeat(unit, open_try, chat):
+            self._unanswered(unit, plan, open_try, chat)
+            return None
+        attempt = open_try or Try(
             chat_id=chat.id,
             key=key,
             thing_id=row.thing_id,
@@ -84,48 +114,39 @@ class Attempts:
             form=row.form,
             epoch=0,
             at=unit.now,
+            digest=plan.digest,
         )
-        open_try = unit.delivery.open_try(chat.id, key)
-        if open_try is not None and not self.may_repeat(unit, open_try, chat):
-            self.doubt(unit, open_try, chat, "no answer came")
-            return None
         unit.delivery.add_try(attempt)
         passing("outbound.tried", chat.ref.platform)
         notice = unit.delivery.notice(row.thing_id) if row.kind is ThingKind.NOTICE else None
-        return Attempt(row, chat, plan, open_try or attempt, plan.make(key), notice)
+        return Attempt(row, chat, plan, attempt, plan.make(attempt.key), notice)
 
-    def _perhaps_there(self, unit: Unit, row: Delivery, chat: Chat) -> Act | None:
-        """What is not to be shown may stand there all the same: a create's answer was lost.
+    def _unanswered(self, unit: Unit, plan: Act, attempt: Try, chat: Chat) -> None:
+        """Where the platform recognises no key, a message that may stand and is not wanted any more is listed."""
+        if not plan.asks:
+            self.doubt(unit, attempt, chat, "no answer came")
+            return
+        unit.delivery.end_try(chat.id, attempt.key)
+        unit.delivery.add_doubt(attempt, unit.now, "may stand", "withdrawn before its answer came")
+        unit.happened[chat.ref.platform, Happening.DOUBT] += 1
 
-        Where the platform recognises the key, a repeat names the message, which can then be withdrawn; where it does
-        not, the copy that may stand is listed.
-        """
-        if row.kind is ThingKind.NOTICE:
-            return None
-        for attempt in unit.delivery.tries_of(chat.id, row.thing_id):
-            if attempt.verb is not Verb.CREATE:
-                continue
-            if self.may_repeat(unit, attempt, chat):
-                return self._views.placeholder(chat, attempt.version)
-            unit.delivery.end_try(chat.id, attempt.key)
-            unit.delivery.add_doubt(attempt, unit.now, "may stand", "withdrawn before its answer came")
-            unit.happened[chat.ref.platform, Happening.DOUBT] += 1
-        return None
-
-    def _plan(self, unit: Unit, row: Delivery, chat: Chat) -> Act | Drop:
+    def _plan(self, unit: Unit, row: Delivery, chat: Chat, tries: Sequence[Try]) -> Plan:
         """What cannot be rendered steps aside visibly: it must not keep its room waiting for ever."""
         try:
-            return self._views.plan(unit, row, chat)
+            return self._views.plan(unit, row, chat, tries)
         except (LookupError, ValueError, TypeError, AttributeError) as error:
             log.exception("chat %d, thing %d cannot be rendered", row.chat_id, row.thing_id)
             return Drop(CopyState.REFUSED, f"cannot be rendered: {type(error).__name__}: {error}"[:200])
 
-    @staticmethod
-    def _drop(unit: Unit, row: Delivery, plan: Drop) -> None:
+    def end(self, unit: Unit, row: Delivery, chat: Chat, plan: Drop | Shown) -> None:
+        """Nothing differs any more."""
         if row.kind is ThingKind.NOTICE:
             unit.delivery.drop_notice(row.chat_id, row.thing_id)
-        else:
+        elif isinstance(plan, Drop):
             unit.delivery.settle(row.chat_id, row.thing_id, plan.state, plan.reason)
+        else:
+            next_at = unit.now + self._platforms[chat.ref.platform].tally_every
+            unit.delivery.shown(row.chat_id, row.thing_id, row.wanted, unit.now, next_at)
 
     def may_repeat(self, unit: Unit, attempt: Try, chat: Chat) -> bool:
         """Whether a repeat of this try cannot show anything twice."""
@@ -139,21 +160,30 @@ class Attempts:
         return keeps_key(attempt.at, unit.now, capabilities.key_life)
 
     @staticmethod
-    def doubt(unit: Unit, attempt: Try, chat: Chat, reason: str) -> None:
-        """Perhaps sent, and no key can tell: the community's choice decides, and either way it is listed."""
+    def doubt(unit: Unit, attempt: Try, chat: Chat, reason: str) -> bool:
+        """Perhaps sent, and no key can tell: the community's choice decides, and either way it is listed.
+
+        Returns whether it is sent again.
+        """
         unit.delivery.end_try(chat.id, attempt.key)
         community = unit.communities.community(chat.community_id) if chat.community_id else None
         again = community is None or community.doubt is Doubt.DOUBLE
-        unit.delivery.add_doubt(attempt, unit.now, "sent again" if again else "left out", reason[:200])
         unit.happened[chat.ref.platform, Happening.DOUBT] += 1
-        if not again:
+        if again:
+            unit.delivery.add_doubt(attempt, unit.now, "sent again", reason[:200])
+            return True
+        unit.delivery.leave_out(attempt, unit.now, reason[:200])
+        if unit.delivery.notice(attempt.thing_id) is not None:
             unit.delivery.settle(chat.id, attempt.thing_id, CopyState.DOUBT, reason[:200])
+        return False
 
     def recover(self, unit: Unit) -> None:
         """Tries that an earlier run left open: repeated with their key while it lives, else in doubt."""
         for attempt in unit.delivery.tries():
             chat = unit.communities.chat_by_id(attempt.chat_id)
             if chat.ref.platform not in self._platforms:
+                continue
+            if attempt.verb in _OF_COPIES:
                 continue
             if attempt.verb in _REPEATABLE:
                 unit.delivery.end_try(chat.id, attempt.key)

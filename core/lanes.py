@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from core.records import Chat, ChatState, Delivery
+from core.records import Chat, ChatState, CopyState, Delivery
 from core.scene import Rules
 from core.stores import Unit
 from core.types import ThingId, ThingKind
@@ -41,9 +41,9 @@ def pick(unit: Unit, rules: Rules, chat: Chat, *, exempt_only: bool = False) -> 
     row = unit.delivery.next(chat.id, now)
     if row is None:
         return Later(unit.delivery.soonest(chat.id, now))
-    if row.rank != 1 or row.kind is not ThingKind.POST:
+    if row.kind is ThingKind.NOTICE or row.shown > 0 or row.state is not CopyState.LIVE or row.begun:
         return row
-    return _first_send(unit, rules, chat, row)
+    return _in_order(unit, rules, chat, row)
 
 
 def _silenced(unit: Unit, chat: Chat) -> bool:
@@ -51,14 +51,37 @@ def _silenced(unit: Unit, chat: Chat) -> bool:
     return chat.community_id is not None and unit.communities.community(chat.community_id).paused
 
 
+def _in_order(unit: Unit, rules: Rules, chat: Chat, row: Delivery) -> Delivery | Later:
+    """First sends keep their order, and none comes between the parts of another."""
+    begun = unit.delivery.begun(chat.id)
+    if begun is not None:
+        return begun if begun.ready_at <= unit.now else _known(unit, chat, begun.ready_at)
+    if row.rank != 1:
+        return row
+    if row.kind is ThingKind.POST:
+        return _first_send(unit, rules, chat, row)
+    return _after_retries(unit, chat, row)
+
+
+def _after_retries(unit: Unit, chat: Chat, row: Delivery) -> Delivery | Later:
+    """Not before an earlier first send that is tried again."""
+    until = unit.delivery.retried_before(chat.id, row.thing_id, unit.now)
+    if until is None or unit.delivery.tries_of(chat.id, row.thing_id):
+        return row
+    return _known(unit, chat, until)
+
+
 def _first_send(unit: Unit, rules: Rules, chat: Chat, row: Delivery) -> Delivery | Later:
     now = unit.now
     if unit.delivery.tries_of(chat.id, row.thing_id):
         # Perhaps it stands there already: only a repeat with its key can tell, no cap and no fold.
         return row
-    until = _quiet_until(rules, now) or unit.delivery.retried_before(chat.id, row.thing_id, now)
+    until = _quiet_until(rules, now)
     if until is not None:
         return _instead(unit, chat, until)
+    until = unit.delivery.retried_before(chat.id, row.thing_id, now)
+    if until is not None:
+        return _known(unit, chat, until)
     waited = [
         d
         for d in unit.delivery.first_sends(chat.id, now)
@@ -79,8 +102,17 @@ def _first_send(unit: Unit, rules: Rules, chat: Chat, row: Delivery) -> Delivery
 def _instead(unit: Unit, chat: Chat, until: datetime) -> Delivery | Later:
     """First sends of posts wait, everything else goes on."""
     row = unit.delivery.next(chat.id, unit.now, new_posts=False)
-    if row is not None:
-        return row
+    if row is None:
+        return _until(unit, chat, until)
+    return _after_retries(unit, chat, row) if row.rank == 1 and row.shown == 0 else row
+
+
+def _known(unit: Unit, chat: Chat, until: datetime) -> Delivery | Later:
+    """All first sends wait; answers, edits and withdrawals go on."""
+    return unit.delivery.next_known(chat.id, unit.now) or _until(unit, chat, until)
+
+
+def _until(unit: Unit, chat: Chat, until: datetime) -> Later:
     soonest = unit.delivery.soonest(chat.id, unit.now)
     return Later(min(until, soonest) if soonest else until)
 

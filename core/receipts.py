@@ -12,9 +12,10 @@ from core.crashpoints import passing
 from core.engine import Engine
 from core.errors import Rejected, RejectedWhy, RetryLater
 from core.events import Loss
-from core.intents import Capabilities, Form, Receipt
+from core.intents import Capabilities, Edit, Form, Receipt
 from core.notices import load, pinned_now, private_chat, take_away
 from core.records import Copy, CopyState, Delivery, Look, Notice, Verb
+from core.removal import remove_here
 from core.stores import Unit
 from core.types import Platform, ThingKind
 
@@ -37,13 +38,14 @@ class Receipts:
 
     def record(self, unit: Unit, found: Attempt, receipt: Receipt) -> None:
         """The call succeeded. A repeat that was recognised shows what its first try rendered."""
-        row, store = found.row, unit.delivery
-        store.end_tries(row.chat_id, row.thing_id)
+        row, act, store = found.row, found.act, unit.delivery
         if row.kind is ThingKind.NOTICE:
+            store.end_tries(row.chat_id, row.thing_id)
             return self._told(unit, found, receipt)
-        match found.act.verb:
+        store.end_tries(row.chat_id, row.thing_id, act.part)
+        match act.verb:
             case Verb.CREATE:
-                self._shown(unit, found, found.attempt.version)
+                self._goes_on(unit, found)
                 if receipt.not_as_author is not None:
                     unit.communities.set_look(row.chat_id, Look.BOT, receipt.not_as_author)
                 if receipt.message is not None:
@@ -52,23 +54,35 @@ class Receipts:
                     self._engine.known(unit, receipt.message)
                     passing("outbound.unparked", found.chat.ref.platform)
             case Verb.EDIT:
-                self._shown(unit, found, found.attempt.version)
+                self._edited(unit, found)
             case _:
-                self._taken_away(unit, row, CopyState.WITHDRAWN, "withdrawn")
+                self._withdrew(unit, found)
         return None
 
-    @staticmethod
-    def _taken_away(unit: Unit, row: Delivery, state: CopyState, why: str) -> None:
-        """Nothing stands there any more. What its author wants there again since is a new message."""
-        now = unit.delivery.delivery(row.chat_id, row.thing_id)
-        unit.delivery.settle(row.chat_id, row.thing_id, state, why)
-        unit.delivery.drop_copy(row.chat_id, row.thing_id)
-        if now is not None and row.state is CopyState.WITHDRAWN and now.state is CopyState.LIVE:
-            unit.placing.again(row.thing_id, now.wanted, [row.chat_id], unit.now)
+    def _edited(self, unit: Unit, found: Attempt) -> None:
+        self._goes_on(unit, found)
+        row, shown = found.row, found.attempt
+        unit.delivery.copy_shows(row.chat_id, row.thing_id, shown.part, shown.version, shown.digest)
 
-    def _shown(self, unit: Unit, found: Attempt, version: int) -> None:
-        every = self._platforms[found.chat.ref.platform].tally_every
-        unit.delivery.shown(found.row.chat_id, found.row.thing_id, version, unit.now, unit.now + every)
+    def _withdrew(self, unit: Unit, found: Attempt) -> None:
+        """Nothing stands there any more. What its author wants there again since is a new message."""
+        row, store = found.row, unit.delivery
+        store.withdrew(row.chat_id, row.thing_id, found.act.part)
+        now = store.delivery(row.chat_id, row.thing_id)
+        if now is None or now.state is row.state or found.act.ends is None:
+            return self._goes_on(unit, found)
+        if now.state is CopyState.LIVE:
+            store.settle(row.chat_id, row.thing_id, CopyState.WITHDRAWN, "withdrawn")
+            unit.placing.again(row.thing_id, now.wanted, [row.chat_id], unit.now)
+        return None
+
+    def _goes_on(self, unit: Unit, found: Attempt) -> None:
+        """With the next difference, where there is one."""
+        row, ends = found.row, found.act.ends
+        if ends is not None and found.attempt.digest == found.act.digest:
+            self._attempts.end(unit, row, found.chat, ends)
+        else:
+            unit.delivery.progress(row.chat_id, row.thing_id, unit.now)
 
     def _told(self, unit: Unit, found: Attempt, receipt: Receipt) -> None:
         notice = found.notice
@@ -85,7 +99,7 @@ class Receipts:
 
     def rejected(self, unit: Unit, found: Attempt, error: Rejected) -> None:
         row, store = found.row, unit.delivery
-        store.end_tries(row.chat_id, row.thing_id)
+        store.end_tries(row.chat_id, row.thing_id, found.act.part)
         log.info("chat %d, thing %d: %s (%s)", row.chat_id, row.thing_id, error, error.why)
         if error.why is RejectedWhy.CHAT_GONE:
             places.lose(unit, found.chat, Loss.REMOVED, str(error))
@@ -111,14 +125,16 @@ class Receipts:
         return True
 
     def _copy_rejected(self, unit: Unit, row: Delivery, found: Attempt, error: Rejected) -> None:
-        store = unit.delivery
+        store, verb = unit.delivery, found.act.verb
         match error.why:
-            case RejectedWhy.UNCHANGED:
-                self._shown(unit, found, found.attempt.version)
+            case RejectedWhy.UNCHANGED if verb is Verb.EDIT:
+                self._edited(unit, found)
+            case RejectedWhy.GONE if verb is Verb.WITHDRAW:
+                self._withdrew(unit, found)
             case RejectedWhy.GONE:
-                ended = CopyState.WITHDRAWN if found.act.verb is Verb.WITHDRAW else CopyState.REMOVED
-                self._taken_away(unit, row, ended, str(error)[:200])
-            case RejectedWhy.FORM if Form(row.form) in _LADDER:
+                gone = found.intent.message.key if isinstance(found.intent, Edit) else ""
+                remove_here(unit, row.chat_id, row.thing_id, str(error)[:200], gone=gone)
+            case RejectedWhy.FORM if verb is not Verb.WITHDRAW and Form(row.form) in _LADDER:
                 store.retry(row.chat_id, row.thing_id, unit.now, str(error)[:200], _LADDER[Form(row.form)])
             case _:
                 why = f"{error.why}: {error}"[:200]
@@ -151,7 +167,10 @@ class Receipts:
         if not error.unknown:
             unit.delivery.end_try(row.chat_id, found.attempt.key)
         elif not self._attempts.may_repeat(unit, found.attempt, found.chat):
-            self._attempts.doubt(unit, found.attempt, found.chat, str(error))
+            again = self._attempts.doubt(unit, found.attempt, found.chat, str(error))
+            if not again:
+                # What follows it goes on.
+                return
         unit.delivery.retry(row.chat_id, row.thing_id, unit.now + pause, str(error)[:200], row.form)
 
 
@@ -166,4 +185,5 @@ def _copy(found: Attempt, receipt: Receipt, now: datetime) -> Copy:
         ours=True,
         shown=found.attempt.version,
         sent_at=now,
+        digest=found.attempt.digest,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
 from core.types import (
     AccountId,
@@ -61,6 +62,10 @@ class CopyState(StrEnum):
     REFUSED = "refused"
     #: Withdrawn by us; nothing is shown any more.
     WITHDRAWN = "withdrawn"
+
+
+#: The resolution of a doubt about what is never sent again.
+LEFT_OUT: Final = "left out"
 
 
 class Verb(StrEnum):
@@ -205,7 +210,10 @@ class Notice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Copy:
-    """A message that shows a thing. ``ours``: we may edit it."""
+    """A message that shows a thing, or a part of it, the first being 0. ``ours``: we may edit it.
+
+    ``digest``: what the message shows, in short (``core.parts.digest_of``).
+    """
 
     chat_id: ChatId
     thing_id: ThingId
@@ -215,6 +223,7 @@ class Copy:
     ours: bool
     shown: int
     sent_at: datetime
+    digest: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -237,6 +246,8 @@ class Delivery:
     fold_id: ThingId | None
     #: How often somebody had it tried again after a refusal.
     retries: int = 0
+    #: Some parts of its first send stand, or may, and others are still to come.
+    begun: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -274,6 +285,8 @@ class Try:
     form: str
     epoch: int
     at: datetime
+    #: What the first try rendered, in short.
+    digest: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -282,6 +295,7 @@ class DoubtRow:
     key: str
     number: int
     thing_id: ThingId
+    part: int
     at: datetime
     resolution: str
     reason: str

@@ -36,7 +36,7 @@ class Rules:
     languages: tuple[str, ...] = ("en", "it")
     default_language: str = "en"
     public_url: str = ""
-    max_post: int = 3500
+    max_post: int = 12_000
     hold: timedelta = timedelta(seconds=60)
     hold_days: int = 7
     hold_posts: int = 5

@@ -2,90 +2,88 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from core.body import Block, Body, Paragraph, Quote, Strong, Text, from_json
 from core.errors import Argument, Glimpse, Message, Secret, message
-from core.intents import Button, Create, Edit, Form, Intent, Mark, Tell, View, Voice, Withdraw
+from core.intents import Button, Capabilities, Create, Form, Mark, Tell, View, Voice, Withdraw
 from core.mentions import veiled
 from core.notices import Said, load
+from core.parts import parted
 from core.ports import Words
-from core.records import Chat, Copy, CopyState, Delivery, Look, Notice, Post, Verb
+from core.records import Chat, CopyState, Delivery, Look, Notice, Post, Try, Verb
 from core.scene import Rules, reader_language
 from core.social import relays
 from core.social.about import author_line
 from core.social.posts import newest_tree, short_id
 from core.social.reach import feeds_of, may_be_shown
+from core.steps import Act, Drop, Place, Plan, keep, show, withdraw
 from core.stores import Unit
 from core.text import first_words
-from core.types import Language, MemberId, MessageRef, PostId, ThingId, ThingKind, Visibility
+from core.types import Language, MemberId, MessageRef, Platform, PostId, ThingId, ThingKind, Visibility
 
 #: Graphemes of a post shown where only a glimpse fits.
 GLIMPSE = 80
 
 
-@dataclass(frozen=True, slots=True)
-class Act:
-    """One call to make. ``make`` gets the idempotency key; ``part`` and ``version`` go into it and into the try."""
-
-    verb: Verb
-    version: int
-    make: Callable[[str], Intent]
-    part: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Drop:
-    """Nothing is to be called: the row ends in this state."""
-
-    state: CopyState
-    reason: str
-
-
 class Views:
     """From rows to intents. Pure but for the reads of its unit."""
 
-    def __init__(self, rules: Rules, words: Words) -> None:
+    def __init__(self, rules: Rules, words: Words, platforms: Mapping[Platform, Capabilities]) -> None:
         self._rules = rules
         self._words = words
+        self._platforms = platforms
 
-    def plan(self, unit: Unit, row: Delivery, chat: Chat) -> Act | Drop:
-        """The next call that brings this chat from what it shows to what it must show."""
-        if row.state is CopyState.WITHDRAWN:
-            return _withdrawal(row, _ours(unit, row))
+    def plan(self, unit: Unit, row: Delivery, chat: Chat, tries: Sequence[Try]) -> Plan:
+        """The next call that brings this chat from what it shows to what it must show. ``tries``: the open ones."""
+        if row.kind is ThingKind.NOTICE:
+            return self._notice(unit, row, chat)
+        place = Place(
+            row=row,
+            chat=chat,
+            copies=[copy for copy in unit.delivery.copies_in(chat.id, row.thing_id) if copy.ours],
+            tries=tries,
+            can=self._platforms[chat.ref.platform],
+            left_out=lambda: unit.delivery.left_out(chat.id, row.thing_id),
+            blank=lambda: self._blank(chat),
+        )
+        if row.state in (CopyState.WITHDRAWN, CopyState.REMOVED):
+            return withdraw(place)
         match row.kind:
             case ThingKind.POST:
-                return self._post(unit, row, chat)
+                return self._post(unit, place)
             case ThingKind.RELAY:
-                return self._relay(unit, row, chat)
+                return self._relay(unit, place)
             case ThingKind.FOLD:
-                return self._fold(unit, row, chat)
-            case ThingKind.NOTICE:
-                return self._notice(unit, row, chat)
+                return self._fold(unit, place)
+
+    def _show(self, place: Place, view: View, reply_to: MessageRef | None) -> Plan:
+        def number(part: int, of: int) -> str:
+            return self._words(message("footer.part", part=part, of=of), view.language)
+
+        return show(place, parted(view, Form(place.row.form), place.can, number), reply_to)
 
     # -- posts ---------------------------------------------------------------------------------------------------
 
-    def _post(self, unit: Unit, row: Delivery, chat: Chat) -> Act | Drop:
-        post = unit.posts.post(row.thing_id)
-        copy = _ours(unit, row)
-        if post is not None and post.deleted_at is None and copy is not None and _left(post, chat):
-            return Drop(CopyState.LIVE, "its room left the community and keeps it as it is")
+    def _post(self, unit: Unit, place: Place) -> Plan:
+        chat = place.chat
+        post = unit.posts.post(place.row.thing_id)
+        if post is not None and post.deleted_at is None and place.copies and _left(post, chat):
+            return keep(place, "its room left the community and keeps it as it is")
         if post is None or not _belongs(post, chat):
-            return _withdrawal(row, copy)
+            return withdraw(place)
         if _kept_out(unit, post, chat):
             # What stands stays as its moderators left it; nothing newer of this author comes in.
-            return Drop(CopyState.LIVE if copy else CopyState.WITHDRAWN, "kept out of this room")
+            return keep(place, "kept out of this room")
         view = self._post_view(unit, post, chat)
-        reply_to = self._parent_copy(unit, post, chat)
-        return _show(row, chat, copy, view, reply_to)
+        return self._show(place, view, self._parent_copy(unit, post, chat))
 
-    def placeholder(self, chat: Chat, version: int) -> Act:
-        """Repeats a create with other words: to learn which message it made, not to show it again."""
+    def _blank(self, chat: Chat) -> View:
+        """Stands for a moment where a message is only asked for."""
         language = self._room_language(chat)
         text = self._words(message("post.withdrawn"), language)
-        view = View(voice=Voice.BOT, body=Body((Paragraph((Text(text),)),)), language=language)
-        return Act(Verb.CREATE, version, lambda key: Create(key, chat.ref, view))
+        return View(voice=Voice.BOT, body=Body((Paragraph((Text(text),)),)), language=language)
 
     def _post_view(self, unit: Unit, post: Post, chat: Chat) -> View:
         language = self._room_language(chat)
@@ -147,17 +145,16 @@ class Views:
 
     # -- relayed talk and folds ------------------------------------------------------------------------------------
 
-    def _relay(self, unit: Unit, row: Delivery, chat: Chat) -> Act | Drop:
-        relay = unit.posts.relay(row.thing_id)
-        copy = _ours(unit, row)
+    def _relay(self, unit: Unit, place: Place) -> Plan:
+        chat = place.chat
+        relay = unit.posts.relay(place.row.thing_id)
         if relay is None or relay.deleted_at is not None:
-            return _withdrawal(row, copy)
+            return withdraw(place)
         if not chat.relay:
-            state = CopyState.LIVE if copy else CopyState.WITHDRAWN
-            return Drop(state, "the relay is off: what stands there stays as it is")
+            return keep(place, "the relay is off: what stands there stays as it is")
         account = unit.people.account_by_id(relay.account_id)
         if account.member_id and _banned(unit, account.member_id, chat):
-            return Drop(CopyState.LIVE if copy else CopyState.WITHDRAWN, "kept out of this room")
+            return keep(place, "kept out of this room")
         member = unit.people.member(account.member_id) if account.member_id else None
         parent = unit.delivery.copy_in(chat.id, relay.reply_to) if relay.reply_to else None
         language = self._room_language(chat)
@@ -167,25 +164,25 @@ class Views:
             author=relays.speaker(self._rules, relay, account, member, chat),
             language=language,
         )
-        return _show(row, chat, copy, view, parent.message if parent else None)
+        return self._show(place, view, parent.message if parent else None)
 
-    def _fold(self, unit: Unit, row: Delivery, chat: Chat) -> Act | Drop:
-        copy = _ours(unit, row)
-        lines = [d for d in unit.delivery.folded(chat.id, row.thing_id) if d.state is CopyState.FOLDED]
-        posts = [unit.posts.post(d.thing_id) for d in lines]
+    def _fold(self, unit: Unit, place: Place) -> Plan:
+        chat = place.chat
+        folded = unit.delivery.folded(chat.id, place.row.thing_id)
+        posts = [unit.posts.post(line.thing_id) for line in folded if line.state is CopyState.FOLDED]
         belonging = [p for p in posts if p is not None and _belongs(p, chat)]
         if not belonging:
-            return _withdrawal(row, copy)
+            return withdraw(place)
         shown = [post for post in belonging if not _kept_out(unit, post, chat)]
         if not shown:
-            return Drop(CopyState.LIVE if copy else CopyState.WITHDRAWN, "kept out of this room")
+            return keep(place, "kept out of this room")
         language = self._room_language(chat)
         title = self._words(message("fold.title", n=len(shown)), language)
         blocks = (
             Paragraph((Strong((Text(title),)),)),
             *(self._fold_line(unit, post, chat, language) for post in shown),
         )
-        return _show(row, chat, copy, View(voice=Voice.BOT, body=Body(blocks), language=language), None)
+        return self._show(place, View(voice=Voice.BOT, body=Body(blocks), language=language), None)
 
     def _fold_line(self, unit: Unit, post: Post, chat: Chat, language: Language) -> Paragraph:
         words = self._glimpse(unit, post, chat, language)
@@ -283,11 +280,6 @@ class Views:
         return Language(reader_language(self._rules, None, None, chat))
 
 
-def _ours(unit: Unit, row: Delivery) -> Copy | None:
-    copy = unit.delivery.copy_in(row.chat_id, row.thing_id)
-    return copy if copy and copy.ours else None
-
-
 def _belongs(post: Post, chat: Chat) -> bool:
     """Whether this room may (still) show the post: checked again at every rendering."""
     if post.deleted_at is not None:
@@ -323,22 +315,3 @@ def _unwanted(unit: Unit, post: Post, chat: Chat) -> bool:
     row = unit.delivery.delivery(chat.id, ThingId(post.id))
     taken = row is not None and row.state in (CopyState.REMOVED, CopyState.WITHDRAWN)
     return taken or _kept_out(unit, post, chat)
-
-
-def _withdrawal(row: Delivery, copy: Copy | None) -> Act | Drop:
-    if copy is None:
-        return Drop(CopyState.WITHDRAWN, "withdrawn before it was shown")
-    ref = copy.message
-    return Act(Verb.WITHDRAW, row.wanted, lambda key: Withdraw(key, ref))
-
-
-def _show(
-    row: Delivery, chat: Chat, copy: Copy | None, view: View, reply_to: MessageRef | None
-) -> Act | Drop:
-    form = Form(row.form)
-    if copy is not None:
-        ref = copy.message
-        return Act(Verb.EDIT, row.wanted, lambda key: Edit(key, ref, view, form, reply_to))
-    if row.shown > 0:
-        return Drop(CopyState.REMOVED, "taken away there")
-    return Act(Verb.CREATE, row.wanted, lambda key: Create(key, chat.ref, view, form, reply_to))

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Integer, bindparam, case, delete, func, literal, select, update
 
 from core.intents import Form
-from core.records import Copy, CopyState, Delivery, DoubtRow, Notice, Try, Verb
+from core.records import LEFT_OUT, Copy, CopyState, Delivery, DoubtRow, Notice, Try, Verb
 from core.types import AccountId, ChatId, ChatRef, MessageRef, Platform, PostId, ThingId, ThingKind
 from storage import tables as t
 from storage.shelves import Bulk, Keyed, Row
@@ -20,9 +20,11 @@ from storage.tables import Instant, from_micros, to_micros
 _O = t.outbox.c
 _P = t.posts.c
 _DELIVERY_NAMES = ("chat_id", "thing_id", "kind", "wanted", "shown", "generation", "state", "rank", "form", "ready_at",
-                   "queued_at", "attempts", "reason", "fold_id", "retries")  # fmt: skip
+                   "queued_at", "attempts", "reason", "fold_id", "retries", "begun")  # fmt: skip
 _DELIVERY = tuple(_O[name] for name in _DELIVERY_NAMES)
 _LIVE = CopyState.LIVE.value
+#: What a newer version may make due.
+_MOVING = frozenset({_LIVE, CopyState.REFUSED.value, CopyState.DOUBT.value})
 #: The rank of an edit that only moves a tally.
 TALLY = 3
 
@@ -37,23 +39,33 @@ def _later(column: Any, value: Any) -> Any:
 
 
 def _bump(_: Build) -> Any:
-    """Moves what is wanted. A row that shows nothing yet keeps its place among the first sends."""
+    """Moves what is wanted. A row that shows nothing yet keeps its place among the first sends.
+
+    What stands of a thing goes with it, also where more of it was refused or is in doubt.
+    """
     now: Any = bindparam("at", type_=Instant)
     rank: Any = bindparam("new_rank", type_=Integer)
     idle = _O.due == 0
+    first = (_O.shown == 0) & ((_O.begun == 0) | (rank > 0))
+    halted = (_O.state == CopyState.REFUSED.value) | (_O.state == CopyState.DOUBT.value)
+    ended = halted & ((_O.shown > 0) | (_O.begun == 1))
     return (
         update(t.outbox)
         .where(_O.thing_id == bindparam("thing"), _O.wanted < bindparam("version"))
         .values(
             wanted=bindparam("version"),
-            due=case((_O.state == _LIVE, 1), else_=_O.due),
-            rank=case((_O.shown == 0, _O.rank), (idle | (_O.rank > rank), rank), else_=_O.rank),
-            ready_at=case((_O.shown == 0, _O.ready_at), (rank == TALLY, _later(_O.ready_at, now)), else_=now),
+            due=case((_O.state == _LIVE, 1), (ended & (rank == 0), 1), else_=_O.due),
+            rank=case((first, _O.rank), (idle | (_O.rank > rank), rank), else_=_O.rank),
+            ready_at=case((first, _O.ready_at), (rank == TALLY, _later(_O.ready_at, now)), else_=now),
             # Other words may fit where the old ones did not.
             form=case((rank < TALLY, Form.FULL.value), else_=_O.form),
         )
         .returning(_O.chat_id, _O.state, _O.fold_id)
     )
+
+
+#: Nothing of it was sent yet.
+_NEW = (_O.shown == 0) & (_O.begun == 0)
 
 
 def _shown(_: Build) -> Any:
@@ -63,8 +75,11 @@ def _shown(_: Build) -> Any:
     newer = _O.wanted > version
     # Sent while its room was leaving: it goes again.
     leaving = _O.state == CopyState.WITHDRAWN.value
+    # Sent while somebody there took another part away: whoever did that has it looked for.
+    removed = _O.state == CopyState.REMOVED.value
     # A fold is edited, not withdrawn, when one of its posts is.
-    withdrawn = newer & (_O.shown > 0) & (_O.rank == 0) & (_O.kind != ThingKind.FOLD.value)
+    stands = (_O.shown > 0) | (_O.begun == 1)
+    withdrawn = newer & stands & (_O.rank == 0) & (_O.kind != ThingKind.FOLD.value)
     # The rank of a first send, or of words, says nothing of what came after it: once more at once, then as a tally.
     unknown = newer & ((_O.shown == 0) | (_O.rank < TALLY))
     return (
@@ -73,12 +88,35 @@ def _shown(_: Build) -> Any:
         .values(
             shown=version,
             shown_at=now,
-            sent_at=case((_O.shown == 0, now), else_=_O.sent_at),
-            due=case((leaving | ((_O.state == _LIVE) & newer), 1), else_=0),
-            rank=case((leaving | withdrawn, 0), else_=TALLY),
-            ready_at=case((leaving, now), (unknown, _O.ready_at), else_=bindparam("next_at", type_=Instant)),
+            begun=0,
+            sent_at=case((_NEW, now), else_=_O.sent_at),
+            due=case((leaving | ((_O.state == _LIVE) & newer), 1), (removed, _O.due), else_=0),
+            rank=case((leaving | withdrawn, 0), (removed, _O.rank), else_=TALLY),
+            ready_at=case(
+                (leaving, now), (unknown | removed, _O.ready_at), else_=bindparam("next_at", type_=Instant)
+            ),
             attempts=0,
-            reason="",
+            reason=case((removed, _O.reason), else_=""),
+        )
+    )
+
+
+def _progress(_: Build) -> Any:
+    """One call took effect, and more is to be done at once."""
+    now: Any = bindparam("at", type_=Instant)
+    # Its room was leaving, or somebody there took another part away: it goes again.
+    ended = _O.state != _LIVE
+    return (
+        update(t.outbox)
+        .where(_O.chat_id == bindparam("chat"), _O.thing_id == bindparam("thing"))
+        .values(
+            due=1,
+            rank=case((ended, 0), else_=_O.rank),
+            ready_at=case((_O.ready_at > now, now), else_=_O.ready_at),
+            sent_at=case((_NEW, now), else_=_O.sent_at),
+            begun=case((_O.shown == 0, 1), else_=0),
+            attempts=0,
+            reason=case((ended, _O.reason), else_=""),
         )
     )
 
@@ -108,6 +146,15 @@ BUMP = Statement(_bump)
 TALLY_DUE = Statement(lambda d: update(t.outbox).where(_moved(d), _O.due == 1).values(wanted=_P.version))
 TALLY_IDLE = Statement(_tally_idle)
 SHOWN = Statement(_shown)
+PROGRESS = Statement(_progress)
+#: A message of it was taken away: no key that made one is used again.
+WITHDREW = Statement(
+    lambda _: (
+        update(t.outbox)
+        .where(_O.chat_id == bindparam("chat"), _O.thing_id == bindparam("thing"))
+        .values(generation=_O.generation + 1)
+    )
+)
 DELIVERY = Statement(
     lambda _: select(*_DELIVERY).where(_O.chat_id == bindparam("chat"), _O.thing_id == bindparam("thing"))
 )
@@ -128,7 +175,31 @@ def _next(_: Build) -> Any:
     )  # fmt: skip
 
 
+def _next_known(_: Build) -> Any:
+    first = (_O.shown == 0) & (_O.state == _LIVE) & (_O.kind != ThingKind.NOTICE.value)
+    return (
+        select(*_DELIVERY)
+        .where(_O.chat_id == bindparam("chat"), _O.due == 1, _O.ready_at <= bindparam("at"), ~first)
+        .order_by(_O.rank, _O.thing_id)
+        .limit(1)
+    )
+
+
 NEXT = Statement(_next)
+NEXT_KNOWN = Statement(_next_known)
+BEGUN = Statement(
+    lambda _: (
+        select(*_DELIVERY)
+        .where(
+            _O.chat_id == bindparam("chat"),
+            _O.due == 1,
+            _O.begun == 1,
+            _O.state == _LIVE,
+        )
+        .order_by(_O.thing_id)
+        .limit(1)
+    )
+)
 RETRIED_BEFORE = Statement(
     lambda _: select(func.min(_O.ready_at).label("ready_at")).where(
         _O.chat_id == bindparam("chat"),
@@ -193,6 +264,7 @@ FIRST_SENDS = Statement(
             _O.rank == 1,
             _O.ready_at <= bindparam("at"),
             _O.kind == ThingKind.POST.value,
+            _O.begun == 0,
         )
         .order_by(_O.thing_id)
         .limit(50)
@@ -203,6 +275,31 @@ SETTLE = Statement(
         update(t.outbox)
         .where(_O.chat_id == bindparam("chat"), _O.thing_id == bindparam("thing"))
         .values(state=bindparam("new_state"), reason=bindparam("why"), due=0)
+    )
+)
+#: What may still be under way there is looked for.
+REMOVE = Statement(
+    lambda _: (
+        update(t.outbox)
+        .where(_O.chat_id == bindparam("chat"), _O.thing_id == bindparam("thing"))
+        .values(
+            state=CopyState.REMOVED.value,
+            reason=bindparam("why"),
+            due=1,
+            rank=0,
+            ready_at=bindparam("at", type_=Instant),
+        )
+    )
+)
+LEAVE_OUT = Statement(
+    lambda _: (
+        update(t.outbox)
+        .where(_O.chat_id == bindparam("chat"), _O.thing_id == bindparam("thing"))
+        .values(
+            reason=bindparam("why"),
+            sent_at=case((_NEW, bindparam("at", type_=Instant)), else_=_O.sent_at),
+            begun=case((_O.shown == 0, 1), else_=0),
+        )
     )
 )
 RETRY = Statement(
@@ -242,13 +339,17 @@ WITHDRAW_IN = Statement(
             _O.kind != ThingKind.NOTICE.value,
             _O.state == _LIVE,
             _O.shown == 0,
+            _O.begun == 0,
         )
         .values(due=0, state=CopyState.WITHDRAWN.value, reason=bindparam("why"))
     )
 )
 WITHDRAW_SHOWN = Statement(
     lambda _: update(t.outbox)
-    .where(_O.chat_id == bindparam("chat"), _O.kind != ThingKind.NOTICE.value, _O.state == _LIVE, _O.shown > 0)
+    .where(
+        _O.chat_id == bindparam("chat"), _O.kind != ThingKind.NOTICE.value, _O.state == _LIVE,
+        (_O.shown > 0) | (_O.begun == 1),
+    )
     .values(
         due=1, rank=0, wanted=_O.wanted + 1, ready_at=bindparam("at", type_=Instant), reason=bindparam("why"),
         state=CopyState.WITHDRAWN.value,
@@ -279,7 +380,7 @@ REFUSED = Statement(
 )
 
 _T = t.tries.c
-_TRY_NAMES = ("chat_id", "key", "thing_id", "part", "verb", "version", "form", "epoch", "at")
+_TRY_NAMES = ("chat_id", "key", "thing_id", "part", "verb", "version", "form", "epoch", "at", "digest")
 _TRY = tuple(_T[name] for name in _TRY_NAMES)
 ADD_TRY = Statement(
     lambda d: d.insert(t.tries).values({n: bindparam(n) for n in _TRY_NAMES}).on_conflict_do_nothing()
@@ -290,7 +391,11 @@ END_TRY = Statement(
 END_TRIES = Statement(
     lambda _: delete(t.tries).where(_T.chat_id == bindparam("chat"), _T.thing_id == bindparam("thing"))
 )
-TRY = Statement(lambda _: select(*_TRY).where(_T.chat_id == bindparam("chat"), _T.key == bindparam("key")))
+END_TRIES_OF_PART = Statement(
+    lambda _: delete(t.tries).where(
+        _T.chat_id == bindparam("chat"), _T.thing_id == bindparam("thing"), _T.part == bindparam("one_part")
+    )
+)
 TRIES = Statement(lambda _: select(*_TRY).order_by(_T.at))
 TRIES_IN = Statement(lambda _: select(literal(1)).where(_T.chat_id == bindparam("chat")).limit(1))
 TRIES_OF = Statement(
@@ -306,14 +411,25 @@ LEAVE_TRIES = Statement(
 
 _C = t.copies.c
 _H = t.chats.c
-_COPY_NAMES = ("chat_id", "thing_id", "kind", "part", "message_key", "via", "ours", "shown", "sent_at")
+_COPY_NAMES = (
+    "chat_id",
+    "thing_id",
+    "kind",
+    "part",
+    "message_key",
+    "via",
+    "ours",
+    "shown",
+    "sent_at",
+    "digest",
+)
 _COPY = (*(_C[name] for name in _COPY_NAMES), _H.platform, _H.key)
 _COPIES = t.copies.join(t.chats, _H.id == _C.chat_id)
 
 
 def _add_copy(d: Build) -> Any:
     row = d.insert(t.copies).values({n: bindparam(n) for n in _COPY_NAMES})
-    new = {name: row.excluded[name] for name in ("message_key", "via", "ours", "shown", "sent_at")}
+    new = {n: row.excluded[n] for n in ("message_key", "via", "ours", "shown", "sent_at", "digest")}
     return row.on_conflict_do_update(index_elements=[_C.chat_id, _C.thing_id, _C.part], set_=new)
 
 
@@ -323,8 +439,12 @@ NOTE_ORIGIN = Bulk.insert(t.copies, [c.name for c in t.copies.c if c.name in _CO
 COPY_SHOWS = Statement(
     lambda _: (
         update(t.copies)
-        .where(_C.chat_id == bindparam("chat"), _C.thing_id == bindparam("thing"))
-        .values(shown=bindparam("version"))
+        .where(
+            _C.chat_id == bindparam("chat"),
+            _C.thing_id == bindparam("thing"),
+            _C.part == bindparam("one_part"),
+        )
+        .values(shown=bindparam("version"), digest=bindparam("new_digest"))
     )
 )
 COPY_IN = Statement(
@@ -336,12 +456,28 @@ COPY_IN = Statement(
         .limit(1)
     )
 )
+COPIES_IN = Statement(
+    lambda _: (
+        select(*_COPY)
+        .select_from(_COPIES)
+        .where(_C.chat_id == bindparam("chat"), _C.thing_id == bindparam("thing"))
+        .order_by(_C.part)
+    )
+)
 COPIES_OF = Statement(
     lambda _: (
-        select(*_COPY).select_from(_COPIES).where(_C.thing_id == bindparam("thing")).order_by(_C.chat_id)
+        select(*_COPY)
+        .select_from(_COPIES)
+        .where(_C.thing_id == bindparam("thing"))
+        .order_by(_C.chat_id, _C.part)
     )
 )
 DROP_COPY = Statement(
+    lambda _: delete(t.copies).where(
+        _C.chat_id == bindparam("chat"), _C.thing_id == bindparam("thing"), _C.part == bindparam("one_part")
+    )
+)
+DROP_COPIES = Statement(
     lambda _: delete(t.copies).where(_C.chat_id == bindparam("chat"), _C.thing_id == bindparam("thing"))
 )
 LEAVE_COPIES = Statement(lambda _: delete(t.copies).where(_C.chat_id == bindparam("chat")))
@@ -390,9 +526,14 @@ _DOUBT_NAMES = ("chat_id", "key", "number", "thing_id", "part", "at", "resolutio
 ADD_DOUBT = Statement(lambda d: d.insert(t.doubts).values({n: bindparam(n) for n in _DOUBT_NAMES}))
 DOUBTS = Statement(
     lambda _: (
-        select(_H.platform, _H.key, _D.key, _D.number, _D.thing_id, _D.at, _D.resolution, _D.reason)
+        select(_H.platform, _H.key, _D.key, _D.number, _D.thing_id, _D.part, _D.at, _D.resolution, _D.reason)
         .select_from(t.doubts.join(t.chats, _H.id == _D.chat_id))
         .order_by(_D.at)
+    )
+)
+LEFT_OUT_PARTS = Statement(
+    lambda _: select(_D.part).where(
+        _D.thing_id == bindparam("thing"), _D.chat_id == bindparam("chat"), _D.resolution == LEFT_OUT
     )
 )
 
@@ -458,11 +599,12 @@ BUMP_FOLD = Statement(
 def _delivery(row: Row) -> Delivery:
     values = dict(zip(_DELIVERY_NAMES, row, strict=True))
     values |= {"kind": ThingKind(values["kind"]), "state": CopyState(values["state"])}
+    values["begun"] = bool(values["begun"])
     return Delivery(**values)
 
 
 def _copy(row: Row) -> Copy:
-    chat, thing, kind, part, message_key, via, ours, shown, sent_at, platform, key = row
+    chat, thing, kind, part, message_key, via, ours, shown, sent_at, digest, platform, key = row
     return Copy(
         chat_id=ChatId(chat),
         thing_id=ThingId(thing),
@@ -472,6 +614,7 @@ def _copy(row: Row) -> Copy:
         ours=bool(ours),
         shown=shown,
         sent_at=sent_at,
+        digest=digest,
     )
 
 
@@ -492,8 +635,8 @@ def _notice_row(n: Notice) -> Row:
 
 
 def _read_copy(row: Row) -> Copy:
-    *values, sent_at, platform, key = row
-    return _copy((*values, from_micros(sent_at), platform, key))
+    *values, sent_at, digest, platform, key = row
+    return _copy((*values, from_micros(sent_at), digest, platform, key))
 
 
 COPY = Keyed(t.copies, _COPY, (_C.chat_id, _C.message_key), _read_copy, source=_COPIES)
@@ -534,7 +677,7 @@ class DeliveryStore:
 
     def _folds(self, rows: list[Row]) -> list[ThingId]:
         """Wakes the rooms of these changed rows."""
-        self._woken.update(ChatId(chat) for chat, state, _ in rows if state == _LIVE)
+        self._woken.update(ChatId(chat) for chat, state, _ in rows if state in _MOVING)
         return [ThingId(fold) for _, state, fold in rows if fold is not None and state == CopyState.FOLDED]
 
     def tally(self, posts: Collection[PostId], now: datetime) -> list[ThingId]:
@@ -553,6 +696,16 @@ class DeliveryStore:
     def next(self, chat: ChatId, now: datetime, *, new_posts: bool = True) -> Delivery | None:
         """What this chat's lane should do now; ``new_posts`` says whether first sends of posts are among it."""
         row = self._run.one(NEXT, chat=chat, at=now, without="" if new_posts else ThingKind.POST)
+        return None if row is None else _delivery(row)
+
+    def next_known(self, chat: ChatId, now: datetime) -> Delivery | None:
+        """What this chat's lane should do now that is no first send of a thing."""
+        row = self._run.one(NEXT_KNOWN, chat=chat, at=now)
+        return None if row is None else _delivery(row)
+
+    def begun(self, chat: ChatId) -> Delivery | None:
+        """The first send that has begun and has parts still to come."""
+        row = self._run.one(BEGUN, chat=chat)
         return None if row is None else _delivery(row)
 
     def retried_before(self, chat: ChatId, thing: ThingId, now: datetime) -> datetime | None:
@@ -583,13 +736,21 @@ class DeliveryStore:
         return [_delivery(row) for row in self._run.all(FIRST_SENDS, chat=chat, at=now)]
 
     def shown(self, chat: ChatId, thing: ThingId, version: int, now: datetime, next_at: datetime) -> None:
-        """``next_at``: before that, no edit that only moves a tally."""
+        """All parts show that version. ``next_at``: before that, no edit that only moves a tally."""
         self._run.run(SHOWN, chat=chat, thing=thing, version=version, at=now, next_at=next_at)
-        self._run.run(COPY_SHOWS, chat=chat, thing=thing, version=version)
+
+    def progress(self, chat: ChatId, thing: ThingId, now: datetime) -> None:
+        """One of several calls took effect; the next is due at once."""
+        self._run.run(PROGRESS, chat=chat, thing=thing, at=now)
 
     def settle(self, chat: ChatId, thing: ThingId, state: CopyState, reason: str) -> None:
         """Nothing more is to be done, and why."""
         self._run.run(SETTLE, chat=chat, thing=thing, new_state=state, why=reason)
+
+    def remove(self, chat: ChatId, thing: ThingId, now: datetime, reason: str) -> None:
+        """Removed locally, for good; what may still be there of it is looked for."""
+        self._run.run(REMOVE, chat=chat, thing=thing, at=now, why=reason)
+        self._woken.add(chat)
 
     def retry(self, chat: ChatId, thing: ThingId, at: datetime, reason: str, form: str) -> None:
         self._run.run(RETRY, chat=chat, thing=thing, next_at=at, why=reason, new_form=form)
@@ -630,12 +791,11 @@ class DeliveryStore:
     def end_try(self, chat: ChatId, key: str) -> None:
         self._run.run(END_TRY, chat=chat, key=key)
 
-    def end_tries(self, chat: ChatId, thing: ThingId) -> None:
-        self._run.run(END_TRIES, chat=chat, thing=thing)
-
-    def open_try(self, chat: ChatId, key: str) -> Try | None:
-        row = self._run.one(TRY, chat=chat, key=key)
-        return None if row is None else _try(row)
+    def end_tries(self, chat: ChatId, thing: ThingId, part: int | None = None) -> None:
+        if part is None:
+            self._run.run(END_TRIES, chat=chat, thing=thing)
+        else:
+            self._run.run(END_TRIES_OF_PART, chat=chat, thing=thing, one_part=part)
 
     def tries(self) -> list[Try]:
         return [_try(row) for row in self._run.all(TRIES)]
@@ -660,6 +820,7 @@ class DeliveryStore:
                 0,
                 copy.shown,
                 to_micros(copy.sent_at),
+                copy.digest,
             )
         )
         self.by_message.learn((copy.chat_id, key), (copy,))
@@ -676,20 +837,34 @@ class DeliveryStore:
             ours=copy.ours,
             shown=copy.shown,
             sent_at=copy.sent_at,
+            digest=copy.digest,
         )
+
+    def copy_shows(self, chat: ChatId, thing: ThingId, part: int, version: int, digest: str) -> None:
+        self._run.run(COPY_SHOWS, chat=chat, thing=thing, one_part=part, version=version, new_digest=digest)
 
     def copy_of(self, chat: ChatId, message_key: str) -> Copy | None:
         return self.by_message.one((chat, message_key))
 
     def copy_in(self, chat: ChatId, thing: ThingId) -> Copy | None:
+        """The first message that stands for a thing in this chat, ours or its author's."""
         row = self._run.one(COPY_IN, chat=chat, thing=thing)
         return None if row is None else _copy(row)
+
+    def copies_in(self, chat: ChatId, thing: ThingId) -> list[Copy]:
+        """Every part of a thing in this chat, in order."""
+        return [_copy(row) for row in self._run.all(COPIES_IN, chat=chat, thing=thing)]
 
     def copies(self, thing: ThingId) -> list[Copy]:
         return [_copy(row) for row in self._run.all(COPIES_OF, thing=thing)]
 
-    def drop_copy(self, chat: ChatId, thing: ThingId) -> None:
-        self._run.run(DROP_COPY, chat=chat, thing=thing)
+    def withdrew(self, chat: ChatId, thing: ThingId, part: int) -> None:
+        """We took that message away: another in its place has another key."""
+        self._run.run(DROP_COPY, chat=chat, thing=thing, one_part=part)
+        self._run.run(WITHDREW, chat=chat, thing=thing)
+
+    def drop_copies(self, chat: ChatId, thing: ThingId) -> None:
+        self._run.run(DROP_COPIES, chat=chat, thing=thing)
 
     def sent_since(self, chat: ChatId, since: datetime) -> int:
         """Posts from elsewhere and folds sent to this chat since then, whatever became of them: what its caps count."""
@@ -717,6 +892,15 @@ class DeliveryStore:
             reason=reason,
         )
 
+    def leave_out(self, attempt: Try, now: datetime, reason: str) -> None:
+        """That part may stand there and is never sent again; what follows it is."""
+        self.add_doubt(attempt, now, LEFT_OUT, reason)
+        self._run.run(LEAVE_OUT, chat=attempt.chat_id, thing=attempt.thing_id, at=now, why=reason)
+
+    def left_out(self, chat: ChatId, thing: ThingId) -> set[int]:
+        """The parts that are never sent again there."""
+        return {part for (part,) in self._run.all(LEFT_OUT_PARTS, chat=chat, thing=thing)}
+
     def doubts(self) -> list[DoubtRow]:
         return [
             DoubtRow(
@@ -724,11 +908,12 @@ class DeliveryStore:
                 key=key,
                 number=number,
                 thing_id=ThingId(thing),
+                part=part,
                 at=at,
                 resolution=resolution,
                 reason=reason,
             )
-            for platform, chat, key, number, thing, at, resolution, reason in self._run.all(DOUBTS)
+            for platform, chat, key, number, thing, part, at, resolution, reason in self._run.all(DOUBTS)
         ]
 
     # notices

@@ -36,7 +36,7 @@ from storage.statements import Runner, Statement
 PORTION = 5000
 Values = list[Any]
 
-_T, _O, _D = t.tries.c, t.outbox.c, t.doubts.c
+_T, _O, _D, _C = t.tries.c, t.outbox.c, t.doubts.c, t.copies.c
 _COLUMNS = ("chat_id", "key", "number", "thing_id", "part", "at", "resolution", "reason")
 #: A send that may have happened; whatever else was tried can be done again without harm.
 _SENDS = (_T.verb == Verb.CREATE.value) | (_T.verb == Verb.TELL.value)
@@ -70,7 +70,9 @@ def _doubt_rows(_: object) -> Any:
         key,
         _numbers(_O.chat_id, key),
         _O.thing_id,
-        literal_column("0"),
+        select(func.coalesce(func.max(_C.part) + 1, 0))
+        .where(_C.chat_id == _O.chat_id, _C.thing_id == _O.thing_id)
+        .scalar_subquery(),
         bindparam("now_at", type_=t.Instant()),
         literal_column("'left out'", Text),
         literal_column("'restored from a backup'", Text),

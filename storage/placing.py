@@ -109,7 +109,7 @@ def _again(d: Build) -> Any:
             _O.thing_id == bindparam("thing"),
             d.among(_O.chat_id, "chats"),
             _O.state == _WITHDRAWN,
-            _O.generation < MOST_RETURNS,
+            _O.returns < MOST_RETURNS,
         )
         .values(
             state=_LIVE,
@@ -117,7 +117,8 @@ def _again(d: Build) -> Any:
             wanted=bindparam("version"),
             shown=case((stands, _O.shown), else_=0),
             rank=case((stands, 2), else_=1),
-            generation=_O.generation + case((stands | (_O.shown == 0), 0), else_=1),
+            returns=_O.returns + case((stands | (_O.shown == 0), 0), else_=1),
+            begun=case((stands, _O.begun), else_=0),
             form=Form.FULL.value,
             fold_id=null(),
             attempts=0,

@@ -183,6 +183,10 @@ outbox = Table(
     _ref("fold_id", nullable=True),
     #: How often somebody had it tried again after a refusal.
     Column("retries", Integer, nullable=False, server_default="0"),
+    #: How often it came back to where it was withdrawn from.
+    Column("returns", Integer, nullable=False, server_default="0"),
+    #: 1 while some parts of its first send stand, or may, and others are still to come.
+    _flag("begun"),
     #: When its first message was sent: what a room's caps count, whatever became of it since.
     Column("sent_at", Instant, nullable=True),
 )
@@ -195,6 +199,8 @@ Index("ix_outbox_sent", outbox.c.chat_id, outbox.c.sent_at, sqlite_where=outbox.
 Index("ix_outbox_thing", outbox.c.thing_id, outbox.c.chat_id)
 Index("ix_outbox_refused", outbox.c.queued_at, sqlite_where=outbox.c.state == "refused",
       postgresql_where=outbox.c.state == "refused")  # fmt: skip
+_BEGUN = (outbox.c.due == 1) & (outbox.c.begun == 1)
+Index("ix_outbox_begun", outbox.c.chat_id, outbox.c.thing_id, sqlite_where=_BEGUN, postgresql_where=_BEGUN)
 
 copies = Table(
     "copies",
@@ -210,6 +216,8 @@ copies = Table(
     Column("sent_at", Instant, nullable=False),
     #: How its adapter reaches it again, where there are several ways.
     _text("via", ""),
+    #: What the message shows, in short (``core.parts.digest_of``).
+    _text("digest", ""),
     UniqueConstraint("chat_id", "message_key"),
     Index(None, "thing_id"),
     Index(None, "chat_id", "sent_at"),
@@ -228,6 +236,8 @@ tries = Table(
     _text("form"),
     Column("epoch", Integer, nullable=False, server_default="0"),
     Column("at", Instant, nullable=False),
+    #: What the first try rendered, as in ``copies``.
+    _text("digest", ""),
 )
 
 doubts = Table(

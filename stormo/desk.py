@@ -55,15 +55,15 @@ def _time(at: datetime) -> str:
 def show_doubts(config: Config, say: Say) -> int:
     """Each send that may be there twice or not at all, with its place."""
     with _reading(config) as readers:
-        found = readers.read_now(_doubts)
+        found = readers.read_now(lambda unit: _doubts(unit, say))
     for line in found:
         print(line)
     print(say(message("doubts.count", n=len(found))))
     return 0
 
 
-def _doubts(unit: Unit) -> list[str]:
-    """One line each: when, where, which words, what was done."""
+def _doubts(unit: Unit, say: Say) -> list[str]:
+    """One line each: when, where, which words and part, what was done."""
     lines = []
     for row in unit.delivery.doubts():
         chat = unit.communities.chat(row.chat)
@@ -74,7 +74,8 @@ def _doubts(unit: Unit) -> list[str]:
             else str(row.thing_id)
         )
         place = f"{row.chat.platform}  {chat.title if chat else ''} ({row.chat.key})"
-        lines.append(f"{_time(row.at)}  {place}  {words}  {row.resolution}: {row.reason}")
+        part = f"  {say(message('doubts.part', n=row.part + 1))}" if row.part else ""
+        lines.append(f"{_time(row.at)}  {place}  {words}{part}  {row.resolution}: {row.reason}")
     return lines
 
 

@@ -8,14 +8,15 @@ from core.civic.members import add_code, open_code
 from core.errors import Glimpse, Message, Refusal, Secret, message
 from core.intents import NotAsAuthor
 from core.names import suggest_handle
-from core.notices import Said, announce, answer, brief, openly, say, take_away, unpin
-from core.records import Chat, Community, CopyState, Doubt, Look
+from core.notices import Said, announce, answer, brief, openly, say, unpin
+from core.records import Chat, Community, Doubt, Look
+from core.removal import remove_here
 from core.scene import Scene, new_nonce
 from core.social.feeds import EVERYTHING, feed_name, find_feed, member_feed, tag_feed
 from core.social.posts import post_of
 from core.social.reach import withdraw_unmirrored
 from core.stores import Unit
-from core.types import CommunityId, Feed, FeedKind, MemberId, MessageRef, ThingId
+from core.types import CommunityId, Feed, FeedKind, MemberId, ThingId
 
 SETUP = "setup"
 #: Mirrors a room can have.
@@ -312,12 +313,5 @@ def remove(scene: Scene, typed: str) -> None:
         raise Refusal("remove.no_target")
     if copy is None or not copy.ours:
         raise Refusal("remove.not_ours")
-    withdraw_here(unit, scene.chat, copy.thing_id, copy.message)
+    remove_here(unit, scene.chat.id, copy.thing_id, "removed by a moderator")
     answer(scene, brief("remove.done"))
-
-
-def withdraw_here(unit: Unit, chat: Chat, thing: ThingId, message: MessageRef) -> None:
-    """Removed locally: the message goes, and no retry, edit or tally revives it."""
-    unit.delivery.settle(chat.id, thing, CopyState.REMOVED, "removed by a moderator")
-    unit.delivery.drop_copy(chat.id, thing)
-    take_away(unit, chat.id, message.key, unit.now, via=message.via)

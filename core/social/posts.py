@@ -9,7 +9,8 @@ from core.body import Body, from_json, to_json
 from core.civic.members import require_member
 from core.errors import Message, Refusal, message
 from core.notices import Choice, Said, answer, brief, mark, private_chat
-from core.records import Chat, Copy, CopyState, Member, Post, Revision, Verb
+from core.records import Chat, Copy, Member, Post, Revision
+from core.removal import our_own, remove_here
 from core.scene import Rules, Scene
 from core.social.reach import place, place_anew
 from core.social.votes import show_again
@@ -287,11 +288,8 @@ def delete(unit: Unit, post: Post) -> None:
 def message_deleted(unit: Unit, copy: Copy) -> None:
     """A copy that vanished was removed there, for good; an origin that vanished takes every copy with it."""
     if copy.ours:
-        if any(t.verb is Verb.WITHDRAW for t in unit.delivery.tries_of(copy.chat_id, copy.thing_id)):
-            # It is we who take it away just now: the answer to that says what became of it.
-            return
-        unit.delivery.settle(copy.chat_id, copy.thing_id, CopyState.REMOVED, "taken away there")
-        unit.delivery.drop_copy(copy.chat_id, copy.thing_id)
+        if not our_own(unit, copy):
+            remove_here(unit, copy.chat_id, copy.thing_id, "taken away there", gone=copy.message.key)
         return
     post = unit.posts.post(copy.thing_id)
     if post is not None and post.deleted_at is None:

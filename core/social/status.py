@@ -225,6 +225,8 @@ def _waiting(scene: Scene, spot: Spot) -> Message:
         return message("status.what.instance_paused")
     if row.ready_at > unit.now:
         return message("status.what.again" if row.attempts else "status.what.held", at=row.ready_at)
+    if row.begun:
+        return message("status.what.sending")
     until, full = first_send_waits(unit, scene.rules, chat)
     if until is not None:
         return message("status.what.quiet", at=until)

@@ -6,7 +6,7 @@ import pytest
 
 from tests.stories.world import Person, Room, World
 
-LONG = "x" * 3501
+LONG = "x" * 12_001
 
 
 async def stage(world: World) -> tuple[Person, Person, Room]:
