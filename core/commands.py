@@ -38,6 +38,8 @@ class Kind(StrEnum):
     #: A post's short id or link.
     POST = "post"
     CHOICE = "choice"
+    #: Something that comes with the words: no part of a typed line.
+    FILE = "file"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +80,7 @@ _VISIBILITY = Arg(
     name="visibility", kind=Kind.CHOICE, required=False, choices=("room", "community", "public")
 )
 _FEED = Arg(name="feed", kind=Kind.FEED)
+_FILE = Arg(name="file", kind=Kind.FILE, required=False)
 _POST = Arg(name="post", kind=Kind.POST, required=False)
 
 COMMANDS: tuple[CommandSpec, ...] = (
@@ -91,7 +94,7 @@ COMMANDS: tuple[CommandSpec, ...] = (
     CommandSpec(
         name="post",
         who=Who.MEMBER,
-        args=(_VISIBILITY, Arg(name="text", kind=Kind.TEXT)),
+        args=(_VISIBILITY, Arg(name="text", kind=Kind.TEXT, required=False), _FILE),
         examples=("post Hello, flock!", "post visibility:public Hello, everybody!"),
         short_help=True,
     ),
@@ -109,6 +112,12 @@ COMMANDS: tuple[CommandSpec, ...] = (
         who=Who.MEMBER,
         args=(_POST, Arg(name="text", kind=Kind.TEXT)),
         examples=("edit Hello again",),
+    ),
+    CommandSpec(
+        name="alt",
+        who=Who.MEMBER,
+        args=(_POST, Arg(name="picture", kind=Kind.WORD, required=False), Arg(name="text", kind=Kind.TEXT)),
+        examples=("alt Two swifts above a church tower", "alt picture:2 The same tower, empty"),
     ),
     CommandSpec(name="delete", who=Who.MEMBER, args=(_POST,), examples=("delete",)),
     CommandSpec(name="status", who=Who.ANYONE, args=(_POST,), examples=("status",)),

@@ -14,7 +14,7 @@ from core.errors import Message, Refusal, message
 from core.intents import ABOUT
 from core.notices import Said, answer, brief, private_opened, say
 from core.scene import Scene
-from core.social import about, communities, feeds, posts, status
+from core.social import about, communities, feeds, pictures, posts, status
 from core.text import without_prefix
 
 #: Commands that a platform sends by itself.
@@ -77,6 +77,8 @@ def parse(spec: CommandSpec, text: str) -> tuple[dict[str, str], int]:
     values: dict[str, str] = {}
     used = 0
     for index, arg in enumerate(spec.args):
+        if arg.kind is Kind.FILE:
+            continue
         if arg.kind is Kind.TEXT:
             values[arg.name] = text[used:].strip()
         elif not arg.required and any(later.kind is Kind.TEXT for later in spec.args[index + 1 :]):
@@ -246,6 +248,7 @@ ACTIONS: Mapping[str, Callable[[Scene, Call], None]] = {
     "unfollow": lambda scene, call: feeds.unfollow(scene, call["feed"]),
     "feed": lambda scene, _: feeds.home(scene),
     "edit": _edit,
+    "alt": lambda scene, call: pictures.describe(scene, call["post"], call["picture"], call["text"]),
     "delete": lambda scene, call: posts_delete(scene, call["post"]),
     "status": lambda scene, call: status.status(scene, call["post"]),
     "retry": lambda scene, call: status.retry(scene, call["post"]),

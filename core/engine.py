@@ -39,7 +39,7 @@ from core.events import (
 from core.notices import Said, answer
 from core.records import Chat, ChatState, Copy, Parked, Post
 from core.scene import Rules, Scene, account_of, enter
-from core.social import posts, relays
+from core.social import enclosures, posts, relays
 from core.social.votes import VOTES, normal_emoji, react, settle, signal_emoji, take_back
 from core.stores import Unit
 from core.text import without_prefix
@@ -175,6 +175,7 @@ class Engine:
             handle=event.handle,
             command=True,
         )
+        scene = replace(scene, files=event.files, album=event.album)
         self._attempt(
             scene, lambda: run(scene, event.name, event.text, event.options, event.body, event.dialect)
         )
@@ -210,13 +211,15 @@ class Engine:
         chat = unit.communities.chat(event.place.chat)
         if chat is None:
             raise Ignored
+        if event.album and enclosures.join_album(unit, self.rules.media, chat, event):
+            return None
         copy = unit.delivery.copy_of(chat.id, event.reply_to.key) if event.reply_to else None
         if copy is not None and copy.kind is ThingKind.POST and _by_member(unit, event.actor):
             return self._reply(unit, event, copy)
         if copy is None and event.to_bot and event.reply_to and unit.delivery.any_try(chat.id):
             return self._park(unit, chat, event.reply_to, event)
         if chat.relay and chat.community_id is not None and chat.state is not ChatState.GONE:
-            return relays.pass_on(unit, chat, account_of(unit, event.actor), event)
+            return relays.pass_on(unit, self.rules, chat, account_of(unit, event.actor), event)
         raise Ignored
 
     def _reply(self, unit: Unit, event: MessageReceived, copy: Copy) -> None:
@@ -224,8 +227,14 @@ class Engine:
         if parent is None or parent.deleted_at is not None:
             raise Ignored
         scene = enter(
-            unit, self.rules, event.actor, event.place, message=event.message, target=event.reply_to
+            unit,
+            self.rules,
+            event.actor,
+            event.place,
+            message=event.message,
+            target=event.reply_to,
         )
+        scene = replace(scene, files=event.files, album=event.album)
         self._attempt(
             scene,
             lambda: _publish_reply(scene, event, parent),
@@ -267,6 +276,7 @@ class Engine:
                 source=event.source,
                 dialect=event.dialect,
                 message=event.message,
+                files=event.files,
             ),
         )
 

@@ -129,6 +129,33 @@ class Rejected(StormoError):
         super().__init__(reason)
 
 
+class FileWhy(StrEnum):
+    """Why a file cannot be had."""
+
+    #: Larger than the instance keeps.
+    SIZE = "size"
+    #: Of a kind that the instance does not keep.
+    TYPE = "type"
+    #: No longer where it was.
+    GONE = "gone"
+    #: At an address inside this machine's own network.
+    ADDRESS = "address"
+    #: Where it lies did not answer, or not in a way that makes sense, however often it was asked.
+    UNREACHABLE = "unreachable"
+    #: Empty, or not what it says.
+    DAMAGED = "damaged"
+    #: The instance's store is full.
+    QUOTA = "quota"
+
+
+class FileRefused(StormoError):
+    """A file cannot be had, for good."""
+
+    def __init__(self, why: FileWhy, reason: str = "") -> None:
+        self.why = why
+        super().__init__(f"{why}: {reason}" if reason else why.value)
+
+
 class ConfigError(StormoError):
     """Config that cannot work. ``faults`` has all of them at once, each with key, reason and example."""
 

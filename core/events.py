@@ -73,6 +73,24 @@ class Bookmark:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Attachment:
+    """A file that came with words, still where its platform keeps it. Only its adapter reads inside ``source``.
+
+    What the platform says of it: ``name``, ``mime``, ``size`` in bytes, ``width`` and ``height`` in pixels, empty or 0
+    where it says nothing. ``alt``: its description in words; ``spoiler``: shown only to who asks for it.
+    """
+
+    source: str
+    name: str = ""
+    mime: str = ""
+    size: int = 0
+    alt: str = ""
+    spoiler: bool = False
+    width: int = 0
+    height: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
     """What all events share. ``at``: the platform's own time of the act, ``None`` where it sends none."""
 
@@ -83,7 +101,11 @@ class Event:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessageReceived(Event):
-    """Somebody wrote a message that is no command. ``to_bot``: it mentions the bot or answers to it."""
+    """Somebody wrote a message that is no command. ``to_bot``: it mentions the bot or answers to it.
+
+    ``files``: what came with the words, or without any. ``album``: names what several messages of one file each
+    make together; empty where there is no such thing.
+    """
 
     place: Place
     actor: Actor
@@ -93,6 +115,8 @@ class MessageReceived(Event):
     dialect: str
     reply_to: MessageRef | None = None
     to_bot: bool = False
+    files: tuple[Attachment, ...] = ()
+    album: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,11 +193,16 @@ class CommandInvoked(Event):
     message: MessageRef | None = None
     target: MessageRef | None = None
     handle: str = ""
+    files: tuple[Attachment, ...] = ()
+    album: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommandEdited(Event):
-    """The message of an earlier command was edited and still is a command."""
+    """The message of an earlier command was edited and still is a command.
+
+    ``files``: what stands with it, for a command that is one only now; a post keeps the files that it was made with.
+    """
 
     place: Place
     actor: Actor
@@ -183,6 +212,7 @@ class CommandEdited(Event):
     source: str = ""
     dialect: str = "plain"
     message: MessageRef
+    files: tuple[Attachment, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -94,6 +94,14 @@ class Adapter(Protocol):
         """Do one act. Raises ``RetryLater`` or ``Rejected``; anything else counts as an unknown outcome."""
         ...
 
+    async def fetch(self, source: str, take: Callable[[bytes], None]) -> None:
+        """Hand the bytes of an ``Attachment`` of this platform on in portions, as they come.
+
+        Raises ``RetryLater`` and ``FileRefused``; what ``take`` raises goes through. Nothing but the platform's own
+        server is asked inside this machine's network.
+        """
+        ...
+
     async def check(self) -> Sequence[Finding]:
         """Prove token and permissions for ``stormo check``, without changing anything."""
         ...

@@ -68,6 +68,17 @@ class CopyState(StrEnum):
 LEFT_OUT: Final = "left out"
 
 
+class FileState(StrEnum):
+    """How far a file of a thing has come."""
+
+    #: To be fetched from where it came from.
+    WANTED = "wanted"
+    #: In our store.
+    STORED = "stored"
+    #: Never to be had, with the reason.
+    REFUSED = "refused"
+
+
 class Verb(StrEnum):
     """What a try does. Part of every idempotency key."""
 
@@ -191,6 +202,46 @@ class Relay:
     version: int
     reply_to: ThingId | None
     deleted_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Enclosure:
+    """A file of a thing (a post, relayed talk). ``source`` is read by the adapter of ``platform`` only.
+
+    ``mime`` and ``size`` as that platform says.
+    ``digest`` names its bytes once they are stored; ``reason`` is a ``core.errors.FileWhy`` where it is refused.
+    """
+
+    thing_id: ThingId
+    position: int
+    platform: Platform
+    source: str
+    name: str
+    mime: str
+    size: int
+    alt: str
+    spoiler: bool
+    state: FileState
+    digest: str
+    reason: str
+    attempts: int
+    ready_at: datetime
+    album: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Blob:
+    """Bytes in our store, by their SHA-256 in hexadecimal. ``mime`` as they themselves say.
+
+    ``small``: the digest of a smaller picture of the same, for platforms that do not take this one; or empty.
+    """
+
+    digest: str
+    mime: str
+    size: int
+    width: int = 0
+    height: int = 0
+    small: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

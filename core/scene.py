@@ -11,8 +11,9 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from core import places
-from core.events import Actor, Place
+from core.events import Actor, Attachment, Place
 from core.intents import Capabilities
+from core.mediastore import MediaRules
 from core.names import clean_name
 from core.records import Account, Chat, ChatState, Member
 from core.stores import Unit
@@ -51,6 +52,7 @@ class Rules:
     park_life: timedelta = timedelta(minutes=10)
     guest_life: timedelta = timedelta(days=30)
     inbox_life: timedelta = timedelta(days=30)
+    media: MediaRules = field(default_factory=MediaRules)
 
     def label(self, platform: Platform) -> str:
         """The platform's name as people know it."""
@@ -86,7 +88,7 @@ class Scene:
     ``member`` is ``None`` for who did not join; ``message`` is the person's own message, ``target`` the one they
     answer to; ``command``: ``message`` is nothing but a command, which may go once it was answered;
     ``handle`` lets the adapter answer only them; ``group``: what the room is part of (a guild), if anything;
-    ``lacks``: what the bot may not do there.
+    ``lacks``: what the bot may not do there; ``files`` came with the words, alone or as the first of an ``album``.
     """
 
     unit: Unit
@@ -101,6 +103,8 @@ class Scene:
     command: bool = False
     group: str = ""
     lacks: tuple[str, ...] = ()
+    files: tuple[Attachment, ...] = ()
+    album: str = ""
 
     @property
     def operator(self) -> bool:

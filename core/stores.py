@@ -15,6 +15,7 @@ from core.ahead import Ahead
 from core.counts import Happening
 from core.records import (
     Account,
+    Blob,
     Chat,
     ChatState,
     Code,
@@ -24,6 +25,7 @@ from core.records import (
     Delivery,
     Doubt,
     DoubtRow,
+    Enclosure,
     Foremost,
     Load,
     Look,
@@ -359,6 +361,8 @@ class Posts(Protocol):
 
     def revise_relay(self, relay: ThingId, body: str) -> None: ...
 
+    def bump_relay(self, relay: ThingId) -> None: ...
+
     def delete_relay(self, relay: ThingId, at: datetime) -> None: ...
 
 
@@ -590,6 +594,64 @@ class Deliveries(Protocol):
     def bump_fold(self, fold: ThingId, now: datetime, *, rank: int) -> None: ...
 
 
+class Media(Protocol):
+    """Files of things, and what lies in the store of files."""
+
+    def add(self, rows: list[Enclosure]) -> None: ...
+
+    def of(self, thing: ThingId) -> list[Enclosure]:
+        """In the order in which they are shown."""
+        ...
+
+    def in_album(self, album: str) -> ThingId | None:
+        """The thing that was made of the first message of this album."""
+        ...
+
+    def due(
+        self, platforms: list[Platform], now: datetime, count: int
+    ) -> tuple[list[Enclosure], datetime | None]:
+        """What is to be fetched now from these platforms, and when there is more."""
+        ...
+
+    def store(self, thing: ThingId, position: int, digest: str) -> bool:
+        """It is there. Whether it still was wanted."""
+        ...
+
+    def refuse(self, thing: ThingId, position: int, why: str) -> bool:
+        """It will never be there. Whether it still was wanted."""
+        ...
+
+    def put_off(self, thing: ThingId, position: int, at: datetime, why: str) -> None: ...
+
+    def hold_back(self, thing: ThingId, until: datetime) -> None:
+        """The first sends of this thing wait for its files, at most until then."""
+        ...
+
+    def release(self, thing: ThingId, now: datetime) -> None:
+        """They need wait no longer."""
+        ...
+
+    def describe(self, thing: ThingId, position: int, alt: str) -> None: ...
+
+    def drop(self, thing: ThingId) -> None: ...
+
+    def blob(self, digest: str) -> Blob | None: ...
+
+    def add_blob(self, blob: Blob, now: datetime) -> None:
+        """Where it is there already, nothing changes."""
+        ...
+
+    def total(self) -> int:
+        """Bytes of everything in the store."""
+        ...
+
+    def known(self, digests: list[str]) -> set[str]: ...
+
+    def forget(self, count: int) -> list[str]:
+        """The digests of what no thing shows any more; their rows are gone with this."""
+        ...
+
+
 class Intake(Protocol):
     """Inbox, bookmarks, parked events, dead letters, settings of the instance."""
 
@@ -688,6 +750,8 @@ class Unit(Protocol):
     def votes(self) -> Votes: ...
     @property
     def delivery(self) -> Deliveries: ...
+    @property
+    def media(self) -> Media: ...
     @property
     def intake(self) -> Intake: ...
     @property

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import NewType
+from typing import Final, NewType
 
 #: Name of an adapter, e.g. ``telegram``. A new platform must never need an edit in ``core``.
 Platform = NewType("Platform", str)
@@ -20,6 +20,9 @@ PostId = NewType("PostId", int)
 #: Any thing that has copies (a post, a notice, a fold, a relayed message): all come from one id space.
 ThingId = NewType("ThingId", int)
 MirrorId = NewType("MirrorId", int)
+
+#: Woken like a chat when a file waits to be fetched. No chat has this id.
+FILES: Final = ChatId(-1)
 
 #: BCP 47 primary tag, ``en`` or ``it``.
 Language = NewType("Language", str)

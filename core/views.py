@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from core.body import Block, Body, Paragraph, Quote, Strong, Text, from_json
+from core.body import Block, Body, Emphasis, Paragraph, Quote, Strong, Text, from_json
 from core.errors import Argument, Glimpse, Message, Secret, message
-from core.intents import Button, Capabilities, Create, Form, Mark, Tell, View, Voice, Withdraw
+from core.intents import Button, Capabilities, Create, File, Form, Mark, Tell, View, Voice, Withdraw
+from core.mediastore import MediaStore
 from core.mentions import veiled
 from core.notices import Said, load
 from core.parts import parted
 from core.ports import Words
 from core.records import Chat, CopyState, Delivery, Look, Notice, Post, Try, Verb
 from core.scene import Rules, reader_language
-from core.social import relays
+from core.social import enclosures, relays
 from core.social.about import author_line
 from core.social.posts import newest_tree, short_id
 from core.social.reach import feeds_of, may_be_shown
@@ -34,6 +35,7 @@ class Views:
         self._rules = rules
         self._words = words
         self._platforms = platforms
+        self._store = MediaStore(rules.media.folder)
 
     def plan(self, unit: Unit, row: Delivery, chat: Chat, tries: Sequence[Try]) -> Plan:
         """The next call that brings this chat from what it shows to what it must show. ``tries``: the open ones."""
@@ -89,10 +91,11 @@ class Views:
         language = self._room_language(chat)
         tree = self._veiled(unit, unit.posts.revision(post.id).body, chat, language)
         quoted = self._quoted_parent(unit, post, chat, language)
+        files, told = self._files(unit, ThingId(post.id), chat, language, self._link(post))
         replies = self._parent_copy(unit, post, chat) is not None
         return View(
             voice=Voice.PERSON,
-            body=tree if replies else Body((*quoted, *tree.blocks)),
+            body=Body((*(() if replies else quoted), *tree.blocks, *told)),
             author=author_line(unit, self._rules, post),
             footer=self._tally(post, language),
             link=self._link(post),
@@ -100,14 +103,26 @@ class Views:
             as_author=chat.look is Look.AUTHOR,
             parent=quoted if replies else (),
             about=self._words(message("about.button"), language),
+            files=files,
         )
+
+    def _files(
+        self, unit: Unit, thing: ThingId, chat: Chat, language: Language, link: str = ""
+    ) -> tuple[tuple[File, ...], tuple[Block, ...]]:
+        """The files that this room can show, and a line for each that it cannot."""
+        can = self._rules.capabilities(chat.ref.platform)
+        shown = enclosures.shown(unit, self._store, thing, can, link)
+        lines = (Text(self._words(line, language)) for line in shown.lines)
+        return shown.files, tuple(Paragraph((Emphasis((line,)),)) for line in lines)
 
     def _veiled(self, unit: Unit, stored: str, chat: Chat, language: Language) -> Body:
         """A stored text, naming nobody whose name may not cross to this chat's platform."""
         return veiled(unit, lambda line: self._words(line, language), from_json(stored), chat.ref.platform)
 
     def _glimpse(self, unit: Unit, post: Post, chat: Chat, language: Language, length: int = GLIMPSE) -> str:
-        return first_words(self._veiled(unit, unit.posts.revision(post.id).body, chat, language), length)
+        words = first_words(self._veiled(unit, unit.posts.revision(post.id).body, chat, language), length)
+        files = 0 if words else len(unit.media.of(ThingId(post.id)))
+        return self._words(message("file.glimpse", n=files), language) if files else words
 
     def _tally(self, post: Post, language: Language) -> str:
         parts = []
@@ -158,11 +173,13 @@ class Views:
         member = unit.people.member(account.member_id) if account.member_id else None
         parent = unit.delivery.copy_in(chat.id, relay.reply_to) if relay.reply_to else None
         language = self._room_language(chat)
+        files, told = self._files(unit, relay.id, chat, language)
         view = View(
             voice=Voice.PERSON,
-            body=self._veiled(unit, relay.body, chat, language),
+            body=Body((*self._veiled(unit, relay.body, chat, language).blocks, *told)),
             author=relays.speaker(self._rules, relay, account, member, chat),
             language=language,
+            files=files,
         )
         return self._show(place, view, parent.message if parent else None)
 

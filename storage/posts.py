@@ -158,6 +158,9 @@ REVISE_RELAY = Statement(
         .values(body=bindparam("new_body"), version=_Y.version + 1)
     )
 )
+BUMP_RELAY = Statement(
+    lambda _: update(t.relays).where(_Y.id == bindparam("relay")).values(version=_Y.version + 1)
+)
 DELETE_RELAY = Statement(
     lambda _: (
         update(t.relays)
@@ -341,6 +344,9 @@ class PostStore:
 
     def revise_relay(self, relay: ThingId, body: str) -> None:
         self._run.run(REVISE_RELAY, relay=relay, new_body=body)
+
+    def bump_relay(self, relay: ThingId) -> None:
+        self._run.run(BUMP_RELAY, relay=relay)
 
     def delete_relay(self, relay: ThingId, at: datetime) -> None:
         self._run.run(DELETE_RELAY, relay=relay, at=at)

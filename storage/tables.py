@@ -397,6 +397,51 @@ relays = Table(
     Index(None, "created_at"),
 )
 
+#: Files of things (posts, relayed talk): where each came from, and what became of it.
+enclosures = Table(
+    "enclosures",
+    metadata,
+    _ref("thing_id", primary_key=True),
+    Column("position", Integer, primary_key=True, autoincrement=False),
+    _text("platform"),
+    #: What that platform's adapter needs to fetch it, and nobody else reads.
+    _text("source"),
+    _text("name"),
+    _text("mime"),
+    Column("size", BigInteger, nullable=False),
+    _text("alt", ""),
+    _flag("spoiler"),
+    #: ``wanted``, ``stored`` or ``refused``.
+    _text("state", "wanted"),
+    _text("digest", ""),
+    _text("reason", ""),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("ready_at", Instant, nullable=False),
+    #: What several messages of one file each make together, on platforms that have such a thing.
+    _text("album", ""),
+)
+Index("ix_enclosures_wanted", enclosures.c.ready_at, sqlite_where=enclosures.c.state == "wanted",
+      postgresql_where=enclosures.c.state == "wanted")  # fmt: skip
+Index("ix_enclosures_digest", enclosures.c.digest, sqlite_where=enclosures.c.digest != "",
+      postgresql_where=enclosures.c.digest != "")  # fmt: skip
+Index("ix_enclosures_album", enclosures.c.album, sqlite_where=enclosures.c.album != "",
+      postgresql_where=enclosures.c.album != "")  # fmt: skip
+
+#: What lies in the store of files, by its SHA-256.
+blobs = Table(
+    "blobs",
+    metadata,
+    _text("digest", primary_key=True),
+    _text("mime"),
+    Column("size", BigInteger, nullable=False),
+    Column("width", Integer, nullable=False, server_default="0"),
+    Column("height", Integer, nullable=False, server_default="0"),
+    #: A smaller picture of the same, for platforms that do not take this one.
+    _text("small", ""),
+    Column("stored_at", Instant, nullable=False),
+    Index(None, "small"),
+)
+
 # -- people's choices ------------------------------------------------------------------------------------------------
 
 follows = Table(

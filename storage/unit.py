@@ -20,6 +20,7 @@ from storage.backlog import BacklogStore
 from storage.communities import CommunityStore
 from storage.delivery import DeliveryStore
 from storage.intake import IntakeStore
+from storage.media import EnclosureStore
 from storage.people import PeopleStore
 from storage.placing import PlacingStore
 from storage.posts import PostStore
@@ -79,6 +80,7 @@ class SqlUnit:
         self.posts = PostStore(run)
         self.votes = VoteStore(run)
         self.delivery = DeliveryStore(run, self.woken)
+        self.media = EnclosureStore(run, self.woken)
         self.intake = IntakeStore(run)
         self.sight = SightStore(run, self.woken)
         self.placing = PlacingStore(run, self.woken)

@@ -16,9 +16,10 @@ from aiohttp import web
 
 from core.courier import Courier
 from core.errors import BadToken, ConfigError, StormoError
+from core.media import Fetcher
 from core.ports import Adapter, Clock
 from core.social.relays import declare
-from core.types import ChatId, Platform
+from core.types import FILES, ChatId, Platform
 from storage.database import Readers
 from storage.writer import Writer
 from stormo import lock
@@ -55,6 +56,7 @@ class Stormo:
     instance: Instance
     gate: EngineGate
     courier: Courier
+    fetcher: Fetcher
     address: tuple[str, int]
 
     def __init__(self, config: Config, *, clock: Clock | None = None) -> None:
@@ -88,6 +90,7 @@ class Stormo:
             self.address = sock.getsockname()[:2]
             await self._wire(stack, sock)
             self._start(self.courier.run(), "courier")
+            self._start(self.fetcher.run(), "files")
             self._start(self._housekeep(), "housekeeping")
             self._start(self._watch_nudges(), "nudges")
             self._start(self._prober().run(), "lost rooms")
@@ -113,6 +116,12 @@ class Stormo:
             words=self.instance.words,
             clock=self.clock,
             counts=self.instance.counts,
+        )
+        self.fetcher = Fetcher(
+            adapters=self.adapters,
+            writer=self.writer,
+            rules=self.instance.rules.media,
+            clock=self.clock,
         )
         runner = web.AppRunner(make_site(self.instance, self.health), access_log=None, shutdown_timeout=1.0)
         await runner.setup()
@@ -143,7 +152,9 @@ class Stormo:
 
     def _wake(self, chats: frozenset[ChatId]) -> None:
         if hasattr(self, "courier"):
-            self.courier.wake(chats)
+            self.courier.wake(chats - {FILES})
+        if FILES in chats and hasattr(self, "fetcher"):
+            self.fetcher.wake()
 
     def _start(self, work: Coroutine[Any, Any, None], name: str) -> None:
         task = asyncio.create_task(work, name=name)
@@ -194,7 +205,8 @@ class Stormo:
         while True:
             try:
                 await self.writer.submit(self.instance.engine.housekeep)
-            except StormoError as error:
+                await self.fetcher.sweep()
+            except (StormoError, OSError) as error:
                 log.warning("housekeeping: %s", error)
             await self._wait(_HOUSEKEEPING)
 

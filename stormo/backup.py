@@ -27,12 +27,12 @@ from core.errors import StormoError, message
 from storage import dump, migrate
 from storage.database import open_engine
 from stormo import lock
-from stormo.config import Config
+from stormo.config import MEDIA_FOLDER, Config
 from stormo.instance import JOURNAL_FILE, KEY_FILE, instance_key
 from stormo.seal import Damaged, NotABackup, Opening, Sealing
 
 _FORMAT: Final = 1
-MEDIA: Final = "media"
+MEDIA: Final = MEDIA_FOLDER
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
 from core.errors import ConfigError, Message, message
+from core.mediastore import MediaRules
 from core.types import AccountRef, ChatRef, Platform
 from storage.database import normalised
 from stormo.keys import Key, Unfit, hours, matching, names, one_of, several, switch, text, url, whole, zone
@@ -22,6 +23,8 @@ from stormo.platforms import COMMON, PLATFORMS, Entry, Values
 
 #: Where the config is looked for when nobody says.
 DEFAULT_FILE = "config.toml"
+#: Files of posts, in the data folder.
+MEDIA_FOLDER = "media"
 
 
 def _database(value: object) -> str:
@@ -81,6 +84,17 @@ SECTIONS: Mapping[str, tuple[Key, ...]] = {
         Key(name="quiet_hours", read=hours, example='"22-08"'),
         Key(name="hold_seconds", read=whole(0, _DAY), example="60"),
         Key(name="fold_after_seconds", read=whole(1, _DAY), example="900", default=900),
+    ),
+    "media": (
+        Key(name="max_bytes", read=whole(1, 2**31), example="26214400", default=25 * 1024 * 1024),
+        Key(
+            name="types",
+            read=several(matching(r"[a-z]+(/[a-z0-9.+-]+)?")),
+            example='["image", "video", "audio", "application/pdf", "text/plain"]',
+            default=("image", "video", "audio", "application/pdf", "text/plain"),
+        ),
+        Key(name="quota_bytes", read=whole(0, 2**53), example="10737418240", default=10 * 1024**3),
+        Key(name="wait_seconds", read=whole(0, 3600), example="120", default=120),
     ),
     "relay": (
         Key(
@@ -145,6 +159,7 @@ class Config:
     web: Web
     playground: bool
     room: Room
+    media: MediaRules
     relays: tuple[tuple[ChatRef, ...], ...]
     platforms: Mapping[str, Values] = field(repr=False)
     secrets: frozenset[str] = field(repr=False)
@@ -225,6 +240,7 @@ class _Reading:
             web=Web(**sections["web"]),
             playground=not configured if wanted is None else wanted,
             room=_room(sections["room"], real=bool(configured)),
+            media=_media(sections["media"], data),
             relays=sections["relay"]["rooms"],
             platforms=configured,
             secrets=frozenset(self._secrets),
@@ -344,4 +360,14 @@ def _room(values: Mapping[str, Any], *, real: bool) -> Room:
         quiet_hours=quiet,
         hold=timedelta(seconds=values.get("hold_seconds", _HOLD_SECONDS if real else 0)),
         fold_after=timedelta(seconds=values["fold_after_seconds"]),
+    )
+
+
+def _media(values: Mapping[str, Any], data: Path) -> MediaRules:
+    return MediaRules(
+        folder=data / MEDIA_FOLDER,
+        max_bytes=values["max_bytes"],
+        types=tuple(values["types"]),
+        quota=values["quota_bytes"],
+        patience=timedelta(seconds=values["wait_seconds"]),
     )

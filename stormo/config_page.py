@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+import json
 import re
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
@@ -165,8 +166,12 @@ def _toml(value: object) -> str:
             return "none"
         case bool():
             return f"`{str(value).lower()}`"
-        case int() | float():
+        case int():
+            return f"`{value}`"
+        case float():
             return f"`{value:g}`"
+        case (str(), *_):
+            return f"`{json.dumps(value)}`"
         case tuple():
             pairs = [[w.count, w.period.total_seconds()] for w in value if isinstance(w, Window)]
             return f"`{pairs}`"

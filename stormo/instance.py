@@ -182,6 +182,7 @@ class Instance:
             fold_after=config.room.fold_after,
             quiet_hours=config.room.quiet_hours,
             quiet_zone=config.coop.timezone,
+            media=config.media,
         )
 
 

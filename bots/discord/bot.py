@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
@@ -27,7 +27,7 @@ from bots.discord.identify import wait_for_turn
 from bots.discord.intake import Intake
 from bots.discord.permissions import ADMINISTRATOR, invite, missing
 from bots.discord.rest import LABEL, Refused, Rest, Route
-from core.errors import BadToken, ConfigError, Message, RetryLater, message
+from core.errors import BadToken, ConfigError, FileRefused, FileWhy, Message, RetryLater, message
 from core.events import Loss
 from core.intents import Capabilities, Intent, Receipt, Window
 from core.ports import Clock, Finding, Gate, Words
@@ -233,6 +233,10 @@ class DiscordAdapter:
 
     async def perform(self, intent: Intent) -> Receipt:
         return await self._acts.perform(intent)
+
+    async def fetch(self, source: str, take: Callable[[bytes], None]) -> None:  # noqa: ARG002
+        """See ``core.ports.Adapter``."""
+        raise FileRefused(FileWhy.GONE)
 
     async def close(self) -> None:
         """Give connections back after acts outside of ``run``."""

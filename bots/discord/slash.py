@@ -13,7 +13,7 @@ from core.ports import Words
 Payload = dict[str, Any]
 
 _CHAT_INPUT = 1
-_SUBCOMMAND, _STRING = 1, 3
+_SUBCOMMAND, _STRING, _ATTACHMENT = 1, 3, 11
 _GUILD, _BOT_DM = 0, 1
 _DESCRIPTION, _CHOICE, _STRING_MAX = 100, 100, 6000
 _DEFAULT = "en"
@@ -39,7 +39,7 @@ def _command(spec: CommandSpec, words: Words) -> Payload:
 def _inside(spec: CommandSpec, path: str, words: Words) -> Payload:
     if not spec.verbs:
         # Discord wants the required options first; the order in the text form is another matter.
-        args = sorted(spec.args, key=lambda arg: not arg.required)
+        args = sorted(spec.args, key=lambda arg: (not arg.required, arg.kind is not Kind.TEXT))
         return {"options": [_option(arg, path, words) for arg in args]}
     return {"options": [_verb(verb, f"{path}.{verb.name}", words) for verb in spec.verbs]}
 
@@ -52,7 +52,8 @@ def _verb(verb: CommandSpec, path: str, words: Words) -> Payload:
 
 def _option(arg: Arg, path: str, words: Words) -> Payload:
     id_ = f"command.{path}.arg.{arg.name}"
-    option: Payload = {"type": _STRING, "name": arg.name, "required": arg.required, **_described(id_, words)}
+    kind = _ATTACHMENT if arg.kind is Kind.FILE else _STRING
+    option: Payload = {"type": kind, "name": arg.name, "required": arg.required, **_described(id_, words)}
     if arg.choices:
         option["choices"] = [_choice(choice, f"{id_}.{choice}", words) for choice in arg.choices]
     elif arg.kind is Kind.TEXT:

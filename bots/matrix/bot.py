@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -14,7 +14,7 @@ from bots.matrix.listen import Listener
 from bots.matrix.perform import Performer
 from bots.matrix.room import Room, words
 from bots.matrix.show import MAX_TEXT, event_link, measure
-from core.errors import BadToken, RetryLater, message
+from core.errors import BadToken, FileRefused, FileWhy, RetryLater, message
 from core.events import Loss
 from core.intents import Capabilities, Intent, Receipt, Window
 from core.ports import Clock, Finding, Gate, Words
@@ -99,6 +99,10 @@ class MatrixAdapter:
     async def perform(self, intent: Intent) -> Receipt:
         """One act; see ``core.ports.Adapter``."""
         return await self._performer.perform(intent)
+
+    async def fetch(self, source: str, take: Callable[[bytes], None]) -> None:  # noqa: ARG002
+        """See ``core.ports.Adapter``."""
+        raise FileRefused(FileWhy.GONE)
 
     async def standing(self, chat: ChatRef) -> Loss | None:
         """See ``core.ports.Adapter``."""

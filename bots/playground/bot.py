@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Final
 
 from bots.playground.convert import Shown, fits_toast, show, toast
+from bots.playground.drawer import Filed
 from bots.playground.looks import Look
 from bots.playground.platform import BOT, Message, Playground, Room, message_record, shown_record
-from core.errors import Rejected, RejectedWhy, message
+from core.errors import FileRefused, FileWhy, Rejected, RejectedWhy, message
 from core.events import Loss
 from core.intents import Create, Edit, Form, Intent, Mark, Receipt, Tell, Withdraw
 from core.ports import Finding, Gate
@@ -46,10 +47,27 @@ class PlaygroundAdapter:
     async def perform(self, intent: Intent) -> Receipt:
         """Do one act; the disk has it when this returns."""
         await self._playground.before_storing(intent)
-        receipt = self._do(intent)
+        files = await asyncio.to_thread(self._filed, intent)
+        receipt = self._do(intent, files)
         await self._playground.settled()
         await self._playground.after_storing(intent)
         return receipt
+
+    async def fetch(self, source: str, take: Callable[[bytes], None]) -> None:
+        """See ``core.ports.Adapter``."""
+        content = await asyncio.to_thread(self._playground.drawer.get, source)
+        if content is None:
+            raise FileRefused(FileWhy.GONE)
+        take(content)
+
+    def _filed(self, intent: Intent) -> tuple[Filed, ...]:
+        """The files of what is to be shown, taken into the playground's own keeping."""
+        if isinstance(intent, Withdraw | Mark):
+            return ()
+        put = self._playground.drawer.put
+        return tuple(
+            put(f.path.read_bytes(), f.name, alt=f.alt, spoiler=f.spoiler) for f in intent.view.files
+        )
 
     async def check(self) -> Sequence[Finding]:
         """There is nothing that could be wrong."""
@@ -64,12 +82,12 @@ class PlaygroundAdapter:
         """The playground's messages have no address outside its page."""
         return ""
 
-    def _do(self, intent: Intent) -> Receipt:
+    def _do(self, intent: Intent, files: tuple[Filed, ...]) -> Receipt:
         match intent:
             case Create():
-                return self._create(intent)
+                return self._create(intent, files)
             case Edit():
-                return self._edit(intent)
+                return self._edit(intent, files)
             case Withdraw():
                 self._withdraw(intent)
             case Tell():
@@ -78,12 +96,12 @@ class PlaygroundAdapter:
                 self._mark(intent)
         return Receipt()
 
-    def _create(self, intent: Create) -> Receipt:
+    def _create(self, intent: Create, files: tuple[Filed, ...]) -> Receipt:
         room = self._room(intent.chat)
         known = self._deduplicated(intent.key, room)
         if known is not None:
             return Receipt(known)
-        shown = show(intent.view, intent.form, self._look)
+        shown = show(intent.view, intent.form, self._look, files)
         return Receipt(
             self._put(
                 room,
@@ -95,12 +113,12 @@ class PlaygroundAdapter:
             )
         )
 
-    def _edit(self, intent: Edit) -> Receipt:
+    def _edit(self, intent: Edit, files: tuple[Filed, ...]) -> Receipt:
         self._room(intent.message.chat)
         current = self._there(intent.message)
         if current.by != BOT:
             raise Rejected("not our message", why=RejectedWhy.FORBIDDEN)
-        shown = show(intent.view, intent.form, self._look)
+        shown = show(intent.view, intent.form, self._look, files)
         if shown != current.shown:
             self._playground.commit("edit", id=current.id, shown=shown_record(shown))
         elif self._look.name == "telegram":

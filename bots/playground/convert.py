@@ -9,12 +9,14 @@ from typing import Final
 
 import regex
 
+from bots.playground.drawer import Filed
 from bots.playground.looks import Look
 from bots.playground.markup import address_html, safe_url, text_html, to_html
 from core.commands import COMMANDS
 from core.errors import Rejected, RejectedWhy
 from core.events import (
     Actor,
+    Attachment,
     ButtonPressed,
     CommandEdited,
     CommandInvoked,
@@ -55,9 +57,10 @@ class Shown:
     link: str = ""
     frame: bool = False
     voice: str = "person"
+    files: tuple[Filed, ...] = ()
 
 
-def show(view: View, form: Form, look: Look) -> Shown:
+def show(view: View, form: Form, look: Look, files: tuple[Filed, ...] = ()) -> Shown:
     """A view in this look. Raises ``Rejected(FORM)`` for a text longer than the form takes there."""
     if form is Form.LINK:
         return _linked(view, look)
@@ -75,13 +78,14 @@ def show(view: View, form: Form, look: Look) -> Shown:
         link=safe_url(view.link),
         frame=full and look.slash and view.voice is Voice.PERSON,
         voice=view.voice.value,
+        files=files,
     )
 
 
-def typed(source: str, look: Look) -> Shown:
+def typed(source: str, look: Look, files: tuple[Filed, ...] = ()) -> Shown:
     """A person's own message."""
     body = read_markdown(source, dialect=look.dialect)
-    return Shown(html=to_html(body), text=plain(body))
+    return Shown(html=to_html(body), text=plain(body), files=files)
 
 
 def toast(view: View) -> Shown:
@@ -157,6 +161,11 @@ class Act:
     at: datetime
     place: Place
     actor: Actor
+    files: tuple[Filed, ...] = ()
+
+    @property
+    def attachments(self) -> tuple[Attachment, ...]:
+        return tuple(file.attachment for file in self.files)
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +207,7 @@ def said(
         dialect=act.look.dialect,
         reply_to=target,
         to_bot=to_bot or act.place.private or f"@{act.look.bot}".lower() in text.lower(),
+        files=act.attachments,
     )
 
 
@@ -223,6 +233,7 @@ def invoked(
         message=message,
         target=target,
         handle=handle,
+        files=act.attachments,
     )
 
 
@@ -253,6 +264,7 @@ def edited(act: Act, text: str, message: MessageRef) -> MessageEdited | CommandE
         source=source,
         dialect=act.look.dialect,
         message=message,
+        files=act.attachments,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -17,6 +18,7 @@ from bots.playground.convert import (
     said,
     typed,
 )
+from bots.playground.drawer import Filed
 from bots.playground.looks import Look, look_of
 from bots.playground.platform import BOT, Message, Playground, Room, room_record, shown_record
 from core.errors import StormoError
@@ -94,20 +96,28 @@ class Person:
         return AccountRef(platform, self.id)
 
     async def send(
-        self, room: RoomDoor | Room | str, text: str, reply_to: Message | None = None
+        self,
+        room: RoomDoor | Room | str,
+        text: str,
+        reply_to: Message | None = None,
+        files: Sequence[Filed] = (),
     ) -> Message | None:
         """Write in a room. A slash command leaves no message; all else is returned as it stands."""
         there = self._room(room)
         text = text.strip()
-        if not text:
+        if not text and not files:
             raise NotAllowed("playground.empty")
         if len(text) > there.look.max_typed:
             raise NotAllowed("playground.too_long")
         command = command_of(text, there.look, private=bool(there.private_of))
         if command is not None and there.look.slash:
-            await self._slash(there, command, reply_to)
+            await self._slash(there, command, reply_to, tuple(files))
             return None
-        return await self._say(there, text, reply_to)
+        return await self._say(there, text, reply_to, tuple(files))
+
+    def file(self, content: bytes, name: str, *, alt: str = "", spoiler: bool = False) -> Filed:
+        """A file to send with the next words."""
+        return self.playground.drawer.put(content, name, alt=alt, spoiler=spoiler)
 
     async def edit(self, message: Message, text: str) -> None:
         """Change one's own message; the same words again tell nobody anything."""
@@ -119,8 +129,9 @@ class Person:
             raise NotAllowed("playground.too_long")
         if text == current.source:
             return
-        event = edited(self._act(room), text, self.playground.ref(current))
-        shown = shown_record(typed(text, room.look))
+        files = current.shown.files
+        event = edited(self._act(room, files), text, self.playground.ref(current))
+        shown = shown_record(typed(text, room.look, files))
         await self._do("edit", room, event, id=current.id, shown=shown, source=text)
 
     async def delete(self, message: Message) -> None:
@@ -175,20 +186,24 @@ class Person:
         self.playground.commit("room", **room_record(replace(there, admins=admins)))
         await self.playground.settled()
 
-    async def _slash(self, room: Room, command: Command, reply_to: Message | None) -> None:
+    async def _slash(
+        self, room: Room, command: Command, reply_to: Message | None, files: tuple[Filed, ...] = ()
+    ) -> None:
         handle = self.playground.new_id()
         target = self.playground.ref(reply_to) if reply_to else None
-        event = invoked(self._act(room), command, target=target, handle=handle)
+        event = invoked(self._act(room, files), command, target=target, handle=handle)
         await self._handled(room, handle, event)
 
-    async def _say(self, room: Room, text: str, reply_to: Message | None) -> Message:
-        playground, act = self.playground, self._act(room)
+    async def _say(
+        self, room: Room, text: str, reply_to: Message | None, files: tuple[Filed, ...] = ()
+    ) -> Message:
+        playground, act = self.playground, self._act(room, files)
         message = Message(
             id=playground.new_id(),
             room=room.id,
             by=self.id,
             name=self.name,
-            shown=typed(text, room.look),
+            shown=typed(text, room.look, files),
             at=act.at,
             source=text,
             reply_to=reply_to.id if reply_to else "",
@@ -244,7 +259,7 @@ class Person:
         self.playground.commit(do, event=None if where.gone else event, to=where.look, **fields)
         await self.playground.settled()
 
-    def _act(self, room: Room) -> Act:
+    def _act(self, room: Room, files: tuple[Filed, ...] = ()) -> Act:
         playground = self.playground
         return Act(
             look=room.look,
@@ -252,6 +267,7 @@ class Person:
             at=playground.clock.now(),
             place=playground.place(room),
             actor=playground.actor(self.id, room),
+            files=files,
         )
 
     def _room(self, room: RoomDoor | Room | str) -> Room:

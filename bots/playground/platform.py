@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from bots.playground.convert import Shown
+from bots.playground.drawer import Drawer, Filed
 from bots.playground.journal import Journal, Record
 from bots.playground.looks import LOOKS, Look
 from core import codec
@@ -145,6 +146,7 @@ class Playground:
         self._epoch = secrets.token_hex(4)
         self._next = 1
         self._journal = Journal(journal)
+        self.drawer = Drawer(journal.with_suffix("") if journal else None)
         self._watchers: dict[int, Callable[[Record], None]] = {}
         self._changed = asyncio.Event()
         self._load()
@@ -344,7 +346,10 @@ def shown_record(shown: Shown) -> Record:
 
 
 def _shown_of(record: Record) -> Shown:
-    return Shown(**record | {"buttons": tuple(Button(**button) for button in record["buttons"])})
+    files = tuple(Filed(**file) for file in record.get("files", ()))
+    return Shown(
+        **record | {"buttons": tuple(Button(**button) for button in record["buttons"]), "files": files}
+    )
 
 
 def room_record(room: Room) -> Record:

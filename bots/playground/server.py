@@ -7,7 +7,7 @@ import json
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -16,13 +16,15 @@ from aiohttp import WSMsgType, web
 from jinja2 import Environment, FileSystemLoader, select_autoescape
 from markupsafe import Markup
 
+from bots.playground.drawer import Filed
 from bots.playground.journal import Record
 from bots.playground.looks import LANGUAGES, LOOKS
 from bots.playground.people import NotAllowed, Person, add_person
 from bots.playground.platform import Message, Playground, Room, message_record
 from bots.playground.stage import set_stage
-from core.commands import COMMANDS
+from core.commands import COMMANDS, Kind
 from core.errors import Message as Sentence
+from core.formats import UNKNOWN, allowed, sniff
 from core.ports import Words
 
 _LOG: Final = logging.getLogger(__name__)
@@ -44,6 +46,8 @@ _HISTORY: Final = 80
 #: Changes that a slow page may be behind before it is given everything anew.
 _BEHIND: Final = 500
 _MAX_FRAME: Final = 64 * 1024
+#: Bytes of a file that a visitor sends.
+_MAX_FILE: Final = 25 * 1024 * 1024
 #: What the page says, by the second half of its id.
 SAID: Final = (
     "title",
@@ -68,6 +72,7 @@ SAID: Final = (
     "group_short",
     "write",
     "send",
+    "attach",
     "save",
     "reply",
     "replying",
@@ -104,11 +109,15 @@ def make_app(
     ``allowed_hosts``: names under which it may be asked for; any other is refused, so that no foreign page can
     reach it through a name of its own.
     """
-    app = web.Application(middlewares=[_guard(frozenset(host.lower() for host in allowed_hosts))])
+    app = web.Application(
+        client_max_size=_MAX_FILE, middlewares=[_guard(frozenset(host.lower() for host in allowed_hosts))]
+    )
     app[PLAYGROUND] = playground
     desk = _Desk(playground, words)
     app.router.add_get("/", desk.page)
     app.router.add_get("/ws", desk.socket)
+    app.router.add_post("/file", desk.take_file)
+    app.router.add_get("/file/{id}", desk.give_file)
     app.router.add_static("/static", _STATIC)
     app.on_response_prepare.append(_with_headers)
     app.on_shutdown.append(desk.close)
@@ -210,10 +219,27 @@ class _Desk:
                 "help": self._words(Sentence(f"command.{spec.name}"), language),
                 "example": spec.examples[0] if spec.examples else spec.name,
                 "first": spec.short_help or spec.name in ("setup", "mirror"),
-                "bare": not any(arg.required for arg in spec.args) and not spec.verbs,
+                "bare": not any(arg.required or arg.kind is Kind.TEXT for arg in spec.args)
+                and not spec.verbs,
             }
             for spec in COMMANDS
         ]
+
+    async def take_file(self, request: web.Request) -> web.Response:
+        """A file that is to be sent; its name stands in the address."""
+        put, content = self._playground.drawer.put, await request.read()
+        filed = await asyncio.to_thread(put, content, request.query.get("name", ""))
+        return web.json_response(asdict(filed))
+
+    async def give_file(self, request: web.Request) -> web.Response:
+        """A picture to be looked at, anything else to be saved."""
+        content = await asyncio.to_thread(self._playground.drawer.get, request.match_info["id"])
+        if content is None:
+            raise web.HTTPNotFound
+        mime = sniff(content)
+        shown = allowed(mime, ("image",))
+        headers = {"Content-Disposition": "inline" if shown else "attachment"}
+        return web.Response(body=content, content_type=mime if shown else UNKNOWN, headers=headers)
 
     async def socket(self, request: web.Request) -> web.WebSocketResponse:
         socket = web.WebSocketResponse(heartbeat=30, max_msg_size=_MAX_FRAME)
@@ -322,7 +348,8 @@ class _Desk:
         match act["do"]:
             case "send":
                 answered = self._message(act["reply_to"]) if act.get("reply_to") else None
-                await person.send(str(act["room"]), str(act["text"]), answered)
+                files = [self._file(file) for file in act.get("files", ())]
+                await person.send(str(act["room"]), str(act["text"]), answered, files)
             case "private":
                 return {"room": (await person.private(f"playground-{act['look']}")).id}
             case "admin":
@@ -347,6 +374,13 @@ class _Desk:
                 await person.press(message, str(act["data"]))
             case _:
                 raise ValueError("unknown act")
+
+    def _file(self, file: Mapping[str, Any]) -> Filed:
+        alt, spoiler = str(file.get("alt", "")), bool(file.get("spoiler"))
+        found = self._playground.drawer.again(str(file["id"]), str(file["name"]), alt=alt, spoiler=spoiler)
+        if found is None:
+            raise NotAllowed("playground.not_here")
+        return found
 
     def _message(self, id_: object) -> Message:
         found = self._playground.messages.get(str(id_))

@@ -12,7 +12,7 @@ from __future__ import annotations
 import logging
 import os
 import ssl
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -39,7 +39,7 @@ from bots.telegram.refusals import outcome, reply_is_gone
 from bots.telegram.roster import Roster, Topics
 from bots.telegram.showing import compose, fits_toast, keyboard, mark, measure, toast
 from bots.telegram.writing import MAX_TEXT, Composed
-from core.errors import BadToken, Rejected, RejectedWhy, RetryLater, message
+from core.errors import BadToken, FileRefused, FileWhy, Rejected, RejectedWhy, RetryLater, message
 from core.events import Loss
 from core.intents import (
     Capabilities,
@@ -158,6 +158,10 @@ class TelegramAdapter:
             raise outcome(error, form=False) from error
         except TelegramError as error:
             raise outcome(error, form=isinstance(intent, Create | Edit | Tell)) from error
+
+    async def fetch(self, source: str, take: Callable[[bytes], None]) -> None:  # noqa: ARG002
+        """See ``core.ports.Adapter``."""
+        raise FileRefused(FileWhy.GONE)
 
     async def check(self) -> Sequence[Finding]:
         """Prove the token and say what privacy mode and a foreign webhook mean."""

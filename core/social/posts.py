@@ -12,6 +12,7 @@ from core.notices import Choice, Said, answer, brief, mark, private_chat
 from core.records import Chat, Copy, Member, Post, Revision
 from core.removal import our_own, remove_here
 from core.scene import Rules, Scene
+from core.social import enclosures
 from core.social.reach import place, place_anew
 from core.social.votes import show_again
 from core.stores import Unit
@@ -67,7 +68,7 @@ def publish(
     member = require_member(scene)
     unit = scene.unit
     _not_banned(unit, scene.chat.community_id, member)
-    tree = _checked(scene, body, source)
+    tree = _checked(scene, body, source, wordless=bool(scene.files))
     seen_by = _visibility(scene, visibility, reply_to)
     id_ = PostId(unit.new_id())
     unit.posts.add(
@@ -90,6 +91,9 @@ def publish(
     chats = place(unit, post, tree, reply_to, unit.now + hold)
     if scene.message is None:
         _show_here(unit, post)
+    enclosures.enclose(
+        unit, scene.rules.media, ThingId(id_), scene.actor.account.platform, scene.files, scene.album
+    )
     _confirm(scene, id_, seen_by, chats, hold)
     return id_
 
@@ -106,9 +110,12 @@ def _not_banned(unit: Unit, community: CommunityId | None, member: Member) -> No
         raise Refusal("post.banned", community=unit.communities.community(community).slug)
 
 
-def _checked(scene: Scene, body: Body | None, source: str) -> Body:
+def _checked(scene: Scene, body: Body | None, source: str, *, wordless: bool) -> Body:
+    """``wordless``: there is something besides words."""
     tree = resolve(body if body is not None else from_plain(source))
     if is_empty(tree):
+        if wordless:
+            return Body()
         raise Refusal("post.empty")
     length = len(plain(tree).encode("utf-16-le")) // 2
     if length > scene.rules.max_post:
@@ -190,6 +197,7 @@ def _confirm(scene: Scene, post: PostId, seen_by: Visibility, chats: list[Chat],
     lines = [
         message(outcome, n=len(chats), visibility=message(f"visibility.{seen_by}")),
         *_place_lines(scene, chats, hold),
+        *_file_lines(scene, post),
     ]
     undo = Choice(message("post.undo"), data=f"undo:{short_id(post)}")
     answer(scene, Said(tuple(lines), (undo,), text_command=f"delete {short_id(post)}"))
@@ -198,6 +206,14 @@ def _confirm(scene: Scene, post: PostId, seen_by: Visibility, chats: list[Chat],
 def _place_lines(scene: Scene, chats: list[Chat], hold: timedelta) -> list[Message]:
     lines = [_place_line(scene, chat) for chat in chats[:10]]
     return [*lines, _held_line(hold)] if chats and hold else lines
+
+
+def _file_lines(scene: Scene, post: PostId) -> list[Message]:
+    unit, thing = scene.unit, ThingId(post)
+    lines = [line for line in enclosures.told(unit, thing) if line.id != "file.what.missing"]
+    if enclosures.undescribed(unit, thing):
+        lines.append(message("file.describe", post=short_id(post)))
+    return lines
 
 
 def _held_line(hold: timedelta) -> Message:
@@ -246,7 +262,7 @@ def edit(scene: Scene, post: Post, body: Body | None, source: str, dialect: str)
     """
     member = require_own(scene, post)
     unit = scene.unit
-    tree = _checked(scene, body, source)
+    tree = _checked(scene, body, source, wordless=bool(unit.media.of(ThingId(post.id))))
     before = unit.posts.revision(post.id).body
     if before == to_json(tree):
         return None
@@ -282,6 +298,7 @@ def narrow(scene: Scene, post: Post, seen_by: Visibility) -> Post:
 def delete(unit: Unit, post: Post) -> None:
     """Withdrawn everywhere."""
     unit.posts.delete(post.id, unit.now)
+    unit.media.drop(ThingId(post.id))
     show_again(unit, post.id, post.version + 1, rank=0)
 
 

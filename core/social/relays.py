@@ -11,6 +11,7 @@ from core.events import MessageReceived
 from core.names import poses
 from core.records import Account, Chat, Copy, Member, Relay
 from core.scene import Rules
+from core.social import enclosures
 from core.social.communities import share_talk, start_community
 from core.stores import Unit
 from core.types import ChatId, ChatRef, MessageRef, ThingId, ThingKind
@@ -48,7 +49,7 @@ def _chat_of(unit: Unit, rules: Rules, ref: ChatRef) -> Chat:
     return found
 
 
-def pass_on(unit: Unit, chat: Chat, account: Account, event: MessageReceived) -> None:
+def pass_on(unit: Unit, rules: Rules, chat: Chat, account: Account, event: MessageReceived) -> None:
     """One message of a room with its relay on goes to the other rooms of its community that have it on."""
     assert chat.community_id is not None
     others = unit.communities.relayed_with(chat.community_id, chat.id)
@@ -81,6 +82,7 @@ def pass_on(unit: Unit, chat: Chat, account: Account, event: MessageReceived) ->
     ids = [other.id for other in others]
     unit.posts.add_places(id_, ids)
     unit.delivery.want(id_, ThingKind.RELAY, 1, ids, rank=1, now=unit.now, ready_at=unit.now)
+    enclosures.enclose(unit, rules.media, id_, chat.ref.platform, event.files, event.album)
 
 
 def edited(unit: Unit, relay: Relay, account: Account, body: Body) -> None:
@@ -92,6 +94,7 @@ def edited(unit: Unit, relay: Relay, account: Account, body: Body) -> None:
 def deleted(unit: Unit, relay: Relay) -> None:
     if relay.deleted_at is None:
         unit.posts.delete_relay(relay.id, unit.now)
+        unit.media.drop(relay.id)
         unit.delivery.bump(relay.id, relay.version + 1, rank=0, now=unit.now)
 
 

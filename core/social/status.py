@@ -14,6 +14,7 @@ from core.notices import Choice, Said, answer
 from core.places import loss_of
 from core.records import Chat, CopyState, Delivery, Post
 from core.scene import Scene
+from core.social import enclosures
 from core.social.posts import post_of, short_id
 from core.types import ThingId, Visibility
 
@@ -65,6 +66,8 @@ def status(scene: Scene, typed: str) -> None:
     if not own and not _may_know(scene, post, spots):
         raise Refusal("post.unknown")
     lines = [_summary(spots), *(_for_author(scene, spots) if own else _for_others(scene, spots))]
+    if own:
+        lines += enclosures.told(scene.unit, ThingId(post.id))
     again = any(_may_retry(scene, post, spot) and _left(spot) for spot in spots)
     choices = (Choice(message("status.retry"), data=f"retry:{short_id(post.id)}"),) if again else ()
     answer(scene, Said(tuple(lines), choices, text_command=f"retry {short_id(post.id)}" if again else ""))

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from bots.playground.journal import DamagedJournal
 from bots.playground.looks import DISCORD, LOOKS, MATRIX, TELEGRAM, Look
 from bots.playground.people import NotAllowed, Person, RoomDoor, add_person, add_room
 from bots.playground.platform import Message, Playground
-from core.errors import Rejected, RejectedWhy, RetryLater
+from core.errors import FileRefused, FileWhy, Rejected, RejectedWhy, RetryLater
 from core.events import (
     ButtonPressed,
     CommandEdited,
@@ -25,11 +25,13 @@ from core.events import (
     PlaceChanged,
     ReactionChanged,
 )
-from core.intents import Button, Create, Edit, Form, Intent, Mark, Tell, View, Voice, Withdraw
+from core.intents import Button, Create, Edit, File, Form, Intent, Mark, Tell, View, Voice, Withdraw
 from core.ports import WatchedMessage
 from core.text import from_plain
 from core.types import AccountRef, ChatRef, MessageRef, Platform
 from tests.clock import FakeClock
+
+PNG = b"\x89PNG\r\n\x1a\n" + bytes(2000)
 
 
 @dataclass
@@ -502,3 +504,58 @@ async def test_a_journal_that_was_removed_never_gives_old_keys_again(
         keys += [event.key for event in ear.told]
     assert len(set(keys)) == 2
     assert messages[0].id != messages[1].id
+
+
+async def test_a_file_goes_out_and_comes_back_and_outlives_the_process(
+    clock: FakeClock, tmp_path: Path
+) -> None:
+    journal = tmp_path / "rooms.jsonl"
+    playground, ear = Playground(clock, journal), Ear()
+    anna = Person(playground, "anna")
+    picture = anna.file(PNG, "swifts.png", alt="Two swifts", spoiler=True)
+    async with listening(playground, ear):
+        sent = await anna.send("telegram", "/post Look", files=[picture])
+        await anna.send("discord", "/post", files=[picture])
+        await quiet(playground)
+    assert sent is not None
+    commands = [event for event in ear.told if isinstance(event, CommandInvoked)]
+    attached = commands[0].files[0]
+    assert [command.files for command in commands] == [(attached,), (attached,)]
+    assert (attached.name, attached.mime, attached.alt, attached.spoiler) == (
+        "swifts.png",
+        "image/png",
+        "Two swifts",
+        True,
+    )
+    playground.close()
+    again = Playground(clock, journal)
+    fetched: list[bytes] = []
+    await PlaygroundAdapter(again, MATRIX).fetch(attached.source, fetched.append)
+    assert b"".join(fetched) == PNG
+    assert again.messages[sent.id].shown.files == (picture,)
+    again.close()
+
+
+@pytest.mark.parametrize("source", ["0" * 64, "../key", ""])
+async def test_a_file_that_is_not_there_is_gone(clock: FakeClock, tmp_path: Path, source: str) -> None:
+    (tmp_path / "key").write_text("secret")
+    playground = Playground(clock, tmp_path / "rooms.jsonl")
+    with pytest.raises(FileRefused) as refused:
+        await PlaygroundAdapter(playground, MATRIX).fetch(source, lambda _: None)
+    assert refused.value.why is FileWhy.GONE
+    playground.close()
+
+
+async def test_a_copy_shows_its_files_and_keeps_them(playground: Playground, tmp_path: Path) -> None:
+    path = tmp_path / "stored"
+    path.write_bytes(PNG)
+    file = File(digest="d", path=path, mime="image/png", name="swifts.png", size=len(PNG), alt="Two swifts")
+    adapter = PlaygroundAdapter(playground, DISCORD)
+    create = Create("k", chat(playground, DISCORD), replace(view("Look"), files=(file,)))
+    receipt = await adapter.perform(create)
+    path.unlink()
+    assert receipt.message is not None
+    (filed,) = playground.messages[receipt.message.key].shown.files
+    assert (filed.name, filed.alt, playground.drawer.get(filed.id)) == ("swifts.png", "Two swifts", PNG)
+    await adapter.perform(Edit("e", receipt.message, view("Look")))
+    assert playground.messages[receipt.message.key].shown.files == ()

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from core.errors import Rejected, RejectedWhy
+from core.errors import FileRefused, FileWhy, Rejected, RejectedWhy
 from core.events import Loss, MessageDeleted
 from core.intents import (
     Capabilities,
@@ -117,6 +117,9 @@ class Paper:
         #: Why nobody's words can be shown in their own name, where that is so.
         self.voiceless: NotAsAuthor | None = None
         self.holds: list[Hold] = []
+        #: What its people attached, by the name that only it reads; or what is said to who asks for it.
+        self.files: dict[str, bytes | Exception] = {}
+        self.fetched: list[str] = []
         self.gate: Gate | None = None
         self.echoes: list[asyncio.Future[None]] = []
         self._clock = clock
@@ -138,6 +141,14 @@ class Paper:
 
     def link(self, message: MessageRef) -> str:
         return f"https://{self.platform}.example/{message.chat.key}/{message.key}"
+
+    async def fetch(self, source: str, take: Callable[[bytes], None]) -> None:
+        self.fetched.append(source)
+        there = self.files.get(source, FileRefused(FileWhy.GONE))
+        if isinstance(there, Exception):
+            raise there
+        for start in range(0, len(there), 1000):
+            take(there[start : start + 1000])
 
     async def perform(self, intent: Intent) -> Receipt:
         self.calls.append((self._clock.monotonic(), intent))

@@ -15,13 +15,24 @@ from sqlalchemy import ARRAY, Engine, String, Text, select
 from sqlalchemy.sql.compiler import SQLCompiler
 
 from core.types import ThingKind
-from storage import communities, delivery, intake, people, placing, posts, sight, unit, votes
+from storage import communities, delivery, intake, media, people, placing, posts, sight, unit, votes
 from storage import tables as t
 from storage.database import Link
 from storage.statements import DIALECTS, Build, Runner, Statement
 from tests.storage.rows import a_member
 
-MODULES: tuple[ModuleType, ...] = (communities, delivery, intake, people, placing, posts, sight, unit, votes)
+MODULES: tuple[ModuleType, ...] = (
+    communities,
+    delivery,
+    intake,
+    media,
+    people,
+    placing,
+    posts,
+    sight,
+    unit,
+    votes,
+)
 STATEMENTS = {
     f"{module.__name__.partition('.')[2]}.{name}": value
     for module in MODULES
@@ -39,6 +50,8 @@ HOT = (
     "vote_accounts",
     "revisions",
     "mirrors",
+    "enclosures",
+    "blobs",
 )
 #: Statements that may read a whole hot table, and why.
 WHOLE = {
@@ -46,6 +59,8 @@ WHOLE = {
     "delivery.REFUSED": "what an operator asks for, newest first along the things, two hundred at most",
     "delivery.TRIES": "read once, at the start, when there are as many rows as calls were open",
     "sight.OPEN_TRIES": "as many rows as calls are open or in doubt",
+    "media.TOTAL": "once for each new file",
+    "media.FORGET": "the housekeeping",
     "posts.HOME": "newest first along the key, until the timelines get their own paths",
     "posts.LATEST_IN": "newest first along the key, one row",
     "votes.FORGET_GUESTS": "the daily housekeeping",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import AsyncIterator
 
 import pytest
@@ -15,3 +16,4 @@ async def world(database_url: str) -> AsyncIterator[World]:
     await world.start()
     yield world
     await world.stop()
+    shutil.rmtree(world.folder, ignore_errors=True)

@@ -9,9 +9,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
+import tempfile
+import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any, TypeVar
 
 from core.body import Body
@@ -21,6 +24,7 @@ from core.engine import Engine
 from core.errors import Message
 from core.events import (
     Actor,
+    Attachment,
     ButtonPressed,
     CommandEdited,
     CommandInvoked,
@@ -33,11 +37,13 @@ from core.events import (
     Rights,
 )
 from core.intents import Capabilities, Tell
+from core.media import Fetcher
+from core.mediastore import MediaRules
 from core.ports import Adapter, WatchedMessage
 from core.scene import Rules
 from core.social.posts import short_id
 from core.text import from_plain, plain
-from core.types import AccountRef, ChatRef, Language, MessageRef, Platform, PostId
+from core.types import FILES, AccountRef, ChatId, ChatRef, Language, MessageRef, Platform, PostId
 from storage.database import Readers, open_engine
 from storage.migrate import upgrade
 from storage.tables import metadata
@@ -199,9 +205,17 @@ class Person:
 
     # -- acts, each settled when they return -----------------------------------------------------------------------
 
-    async def runs(self, room: Room, text: str, *, target: Line | None = None) -> Line | None:
+    async def runs(
+        self,
+        room: Room,
+        text: str,
+        *,
+        target: Line | None = None,
+        files: Sequence[Attachment] = (),
+        album: str = "",
+    ) -> Line | None:
         """A command. Returns the person's own message, where the command is one."""
-        event = self.command(room, text, target=target)
+        event = replace(self.command(room, text, target=target), files=tuple(files), album=album)
         await self.world.hand(event)
         return self.paper.find(event.message) if event.message else None
 
@@ -239,17 +253,33 @@ class Person:
         said = [i for i in self.world.acts if isinstance(i, Tell) and i.to == self.ref]
         return "\n".join(map(plain_text, said))
 
-    async def posts(self, room: Room, text: str, *, target: Line | None = None) -> Line:
+    async def posts(
+        self, room: Room, text: str, *files: Attachment, target: Line | None = None, album: str = ""
+    ) -> Line:
         """`/post`, on platforms where that is a message."""
-        line = await self.runs(room, f"post {text}", target=target)
+        line = await self.runs(room, f"post {text}", target=target, files=files, album=album)
         assert line is not None
         return line
 
+    def attaches(self, name: str, content: bytes | Exception = b"", **more: Any) -> Attachment:
+        """A file for the next message, as this platform describes and keeps it; nothing lies behind an empty one."""
+        source = f"{self.paper.platform}-file-{len(self.paper.files)}-{name}"
+        if content:
+            self.paper.files[source] = content
+        return Attachment(source=source, name=name, **more)
+
     async def says(
-        self, room: Room, text: str, *, reply_to: Line | None = None, to_bot: bool = False
+        self,
+        room: Room,
+        text: str,
+        *files: Attachment,
+        reply_to: Line | None = None,
+        to_bot: bool = False,
+        album: str = "",
     ) -> Line:
         line = self.paper.write(room.ref, self.key, text)
-        await self.world.hand(self.message(room, line, text, reply_to=reply_to, to_bot=to_bot))
+        event = self.message(room, line, text, reply_to=reply_to, to_bot=to_bot)
+        await self.world.hand(replace(event, files=files, album=album))
         return line
 
     def message(
@@ -353,11 +383,14 @@ class World:
             for name, capabilities in CAPABILITIES.items()
         }
         self.adapters: Mapping[Platform, Adapter] = self.papers
+        #: Where our own files lie; it outlives a restart.
+        self.folder = Path(tempfile.gettempdir()) / f"stormo-{uuid.uuid4().hex}"
         plain_rules = Rules(
             instance="story",
             key=b"k" * 32,
             platforms={p: paper.capabilities for p, paper in self.papers.items()},
             hold=timedelta(0),
+            media=MediaRules(folder=self.folder),
         )
         self.rules = replace(plain_rules, **rules)
         self.gate = _Gate(self)
@@ -383,7 +416,7 @@ class World:
             self.database,
             self.clock,
             self.engine.settle,
-            lambda chats: _hop(loop, lambda: self.courier.wake(chats)),
+            lambda chats: _hop(loop, lambda: self._wake(chats)),
             read_ahead=self.engine.read_ahead,
             counts=self.counts,
         )
@@ -396,11 +429,20 @@ class World:
             clock=self.clock,
             counts=self.counts,
         )
+        self.fetcher = Fetcher(
+            adapters=self.adapters, writer=self.writer, rules=self.rules.media, clock=self.clock
+        )
         self.writer.start()
         for paper in self.papers.values():
             paper.gate = self.gate
         self._running = asyncio.create_task(self.courier.run())
+        self._fetching = asyncio.create_task(self.fetcher.run())
         await self.settled()
+
+    def _wake(self, chats: frozenset[ChatId]) -> None:
+        self.courier.wake(chats - {FILES})
+        if FILES in chats:
+            self.fetcher.wake()
 
     async def start_quietly(self) -> None:
         """Up again, a second later."""
@@ -426,9 +468,10 @@ class World:
         await self.start()
 
     async def _end(self) -> None:
-        self._running.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._running
+        for task in (self._running, self._fetching):
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
         self.writer.close()
         self.readers.close()
         self.database.dispose()
@@ -444,12 +487,14 @@ class World:
                 await self.writer.submit(lambda _: None)
                 for _ in range(3):
                     await asyncio.sleep(0)
-                busy = list(self.courier._busy.values())
+                busy = [*self.courier._busy.values(), *self.fetcher.under_way]
                 if busy:
                     await asyncio.wait(busy)
                 elif (
                     self.courier.idle
-                    and self.clock.waiters
+                    and self.fetcher.idle
+                    # Both wait for the clock, and nothing of them has just begun.
+                    and self.clock.waiters > 1
                     and not any(paper.echoes for paper in self.papers.values())
                 ):
                     return

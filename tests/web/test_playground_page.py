@@ -1,5 +1,6 @@
 """The playground in a browser: the whole program behind it, three rooms in front."""
 
+import base64
 import json
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -14,6 +15,7 @@ from playwright.async_api import Browser, Page, async_playwright, expect
 
 from bots.playground.platform import Playground
 from bots.playground.server import SAID, language_of, make_app
+from core.formats import UNKNOWN
 from stormo.app import Stormo
 from stormo.clock import SystemClock
 from stormo.config import parse
@@ -26,6 +28,8 @@ dir = "{data}"
 [web]
 port = 0
 """
+#: A picture of one dot.
+PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 ARGS = ["--no-sandbox", "--disable-quic", "--disable-background-networking"]
 #: Milliseconds for what a busy machine may take; nothing waits for it to pass.
 PATIENCE = 15_000
@@ -189,6 +193,42 @@ async def test_the_private_chat_answers_and_says_so_when_it_is_shut(visit: Open)
     await expect(page.locator(".telegram .message.ours")).to_have_count(2)
     await page.locator(".telegram .door").click()
     await expect(page.locator(".telegram h2")).to_have_text("Stormo birds")
+
+
+@pytest.mark.browser
+@pytest.mark.slow
+async def test_a_picture_travels_with_the_words(visit: Open, tmp_path: Path) -> None:
+    picture = tmp_path / "swifts.png"
+    picture.write_bytes(base64.b64decode(PIXEL))
+    page = await visit(locale="en-GB")
+    await set_the_stage(page)
+    await play(page, "bruno")
+    await page.locator(".telegram input[type=file]").set_input_files(picture)
+    await expect(page.locator(".telegram .bar")).to_contain_text("swifts.png")
+    await write(page, "telegram", "/post Look")
+    shown = page.locator(".discord .ours .files img")
+    await expect(shown).to_be_visible()
+    assert await shown.evaluate("image => image.decode().then(() => image.naturalWidth)") == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "mime"),
+    [(base64.b64decode(PIXEL), "image/png"), (b"<script>alert(1)</script>", UNKNOWN)],
+    ids=["picture", "script"],
+)
+async def test_a_file_is_served_as_what_it_is_and_never_runs(
+    bare_url: str, content: bytes, mime: str
+) -> None:
+    async with aiohttp.ClientSession() as session:
+        async with session.post(f"{bare_url}file?name=a.html", data=content) as answer:
+            filed = await answer.json()
+        async with session.get(f"{bare_url}file/{filed['id']}") as answer:
+            assert await answer.read() == content
+            assert answer.content_type == mime
+            assert answer.headers["X-Content-Type-Options"] == "nosniff"
+            assert answer.headers["Content-Disposition"] == ("inline" if mime != UNKNOWN else "attachment")
+        async with session.get(f"{bare_url}file/{'0' * 64}") as answer:
+            assert answer.status == 404
 
 
 @pytest.mark.browser

@@ -42,6 +42,7 @@ const PATHS = {
   person: "M12 12a4 4 0 1 0 0-8 4 4 0 0 0 0 8M4.500 20c1-4 4-5.500 7.500-5.500s6.500 1.500 7.500 5.500",
   back: "M15 5l-7 7 7 7",
   pin: "M9 4h6l-1 6 3 3H7l3-3-1-6M12 13v7",
+  attach: "M8 12.500 14.500 6a3 3 0 0 1 4.200 4.200L10 19a5 5 0 0 1-7-7l8.500-8.500",
   close: "M6 6l12 12M18 6 6 18",
   eye: "M2.500 12S6 5.500 12 5.500 21.500 12 21.500 12 18 18.500 12 18.500 2.500 12 2.500 12M12 15a3 3 0 1 0 0-6 3 3 0 0 0 0 6",
 };
@@ -199,8 +200,11 @@ class Column {
       onkeydown: (event) => this.key(event), oninput: () => this.typed(),
     });
     this.sendButton = h("button", { class: "send", "aria-label": say("send"), title: say("send") }, icon("send"));
+    this.files = [];
+    this.picker = h("input", { type: "file", multiple: true, hidden: true, "aria-label": say("attach"), onchange: () => this.attach() });
     this.form = h("form", { class: "composer", onsubmit: (event) => { event.preventDefault(); this.send(); } },
-      this.box, this.sendButton);
+      h("button", { type: "button", class: "send", "aria-label": say("attach"), title: say("attach"), onclick: () => this.picker.click() },
+        icon("attach")), this.picker, this.box, this.sendButton);
     this.node = h("section", { class: `column ${look.name}`, id: `column-${look.name}`, "aria-label": look.label },
       this.head, h("div", { class: "middle" }, this.log, this.toasts), this.chips,
       h("div", { class: "foot" }, this.bar, this.form));
@@ -309,6 +313,7 @@ class Column {
     const words = h("div", { class: said.frame ? "frame" : "words" },
       said.author ? h("p", { class: "author" }, said.link ? h("a", { href: said.link, target: "_blank", rel: "noopener noreferrer nofollow" }, said.author) : said.author) : null,
       h("div", { class: "text" }, fragment(said.html)),
+      this.drawAttached(said.files || []),
       said.command ? h("p", { class: "command" }, h("code", {}, said.command)) : null,
       said.footer ? h("p", { class: "footer" }, said.footer) : null);
     const inside = h("div", { class: "bubble" },
@@ -322,6 +327,17 @@ class Column {
       class: `message ${mine ? "mine" : ""} ${ours ? "ours" : ""} ${message.only_for ? "ephemeral" : ""} voice-${said.voice}`,
       "data-id": message.id, "data-by": message.by, "data-apart": replied || message.only_for ? "yes" : null, tabindex: "0",
     }, avatar(message.by, message.name), h("div", { class: "body" }, inside, this.drawButtons(message)), this.drawTools(message));
+  }
+
+  drawAttached(files) {
+    if (!files.length) return null;
+    return h("div", { class: "files" }, files.map((file) => {
+      const href = `file/${file.id}`;
+      if (!file.mime.startsWith("image/")) return h("a", { class: "file", href, download: file.name }, icon("attach"), file.name);
+      const picture = h("img", { src: href, alt: file.alt, title: file.alt || file.name, loading: "lazy" });
+      return file.spoiler ? h("span", { class: "spoiler", role: "button", tabindex: "0" }, picture)
+        : h("a", { href, target: "_blank", rel: "noopener" }, picture);
+    }));
   }
 
   drawButtons(message) {
@@ -376,9 +392,27 @@ class Column {
 
   // -- writing
 
+  async attach() {
+    for (const file of this.picker.files) {
+      const answer = await fetch(`file?name=${encodeURIComponent(file.name)}`, { method: "POST", body: file }).catch(() => null);
+      if (answer?.ok) this.files.push(await answer.json());
+      else warn(say("failed"));
+    }
+    this.picker.value = "";
+    this.drawFiles();
+    this.box.focus();
+  }
+
+  drawFiles() {
+    this.bar.hidden = !this.mode && !this.files.length;
+    if (this.mode || !this.files.length) return;
+    this.bar.replaceChildren(icon("attach"), h("span", {}, this.files.map((file) => file.name).join(", ")),
+      h("button", { type: "button", "aria-label": say("cancel"), title: say("cancel"), onclick: () => { this.files = []; this.drawFiles(); } }, icon("close")));
+  }
+
   setMode(mode) {
     this.mode = mode;
-    this.bar.hidden = !mode;
+    this.drawFiles();
     this.sendButton.title = mode?.edit ? say("save") : say("send");
     this.sendButton.setAttribute("aria-label", this.sendButton.title);
     if (!mode) return;
@@ -437,10 +471,11 @@ class Column {
 
   async send() {
     const text = this.box.value.trim(), mode = this.mode;
-    if (!text) return;
+    if (!text && !this.files.length) return;
     const done = await act(mode?.edit ? { do: "edit", message: mode.edit.id, text }
-      : { do: "send", room: this.room, text, reply_to: mode?.reply?.id });
+      : { do: "send", room: this.room, text, reply_to: mode?.reply?.id, files: this.files });
     if (done.error || this.box.value.trim() !== text) return;
+    if (!mode?.edit) this.files = [];
     this.fill("");
     this.setMode(null);
   }

@@ -1,0 +1,172 @@
+"""Fetching files beside the courier: due -> asked of its adapter -> in our store -> recorded.
+
+A file is fetched once, however many rooms show it. Whoever is killed between two of these steps begins again at the
+first, and finds the same bytes under the same name.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Final
+
+from core.errors import FileRefused, FileWhy, RetryLater, StormoError
+from core.mediastore import MediaRules, MediaStore
+from core.ports import Adapter, Clock, Transactions
+from core.records import Blob, Enclosure
+from core.social import enclosures
+from core.stores import Unit
+from core.types import Platform, ThingId
+
+log = logging.getLogger(__name__)
+
+#: Files on their way in at once.
+AT_ONCE: Final = 4
+#: Seconds for one of them.
+FETCH_SECONDS: Final = 180.0
+#: The wait after each failure; after the last one the file counts as unreachable.
+PAUSES: Final = tuple(timedelta(seconds=seconds) for seconds in (2, 5, 15, 60, 300, 900, 1800))
+_STORAGE_PAUSE: Final = timedelta(seconds=5)
+#: Files of things that are gone, taken away in one go.
+_SWEPT: Final = 500
+
+
+class Fetcher:
+    """Runs in the event loop; the disk is waited for in threads, every change of a row is a job of the writer."""
+
+    def __init__(
+        self, *, adapters: Mapping[Platform, Adapter], writer: Transactions, rules: MediaRules, clock: Clock
+    ) -> None:
+        self._adapters = adapters
+        self._writer = writer
+        self._rules = rules
+        self._clock = clock
+        self._store = MediaStore(rules.folder)
+        self._busy: dict[tuple[ThingId, int], asyncio.Task[None]] = {}
+        self._woken = asyncio.Event()
+        self._looking = False
+
+    async def run(self) -> None:
+        """Fetches until cancelled."""
+        try:
+            while True:
+                self._woken.clear()
+                self._looking = True
+                soonest = await self._look()
+                self._looking = False
+                await self._clock.wait(self._woken, soonest)
+        finally:
+            for task in self._busy.values():
+                task.cancel()
+            await asyncio.gather(*self._busy.values(), return_exceptions=True)
+
+    def wake(self) -> None:
+        """There is something new to fetch."""
+        self._woken.set()
+
+    @property
+    def under_way(self) -> list[asyncio.Task[None]]:
+        return list(self._busy.values())
+
+    @property
+    def idle(self) -> bool:
+        return not (self._busy or self._looking or self._woken.is_set())
+
+    async def _look(self) -> datetime | None:
+        """Begins what is due. Returns when to look again, unless something ends before."""
+        platforms = list(self._adapters)
+        try:
+            due, soonest = await self._writer.submit(
+                lambda unit: unit.media.due(platforms, unit.now, AT_ONCE * 2)
+            )
+        except StormoError as error:
+            log.warning("files: %s", error)
+            return self._clock.now() + _STORAGE_PAUSE
+        for row in due:
+            self._start(row)
+        return None if len(self._busy) >= AT_ONCE else soonest
+
+    async def sweep(self) -> None:
+        """Takes away the files of things that are gone, and what is left of runs that were killed."""
+        forgotten = await self._writer.submit(lambda unit: unit.media.forget(_SWEPT))
+        there = await asyncio.to_thread(lambda: list(self._store.digests()))
+        known = await self._writer.submit(lambda unit: unit.media.known(there))
+        strays = (set(there) - known) | set(forgotten)
+        await asyncio.to_thread(self._store.sweep, strays)
+
+    def _start(self, row: Enclosure) -> None:
+        place = (row.thing_id, row.position)
+        if place in self._busy or len(self._busy) >= AT_ONCE:
+            return
+        self._busy[place] = asyncio.create_task(self._serve(row))
+
+    async def _serve(self, row: Enclosure) -> None:
+        try:
+            await self._fetch(row)
+        except StormoError as error:
+            log.warning("file %d of %d: %s", row.position, row.thing_id, error)
+            await self._clock.wait(asyncio.Event(), self._clock.now() + _STORAGE_PAUSE)
+        except Exception:
+            log.exception("file %d of %d", row.position, row.thing_id)
+            await self._clock.wait(asyncio.Event(), self._clock.now() + _STORAGE_PAUSE)
+        finally:
+            del self._busy[row.thing_id, row.position]
+            self._woken.set()
+
+    async def _fetch(self, row: Enclosure) -> None:
+        try:
+            blob = await self._brought(row)
+        except FileRefused as refused:
+            why = refused.why
+            log.info("file %d of %d: %s", row.position, row.thing_id, refused)
+            await self._writer.submit(lambda unit: refuse(unit, row, why))
+        except RetryLater as later:
+            await self._put_off(row, str(later), later.after)
+        except Exception as unforeseen:  # noqa: BLE001
+            await self._put_off(row, f"{type(unforeseen).__name__}: {unforeseen}", None)
+        else:
+            quota = self._rules.quota
+            await self._writer.submit(lambda unit: record(unit, row, blob, quota))
+
+    async def _brought(self, row: Enclosure) -> Blob:
+        """From where it lies into our store."""
+        file = self._store.incoming(self._rules)
+        try:
+            async with asyncio.timeout(FETCH_SECONDS):
+                await self._adapters[row.platform].fetch(row.source, file.take)
+            return await asyncio.to_thread(self._store.keep, file)
+        finally:
+            file.discard()
+
+    async def _put_off(self, row: Enclosure, reason: str, asked: timedelta | None) -> None:
+        log.info("file %d of %d: %s", row.position, row.thing_id, reason)
+        if row.attempts >= len(PAUSES):
+            await self._writer.submit(lambda unit: refuse(unit, row, FileWhy.UNREACHABLE))
+            return
+        pause = max(PAUSES[row.attempts], asked or timedelta(0))
+        await self._writer.submit(
+            lambda unit: unit.media.put_off(row.thing_id, row.position, unit.now + pause, reason[:200])
+        )
+
+
+# -- jobs of the writer ------------------------------------------------------------------------------------------
+
+
+def record(unit: Unit, row: Enclosure, blob: Blob, quota: int) -> None:
+    """It is in our store. Where that is full, it is taken out again by the next sweep."""
+    if unit.media.blob(blob.digest) is None:
+        if quota and unit.media.total() + blob.size > quota:
+            log.error("the store of files is full: [media] quota_bytes")
+            return refuse(unit, row, FileWhy.QUOTA)
+        unit.media.add_blob(blob, unit.now)
+    if unit.media.store(row.thing_id, row.position, blob.digest):
+        enclosures.settle(unit, row.thing_id)
+    return None
+
+
+def refuse(unit: Unit, row: Enclosure, why: FileWhy) -> None:
+    """It will never be had, and its copies say so."""
+    if unit.media.refuse(row.thing_id, row.position, why.value):
+        enclosures.settle(unit, row.thing_id)
