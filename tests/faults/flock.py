@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,9 +11,9 @@ from typing import Any
 from bots.telegram.writing import PING_BREAK
 from tests.doubles.discord import Channel
 from tests.doubles.telegram import Chat
-from tests.faults.launch import Program
+from tests.faults.launch import QuickStage
 from tests.peers.synapse import SynapseServer
-from tests.stage import Stage, until
+from tests.stage import until
 
 PLATFORMS = ("discord", "telegram", "matrix")
 #: Where a repeat is recognised: exactly one copy.
@@ -28,8 +29,9 @@ class Post:
     text: str = ""
     deleted: bool = False
     votes: set[str] = field(default_factory=set)
-    #: The author's own message, as its platform knows it.
+    #: The author's own message, as its platform knows it; an interaction leaves none.
     message: Any = None
+    slash: bool = False
 
     def __post_init__(self) -> None:
         self.text = self.text or self.words
@@ -45,21 +47,20 @@ class Room:
     key: str
 
 
-class FlockStage(Stage):
+class FlockStage(QuickStage):
     """Anna, Bruno and Chiara each write in the first room of their platform; the second one only mirrors."""
 
     def __init__(self, synapse: SynapseServer, folder: Path, *, database: str = "") -> None:
         super().__init__(synapse, folder, database=database, limited=False)
-        self._trap = ""
         self._reactions: dict[str, str] = {}
 
     # -- setting it up -------------------------------------------------------------------------------------------
 
     def _write_config(self) -> None:
         super()._write_config()
-        # Every restart reads back: a few messages are enough to be found again.
-        text = self.config.read_text().replace("[discord]", "[discord]\ncatchup_things = 4")
-        self.config.write_text(text)
+        # Every restart reads back: the newest messages are enough to be found again. A poll acknowledges when it ends.
+        text = self.config.read_text().replace("[discord]", "[discord]\ncatchup_things = 30")
+        self.config.write_text(text.replace("[telegram]", "[telegram]\npoll_seconds = 2"))
 
     async def set_up(self) -> None:
         """Everybody joins, six rooms become one community, and each mirrors all of it."""
@@ -106,6 +107,11 @@ class FlockStage(Stage):
                 post.message = await self.bruno.say(self.channels[0], self._typed(f"post {post.text}"))
             case _:
                 post.message = await self.chiara.say(self.room, f"!post {post.text}")
+
+    async def slash(self, post: Post) -> bool:
+        """Bruno posts by an interaction. Whether he was answered."""
+        answer = await self.bruno.slash(self.channels[0], "post", {"text": post.text}, patience=30)
+        return answer.message.ephemeral
 
     async def correct(self, post: Post) -> None:
         """The author edits their message: it says ``post.text`` now."""
@@ -164,9 +170,9 @@ class FlockStage(Stage):
         ]
 
     def shows_copy(self, room: Room, post: Post) -> bool:
-        """Whether a copy belongs there: everywhere but where the author's own message stands."""
+        """Whether a copy belongs there: everywhere but where a message of the author stands."""
         home = {"telegram": "group", "discord": self.channels[0].name, "matrix": "room"}
-        return home[post.author] != room.name
+        return post.slash or home[post.author] != room.name
 
     def _telegram_room(self, name: str, chat: Chat) -> Room:
         async def texts() -> list[str]:
@@ -186,6 +192,37 @@ class FlockStage(Stage):
             return [m.body for m in await self.chiara.visible(id_) if m.sender == self.bot.user_id]
 
         return Room(name, "matrix", texts, id_)
+
+    async def copies(self, post: Post) -> list[str]:
+        """Whatever of this post stands anywhere."""
+        return [text for room in self.rooms for text in await room.texts() if post.words in text]
+
+    async def count(self, post: Post, why: str, *, gap: bool = False) -> Counter[str]:
+        """Exactly one copy a room where the platform has a key; elsewhere one at least, and each surplus listed.
+
+        ``gap``: the community has left out what is in doubt. Raises ``AssertionError`` with ``why``.
+        """
+        tally: Counter[str] = Counter(rounds=1)
+        for room in self.rooms:
+            tally += await self._count_in(post, room, why, gap)
+        return tally
+
+    async def _count_in(self, post: Post, room: Room, why: str, gap: bool) -> Counter[str]:
+        texts = [text for text in await room.texts() if post.words in text]
+        copies, current = len(texts), sum(post.text in text for text in texts)
+        doubts = self.doubts_of(post, room)
+        wanted = int(self.shows_copy(room, post) and not post.deleted)
+        told = (f"{why}: {room.name} shows {texts} of {post}, {doubts} in doubt", self.log())
+        surplus = max(copies - wanted, 0)
+        if room.platform in KEYED:
+            assert (copies, current, doubts) == (wanted, wanted, 0), told
+        elif gap:
+            assert surplus == 0, told
+            assert current == wanted or self.left_out(post, room), told
+        else:
+            assert current >= wanted, told
+            assert surplus <= doubts, told
+        return Counter({"copies": copies, "surplus": surplus, "in doubt": doubts})
 
     # -- the program's own book ----------------------------------------------------------------------------------
 
@@ -222,16 +259,6 @@ class FlockStage(Stage):
         await super().quiet()
         due = "SELECT count(*) FROM outbox WHERE due = 1 AND kind = 'post'"
         await until(lambda: self.ask(due) == [(0,)], "every copy as it is wanted")
-
-    # -- the program ---------------------------------------------------------------------------------------------
-
-    async def _launched(self) -> Program:
-        self.program = Program(self.config, self._log_file, self._trap)
-        return self.program
-
-    async def arm(self, trap: str) -> None:
-        """The program ends at that crash point: see ``tests.faults.launch.Trap``."""
-        await self.program.arm(trap)
 
 
 __all__ = ["KEYED", "PLATFORMS", "FlockStage", "Post", "Room"]

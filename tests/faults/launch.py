@@ -17,7 +17,7 @@ from pathlib import Path
 
 from core import crashpoints
 from stormo.cli import main
-from tests.stage import until
+from tests.stage import Stage, until
 
 _IMPORTED = [
     "bots.discord.bot",
@@ -122,3 +122,25 @@ class Program:
         self._traps.send(trap)
         await until(self._traps.poll, f"the trap {trap}")
         assert self._traps.recv() == trap
+
+
+class QuickStage(Stage):
+    """A stage whose program starts in a moment, and can be ended at a crash point."""
+
+    async def _launched(self) -> Program:
+        self.program = Program(self.config, self._log_file)
+        return self.program
+
+    def launch(self, trap: str) -> None:
+        """Starts the program with a trap on its way up, and does not wait until it is there."""
+        self.discord.gateway.forget_sessions()
+        self.starts += 1
+        self._process = Program(self.config, self._log_file, trap)
+
+    async def arm(self, trap: str) -> None:
+        """The program ends at that crash point: see ``Trap``."""
+        await self.program.arm(trap)
+
+    async def end(self) -> None:
+        self.kill_now()
+        await self.dead()

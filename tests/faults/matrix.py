@@ -10,7 +10,9 @@ from __future__ import annotations
 import hashlib
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from functools import partial
 
 from tests.faults.flock import PLATFORMS
 
@@ -32,6 +34,8 @@ INBOUND = {
     "caller answered": "inbound.received@{o}>inbound.claimed>inbound.answered@{o}",
     "acknowledged": "inbound.received@{o}>inbound.claimed>inbound.acknowledged@{o}",
 }
+#: What each event passes, and not each batch of them.
+PER_EVENT = ("handed to the gate", "queued", "inbox claimed", "use case done")
 #: The way out. ``{x}``: the platform that is to show something; ``*{n}`` its n-th call.
 OUTBOUND = {
     "place taken": "outbound.place_taken@{x}*{n}",
@@ -63,31 +67,50 @@ FIRST_SENDS = ("copy written", "parked events applied")
 AT_THE_PEER = ("call arrived", "call stored")
 
 
+class Way(StrEnum):
+    """Whose steps are meant: an event's while we listen, or while we read back what came in our absence; a copy's."""
+
+    IN = "in"
+    BACK = "read back"
+    OUT = "out"
+
+
 @dataclass(frozen=True)
 class Round:
-    """``adapter``: where the point is; ``origin``: where the person acts; ``number``: which call, for the way out."""
+    """``adapter``: where the point is; ``origin``: where the person acts; ``number``: which passage of the point.
 
-    way: str
+    ``slash``: the post is an interaction of Discord's, which is told once and never again. ``gap``: the community has
+    what is in doubt left out.
+    """
+
+    way: Way
     point: str
     adapter: str
     origin: str
     act: str
     number: int = 1
+    slash: bool = False
+    gap: bool = False
 
     @property
     def trigger(self) -> str:
-        if self.way == "in":
-            return INBOUND[self.point].format(o=self.origin)
-        there = OUTBOUND[self.point].format(x=self.adapter, n=self.number)
-        return f"inbound.received@{self.origin}>{there}"
+        match self.way:
+            case Way.IN:
+                return INBOUND[self.point].format(o=self.origin)
+            case Way.BACK:
+                return f"{INBOUND[self.point].format(o=self.origin)}*{self.number}"
+            case Way.OUT:
+                there = OUTBOUND[self.point].format(x=self.adapter, n=self.number)
+                return f"inbound.received@{self.origin}>{there}"
 
     def __str__(self) -> str:
-        return f"{self.point} ({self.way}, {self.adapter}), {self.act} on {self.origin}, call {self.number}"
+        how = f"{self.way}{', slash' * self.slash}{', gap' * self.gap}"
+        return f"{self.point} ({how}, {self.adapter}), {self.act} on {self.origin}, number {self.number}"
 
 
 def whole() -> list[Round]:
     """Every round of the matrix, always the same, in an order that mixes points and acts."""
-    rounds = [*_inbound(), *_outbound()]
+    rounds = [*_inbound(), *_read_back(), *_interactions(), *_outbound()]
     _generator("order").shuffle(rounds)
     return rounds
 
@@ -103,10 +126,37 @@ def _generator(salt: str) -> random.Random:
 def _inbound() -> Iterator[Round]:
     for point in INBOUND:
         for origin in PLATFORMS:
-            if (point, origin) == ("acknowledged", "discord"):
-                continue  # Discord knows no acknowledgement
-            for act in ACTS:
-                yield Round("in", point, origin, origin, act)
+            if _exists(point, origin):
+                yield from (Round(Way.IN, point, origin, origin, act) for act in ACTS)
+
+
+def _exists(point: str, origin: str) -> bool:
+    """Discord knows no acknowledgement."""
+    return (point, origin) != ("acknowledged", "discord")
+
+
+def _read_back() -> Iterator[Round]:
+    """Somebody acts while the program is away, and it ends again while it reads that back.
+
+    A start has events of its own, of rooms and of what stood there already: the number says at which of them it ends.
+    """
+    turn = 0
+    for point in INBOUND:
+        for origin in filter(partial(_exists, point), PLATFORMS):
+            turn += 1
+            number = 1 + turn % 4 if origin != "telegram" and point in PER_EVENT else 1
+            yield Round(Way.BACK, point, origin, origin, ACTS[turn % len(ACTS)], number)
+
+
+def _interactions() -> Iterator[Round]:
+    for point in filter(partial(_exists, origin="discord"), INBOUND):
+        yield Round(Way.IN, point, "discord", "discord", "post", slash=True)
+
+
+def gaps() -> list[Round]:
+    """A post's way to Telegram, which has no key, where a community wants rather a gap than a copy twice."""
+    chosen = [r for r in _outbound() if r.adapter == "telegram" and r.act == "post" and r.origin != r.adapter]
+    return [replace(one, gap=True) for one in chosen]
 
 
 def _outbound() -> Iterator[Round]:
@@ -115,14 +165,14 @@ def _outbound() -> Iterator[Round]:
     for point in OUTBOUND:
         for adapter in PLATFORMS:
             others = [platform for platform in PLATFORMS if platform != adapter]
-            yield Round("out", point, adapter, adapter, "post")
+            yield Round(Way.OUT, point, adapter, adapter, "post")
             for act in ACTS:
                 if act != "post" and point in FIRST_SENDS:
                     continue
                 turn += 1
                 # Two rooms of another platform show it: the second call is as good a place as the first.
                 number = 1 if act == "vote" else 1 + turn % 2
-                yield Round("out", point, adapter, others[turn // 2 % 2], act, number)
+                yield Round(Way.OUT, point, adapter, others[turn // 2 % 2], act, number)
 
 
-__all__ = ["AT_THE_PEER", "INBOUND", "OUTBOUND", "Round", "sample", "whole"]
+__all__ = ["AT_THE_PEER", "INBOUND", "OUTBOUND", "Round", "Way", "gaps", "sample", "whole"]

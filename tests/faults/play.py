@@ -8,8 +8,8 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-from tests.faults.flock import KEYED, FlockStage, Post, Room
-from tests.faults.matrix import AT_THE_PEER, Round
+from tests.faults.flock import FlockStage, Post
+from tests.faults.matrix import AT_THE_PEER, Round, Way
 from tests.peers.matrix_proxy import ACTS as SENDS
 from tests.stage import until
 
@@ -23,12 +23,11 @@ _DISCORD_SENDS = ("POST", "PATCH", "DELETE")
 
 
 class Player:
-    """``tally``: for each round, what was counted. ``gap``: the community has a copy in doubt left out."""
+    """``tally``: for each round, what was counted."""
 
-    def __init__(self, stage: FlockStage, salt: str, *, gap: bool = False) -> None:
+    def __init__(self, stage: FlockStage, salt: str) -> None:
         self.stage = stage
         self.tally: dict[Round, Counter[str]] = {}
-        self._gap = gap
         self._salt = salt
         self._posts: dict[str, Post] = {}
 
@@ -40,28 +39,58 @@ class Player:
 
     async def _one(self, one: Round) -> None:
         post = await self._post_for(one)
-        disarm = await self._armed(one)
-        await self._act(one, post)
-        await self._until_dead(one)
-        disarm()
-        await self.stage.restart()
+        if one.way is Way.BACK:
+            await self._killed_while_reading_back(one, post)
+        elif one.slash:
+            await self._killed_in_an_interaction(one, post)
+        else:
+            disarm = await self._armed(one)
+            await self._act(one, post)
+            await self._until_dead(one)
+            disarm()
+            await self.stage.restart()
         await until(lambda: self.stage.stored(post), f"{one}: the act in the database")
         await self.stage.quiet()
-        self.tally[one] = await self._count(one, post)
+        self.tally[one] = await self.stage.count(post, str(one), gap=one.gap)
+
+    async def _killed_while_reading_back(self, one: Round, post: Post) -> None:
+        await self.stage.end()
+        await self._act(one, post)
+        self.stage.launch(one.trigger)
+        await self._until_dead(one)
+        await self.stage.restart()
+
+    async def _killed_in_an_interaction(self, one: Round, post: Post) -> None:
+        """What was not committed is lost with its interaction, wholly; whoever got no answer says it again."""
+        await self.stage.arm(one.trigger)
+        told = asyncio.create_task(self.stage.slash(post))
+        await self._until_dead(one)
+        await self.stage.restart()
+        if self.stage.stored(post):
+            assert await told, f"{one}: no answer came after all"
+            return
+        told.cancel()
+        await asyncio.wait([told])
+        before = await self.stage.copies(post)
+        assert before == [], (one, before)
+        assert await self.stage.slash(post), one
 
     # -- the act ---------------------------------------------------------------------------------------------------
 
     async def _post_for(self, one: Round) -> Post:
         """What the act is about: a new post, or one that every room shows already."""
         author = _VOTED[one.origin] if one.act == "vote" else one.origin
-        if one.act == "post" or author not in self._posts:
-            words = hashlib.sha256(f"{self._salt} {len(self.tally)} {one}".encode()).hexdigest()[:12]
-            post = self._posts[author] = Post(author, f"flight {words}")
-            if one.act != "post":
-                await self.stage.publish(post)
-                await until(lambda: self.stage.stored(post), f"{one}: a post before it")
-                await self.stage.quiet()
-        return self._posts[author]
+        if one.act != "post" and author in self._posts:
+            return self._posts[author]
+        words = hashlib.sha256(f"{self._salt} {len(self.tally)} {one}".encode()).hexdigest()[:12]
+        post = Post(author, f"flight {words}", slash=one.slash)
+        if not one.slash:
+            self._posts[author] = post
+        if one.act != "post":
+            await self.stage.publish(post)
+            await until(lambda: self.stage.stored(post), f"{one}: a post before it")
+            await self.stage.quiet()
+        return post
 
     async def _act(self, one: Round, post: Post) -> None:
         match one.act:
@@ -118,31 +147,6 @@ class Player:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self.stage.dead(), _REACHED)
         assert not self.stage.running, (f"{one}: never reached", self.stage.log())
-
-    # -- the count -------------------------------------------------------------------------------------------------
-
-    async def _count(self, one: Round, post: Post) -> Counter[str]:
-        tally: Counter[str] = Counter(rounds=1)
-        for room in self.stage.rooms:
-            tally += await self._count_in(one, post, room)
-        return tally
-
-    async def _count_in(self, one: Round, post: Post, room: Room) -> Counter[str]:
-        texts = [text for text in await room.texts() if post.words in text]
-        copies, current = len(texts), sum(post.text in text for text in texts)
-        doubts = self.stage.doubts_of(post, room)
-        wanted = int(self.stage.shows_copy(room, post) and not post.deleted)
-        told = (f"{one}: {room.name} shows {texts} of {post}, {doubts} in doubt", self.stage.log())
-        surplus = max(copies - wanted, 0)
-        if room.platform in KEYED:
-            assert (copies, current, doubts) == (wanted, wanted, 0), told
-        elif self._gap:
-            assert surplus == 0, told
-            assert current == wanted or self.stage.left_out(post, room), told
-        else:
-            assert current >= wanted, told
-            assert surplus <= doubts, told
-        return Counter({"copies": copies, "surplus": surplus, "in doubt": doubts})
 
 
 __all__ = ["Player"]

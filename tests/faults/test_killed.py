@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
-import json
 import os
 import random
 from collections import Counter
@@ -21,6 +20,8 @@ import pytest
 import pytest_asyncio
 
 from tests.doubles.telegram import Shown
+from tests.faults.conftest import Note
+from tests.faults.launch import QuickStage
 from tests.peers.matrix_proxy import SEND
 from tests.peers.synapse import SynapseServer
 from tests.stage import Stage, until
@@ -67,36 +68,31 @@ def rounds(count: int, salt: str) -> list[Round]:
 
 
 @pytest_asyncio.fixture
-async def stage(synapse: SynapseServer, tmp_path: Path) -> AsyncIterator[Stage]:
-    async with Stage(synapse, tmp_path, limited=False) as built:
+async def stage(homeserver: SynapseServer, tmp_path: Path) -> AsyncIterator[Stage]:
+    async with QuickStage(homeserver, tmp_path, limited=False) as built:
         await built.set_up()
         yield built
 
 
-async def test_a_few_places(stage: Stage) -> None:
-    await _play(stage, rounds(FEW, "fixed"))
+async def test_a_few_places(stage: Stage, note: Note) -> None:
+    await _play(stage, rounds(FEW, "fixed"), note)
 
 
 @pytest.mark.faults
-async def test_many_places(stage: Stage) -> None:
+async def test_many_places(stage: Stage, note: Note) -> None:
     whole = os.environ["STORMO_FAULTS"] == "all"
     salt = "all" if whole else os.environ.get("STORMO_FAULTS_SEED", "sample")
-    await _play(stage, rounds(ALL if whole else SOME, salt))
+    await _play(stage, rounds(ALL if whole else SOME, salt), note)
 
 
-async def _play(stage: Stage, chosen: list[Round]) -> None:
-    """Plays the rounds one after the other on the same stage, and prints their count."""
+async def _play(stage: Stage, chosen: list[Round], note: Note) -> None:
+    """Plays the rounds one after the other on the same stage."""
     tally: Counter[str] = Counter()
     for one in chosen:
         await _one(stage, one, tally)
         tally["rounds"] += 1
-    _report(stage, tally)
+    note("at places and times drawn", "all acts", "all", "sqlite", tally)
     assert tally["rounds"] == len(chosen)
-
-
-def _report(stage: Stage, tally: Counter[str]) -> None:
-    path = Path(os.environ.get("STORMO_FAULTS_REPORT", stage.folder / "faults.json"))
-    path.write_text(json.dumps({"kill -9": dict(sorted(tally.items()))}) + "\n")
 
 
 async def _one(stage: Stage, one: Round, tally: Counter[str]) -> None:
@@ -234,6 +230,6 @@ async def _count(stage: Stage, one: Round, doubts: int, tally: Counter[str]) -> 
     ever = stage.in_telegram(stage.mirror, one.words)
     assert telegram >= wanted, (one, "none on Telegram")
     assert ever - wanted <= doubts, (one, f"{ever - wanted} surplus, {doubts} in doubt")
-    tally["copies counted"] += len(shown) + telegram
-    tally["surplus on Telegram"] += ever - wanted
-    tally["listed as in doubt"] += doubts
+    tally["copies"] += len(shown) + telegram
+    tally["surplus"] += ever - wanted
+    tally["in doubt"] += doubts

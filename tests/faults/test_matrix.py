@@ -9,22 +9,22 @@ import re
 import pytest
 
 from tests.conftest import ROOT
+from tests.faults.conftest import Note
 from tests.faults.flock import FlockStage
-from tests.faults.matrix import INBOUND, OUTBOUND, Round, sample, whole
+from tests.faults.matrix import INBOUND, OUTBOUND, Round, gaps, sample, whole
 from tests.faults.play import Player
+from tests.stage import until
 
 pytestmark = [pytest.mark.peer, pytest.mark.timeout(3600)]
 
 #: What `make test` takes for each database, what CI adds to it, and how many rounds a stage bears before it gets slow.
 FEW, SOME, A_STAGE = 4, 60, 60
+WHOLE = os.environ.get("STORMO_FAULTS") == "all"
 
 
 def _shares() -> list[list[Round]]:
     """The rounds of this run, a stage each."""
-    if os.environ.get("STORMO_FAULTS") == "all":
-        rounds = whole()
-    else:
-        rounds = sample(SOME, os.environ.get("STORMO_FAULTS_SEED", "sample"))
+    rounds = whole() if WHOLE else sample(SOME, os.environ.get("STORMO_FAULTS_SEED", "sample"))
     return [rounds[start : start + A_STAGE] for start in range(0, len(rounds), A_STAGE)]
 
 
@@ -46,15 +46,27 @@ def _passed(folder: str) -> set[str]:
     return found
 
 
-async def test_a_few_points(flock: FlockStage) -> None:
-    player = Player(flock, "fixed")
-    await player.play(sample(FEW, "fixed"))
-    assert len(player.tally) == FEW
+async def test_a_few_points(flock: FlockStage, note: Note) -> None:
+    await _play(flock, sample(FEW, "fixed"), note)
 
 
 @pytest.mark.faults
 @pytest.mark.parametrize("share", _shares(), ids=lambda share: f"from {share[0].point}")
-async def test_many_points(flock: FlockStage, share: list[Round]) -> None:
-    player = Player(flock, "many")
-    await player.play(share)
-    assert len(player.tally) == len(share)
+async def test_many_points(flock: FlockStage, note: Note, share: list[Round]) -> None:
+    await _play(flock, share, note)
+
+
+@pytest.mark.faults
+async def test_rather_a_gap_than_a_copy_twice(flock: FlockStage, note: Note) -> None:
+    await flock.anna.send(flock.group, "/doubt gap")
+    await until(lambda: flock.ask("SELECT 1 FROM communities WHERE doubt = 'gap'"), "the choice")
+    await _play(flock, gaps() if WHOLE else gaps()[:: len(gaps()) // 4], note)
+
+
+async def _play(flock: FlockStage, rounds: list[Round], note: Note) -> None:
+    player = Player(flock, "points")
+    await player.play(rounds)
+    database = "postgresql" if flock.database.startswith("postgresql") else "sqlite"
+    for one, counted in player.tally.items():
+        note("points", f"{one.way}: {one.point}{' (gap)' * one.gap}", one.adapter, database, counted)
+    assert len(player.tally) == len(rounds)
