@@ -137,9 +137,10 @@ class Engine:
                 self._apply(unit, chat, later)
 
     def housekeep(self, unit: Unit) -> None:
-        """What expires: old inbox keys, codes, parked events, guests' reactions."""
+        """What expires: old inbox keys, codes, kept handles, parked events, guests' reactions."""
         unit.intake.clean(unit.now - self.rules.inbox_life)
         unit.people.clean_codes(unit.now - self.rules.code_life)
+        unit.people.clean_handles(unit.now)
         unit.delivery.clean_notices(unit.now)
         unit.touched |= unit.votes.forget_guests(unit.now - self.rules.guest_life)
         self._expire(unit)

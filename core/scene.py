@@ -51,6 +51,7 @@ class Rules:
     brief_life: timedelta = timedelta(seconds=60)
     park_life: timedelta = timedelta(minutes=10)
     guest_life: timedelta = timedelta(days=30)
+    handle_life: timedelta = timedelta(days=30)
     inbox_life: timedelta = timedelta(days=30)
     media: MediaRules = field(default_factory=MediaRules)
 

@@ -98,6 +98,26 @@ class People(Protocol):
         self, member: MemberId, handle: str, skeleton: str, language: str, name: str, now: datetime
     ) -> None: ...
 
+    def keep_handle(self, handle: str, skeleton: str, member: MemberId, until: datetime) -> None:
+        """A handle that its member gave up is nobody else's before then."""
+        ...
+
+    def release_handle(self, handle: str) -> None:
+        """Its member takes it again."""
+        ...
+
+    def kept_for(self, member: MemberId, now: datetime) -> list[datetime]:
+        """Until when each handle is kept for this member, the soonest first."""
+        ...
+
+    def kept_until(
+        self, handle: str, skeleton: str, but_for: MemberId | None, now: datetime
+    ) -> datetime | None:
+        """Until when this handle, or one that could be taken for it, is kept for somebody else."""
+        ...
+
+    def clean_handles(self, before: datetime) -> None: ...
+
     def rename_member(self, member: MemberId, handle: str, skeleton: str) -> None: ...
 
     def show_name(self, member: MemberId, shown: bool, name: str) -> None: ...

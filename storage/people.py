@@ -8,14 +8,14 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, delete, select, update
+from sqlalchemy import bindparam, delete, func, select, update
 
 from core.records import Account, Code, Member
 from core.types import AccountId, AccountRef, ChatId, Feed, FeedKind, MemberId, Platform
 from storage import tables as t
 from storage.shelves import Bulk, Keyed, Row
 from storage.statements import Build, Runner, Statement
-from storage.tables import from_micros, to_micros
+from storage.tables import Instant, from_micros, to_micros
 
 _A = t.accounts.c
 _M = t.members.c
@@ -153,6 +153,41 @@ SET_NAME = Statement(
 )
 MERGE_MEMBER = Statement(
     lambda _: update(t.members).where(_M.id == bindparam("loser")).values(merged_into=bindparam("winner"))
+)
+
+_K = t.kept_handles.c
+
+
+def _keep_handle(d: Build) -> Any:
+    values: dict[str, Any] = {c: bindparam(c) for c in ("handle", "skeleton", "member_id", "until")}
+    row = d.insert(t.kept_handles).values(values)
+    new = {name: row.excluded[name] for name in values if name != "handle"}
+    return row.on_conflict_do_update(index_elements=[_K.handle], set_=new)
+
+
+KEEP_HANDLE = Statement(_keep_handle)
+RELEASE_HANDLE = Statement(lambda _: delete(t.kept_handles).where(_K.handle == bindparam("name")))
+KEPT_FOR = Statement(
+    lambda _: (
+        select(_K.until)
+        .where(_K.member_id == bindparam("member"), _K.until > bindparam("at", type_=Instant))
+        .order_by(_K.until)
+    )
+)
+KEPT_UNTIL = Statement(
+    lambda _: select(func.max(_K.until).label("until")).where(
+        (_K.skeleton == bindparam("alike")) | (_K.handle == bindparam("name")),
+        _K.member_id != bindparam("but_for"),
+        _K.until > bindparam("at", type_=Instant),
+    )
+)
+MOVE_KEPT = Statement(
+    lambda _: (
+        update(t.kept_handles).where(_K.member_id == bindparam("loser")).values(member_id=bindparam("winner"))
+    )
+)
+CLEAN_HANDLES = Statement(
+    lambda _: delete(t.kept_handles).where(_K.until <= bindparam("before", type_=Instant))
 )
 
 _C = t.codes.c
@@ -357,6 +392,28 @@ class PeopleStore:
             joined_at=now,
         )
 
+    def keep_handle(self, handle: str, skeleton: str, member: MemberId, until: datetime) -> None:
+        """A handle that its member gave up is nobody else's before then."""
+        self._run.run(KEEP_HANDLE, handle=handle, skeleton=skeleton, member_id=member, until=until)
+
+    def release_handle(self, handle: str) -> None:
+        """Its member takes it again."""
+        self._run.run(RELEASE_HANDLE, name=handle)
+
+    def kept_for(self, member: MemberId, now: datetime) -> list[datetime]:
+        """Until when each handle is kept for this member, the soonest first."""
+        return [until for (until,) in self._run.all(KEPT_FOR, member=member, at=now)]
+
+    def kept_until(
+        self, handle: str, skeleton: str, but_for: MemberId | None, now: datetime
+    ) -> datetime | None:
+        """Until when this handle, or one that could be taken for it, is kept for somebody else."""
+        until = self._run.scalar(KEPT_UNTIL, name=handle, alike=skeleton, but_for=but_for or 0, at=now)
+        return until if isinstance(until, datetime) else None
+
+    def clean_handles(self, before: datetime) -> None:
+        self._run.run(CLEAN_HANDLES, before=before)
+
     def rename_member(self, member: MemberId, handle: str, skeleton: str) -> None:
         self._run.run(RENAME_MEMBER, member=member, new_handle=handle, new_skeleton=skeleton)
 
@@ -371,6 +428,7 @@ class PeopleStore:
     def merge(self, loser: MemberId, winner: MemberId) -> None:
         """Accounts move; the loser's row stays, so that its handle is never given to somebody else."""
         self._run.run(MOVE_ACCOUNTS, loser=loser, winner=winner)
+        self._run.run(MOVE_KEPT, loser=loser, winner=winner)
         self._run.run(MERGE_MEMBER, loser=loser, winner=winner)
 
     # codes

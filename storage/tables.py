@@ -111,6 +111,18 @@ members = Table(
     _ref("merged_into", nullable=True),
 )
 
+#: Handles that members gave up, kept for them so that nobody passes for them.
+kept_handles = Table(
+    "kept_handles",
+    metadata,
+    _text("handle", primary_key=True),
+    _text("skeleton"),
+    _ref("member_id", "members.id"),
+    Column("until", Instant, nullable=False),
+    Index(None, "skeleton"),
+    Index(None, "member_id"),
+)
+
 accounts = Table(
     "accounts",
     metadata,

@@ -65,6 +65,7 @@ SECTIONS: Mapping[str, tuple[Key, ...]] = {
         Key(name="name", read=text, example='"Birds of the Delta"', default="Stormo"),
         Key(name="language", read=one_of("en", "it"), example='"en"', default="en"),
         Key(name="timezone", read=zone, example='"Europe/Rome"', default="UTC"),
+        Key(name="handle_days", read=whole(0, 3650), example="30", default=30),
         Key(name="operators", read=several(_operator), example='["telegram:123456789"]', default=()),
     ),
     "database": (
@@ -116,6 +117,7 @@ class CoOp:
     name: str
     language: str
     timezone: str
+    handle_life: timedelta
     operators: frozenset[AccountRef]
 
 
@@ -348,6 +350,7 @@ def _coop(values: Mapping[str, Any]) -> CoOp:
         name=values["name"],
         language=values["language"],
         timezone=values["timezone"],
+        handle_life=timedelta(days=values["handle_days"]),
         operators=frozenset(values["operators"]),
     )
 

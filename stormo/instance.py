@@ -176,6 +176,7 @@ class Instance:
             languages=_CATALOGUE.languages,
             default_language=config.coop.language,
             public_url=self._public_url,
+            handle_life=config.coop.handle_life,
             hold=config.room.hold,
             copies_an_hour=config.room.copies_an_hour,
             copies_a_day=config.room.copies_a_day,

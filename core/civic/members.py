@@ -12,6 +12,8 @@ from core.stores import Unit
 from core.types import MemberId
 
 LINK = "link"
+#: Handles that are kept for one member at a time: no more changes before the first of them is free.
+MAX_RENAMES = 3
 
 
 def join(scene: Scene, wish: str) -> None:
@@ -53,9 +55,16 @@ def _enter_community(scene: Scene) -> None:
 def _rename(scene: Scene, member: Member, wish: str) -> None:
     if not wish or wish.lstrip("@").lower() == member.handle:
         return answer(scene, brief("join.already", handle=member.handle))
-    handle = _checked_handle(scene, wish, own=member.handle)
-    scene.unit.people.rename_member(member.id, handle, skeleton(handle))
-    return answer(scene, brief("join.renamed", handle=handle))
+    handle = _checked_handle(scene, wish, own=member)
+    people, now = scene.unit.people, scene.unit.now
+    people.release_handle(handle)
+    kept = people.kept_for(member.id, now)
+    if len(kept) >= MAX_RENAMES:
+        raise Refusal("handle.too_often", at=kept[0])
+    until = now + scene.rules.handle_life
+    people.keep_handle(member.handle, skeleton(member.handle), member.id, until)
+    people.rename_member(member.id, handle, skeleton(handle))
+    return answer(scene, brief("join.renamed", handle=handle, old=member.handle, at=until))
 
 
 def _free_handle(scene: Scene, wish: str) -> str:
@@ -66,21 +75,31 @@ def _free_handle(scene: Scene, wish: str) -> str:
         stem = suggest_handle(f"member {stem}")
     for number in range(1, 10_000):
         handle = stem if number == 1 else f"{stem[:16]}{number}"
-        if scene.unit.people.handle_like(handle, skeleton(handle)) is None:
+        if _refused(scene, handle, None) is None:
             return handle
     raise Refusal("handle.none_free")
 
 
-def _checked_handle(scene: Scene, wish: str, *, own: str = "") -> str:
+def _checked_handle(scene: Scene, wish: str, *, own: Member | None = None) -> str:
     handle = wish.lstrip("@").lower()
     if not HANDLE.fullmatch(handle):
         raise Refusal("handle.form", handle=handle[:40])
     if any(confusable(handle, reserved) for reserved in RESERVED):
         raise Refusal("handle.reserved", handle=handle)
-    other = scene.unit.people.handle_like(handle, skeleton(handle))
-    if other is not None and other != own:
-        raise Refusal("handle.taken" if other == handle else "handle.confusable", handle=handle, other=other)
+    if (refusal := _refused(scene, handle, own)) is not None:
+        raise refusal
     return handle
+
+
+def _refused(scene: Scene, handle: str, own: Member | None) -> Refusal | None:
+    """Why this name, or one that could be taken for it, is another member's: now, or until lately."""
+    people, alike = scene.unit.people, skeleton(handle)
+    other = people.handle_like(handle, alike)
+    if other is not None and (own is None or other != own.handle):
+        outcome = "handle.taken" if other == handle else "handle.confusable"
+        return Refusal(outcome, handle=handle, other=other)
+    until = people.kept_until(handle, alike, own.id if own else None, scene.unit.now)
+    return None if until is None else Refusal("handle.kept", handle=handle, at=until)
 
 
 def set_name(scene: Scene, wish: str) -> None:
@@ -99,9 +118,7 @@ def set_name(scene: Scene, wish: str) -> None:
 
 def _anothers(scene: Scene, member: Member) -> bool:
     """Whether the display name could be taken for somebody else's handle."""
-    name = scene.actor.name
-    other = scene.unit.people.handle_like(name.lower(), skeleton(name))
-    return other is not None and other != member.handle
+    return _refused(scene, scene.actor.name.lower(), member) is not None
 
 
 def require_member(scene: Scene) -> Member:

@@ -622,7 +622,7 @@ async def test_a_pin_follows_the_message_and_its_failure_costs_nothing(
         (shown,) = double.visible(group)
         assert receipt.message == ref(group, shown.id)
         assert shown.pinned is (group is may)
-        await adapter.perform(Withdraw(KEY, receipt.message, pinned=True))
+        await adapter.perform(Withdraw(KEY, ref(group, shown.id), pinned=True))
         assert double.visible(group) == []
 
 

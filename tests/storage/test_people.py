@@ -93,6 +93,27 @@ def test_a_handle_that_could_be_taken_for_another_is_found(unit: SqlUnit) -> Non
     assert unit.people.handle_like("robin", "sk-robin") is None
 
 
+def test_a_handle_is_kept_for_its_member_until_a_time(unit: SqlUnit) -> None:
+    member, other = a_member(unit, "robin"), a_member(unit, "wren")
+    unit.people.keep_handle("jay", "sk-jay", member, later(60))
+    unit.people.keep_handle("jay", "sk-jay", member, later(90))
+    unit.people.keep_handle("tit", "sk-tit", member, later(30))
+    for name, alike in (("jay", "other"), ("iay", "sk-jay")):
+        assert unit.people.kept_until(name, alike, None, NOW) == later(90)
+        assert unit.people.kept_until(name, alike, other, later(89)) == later(90)
+        assert unit.people.kept_until(name, alike, member, NOW) is None
+        assert unit.people.kept_until(name, alike, None, later(90)) is None
+    assert unit.people.kept_until("wren", "sk-wren", None, NOW) is None
+    assert unit.people.kept_for(member, NOW) == [later(30), later(90)]
+    unit.people.clean_handles(later(30))
+    assert unit.people.kept_for(member, NOW) == [later(90)]
+    unit.people.merge(member, other)
+    assert unit.people.kept_for(other, NOW) == [later(90)]
+    assert unit.people.kept_for(member, NOW) == []
+    unit.people.release_handle("jay")
+    assert unit.people.kept_for(other, NOW) == []
+
+
 def test_of_two_members_that_become_one_the_handle_stays_taken(unit: SqlUnit) -> None:
     loser, winner = a_member(unit, "old"), a_member(unit, "new")
     accounts = [an_account(unit, loser), an_account(unit, winner)]

@@ -82,6 +82,37 @@ async def test_a_member_takes_another_handle(world: World) -> None:
     assert await world.rows("SELECT handle FROM members") == [("ni_na",)]
 
 
+async def test_a_handle_given_up_is_kept_for_its_member_for_a_month(world: World) -> None:
+    anna = await world.member("telegram", "anna")
+    await anna.runs(anna.private, "join nina")
+    other = world.person("matrix", "other")
+    for wish in ("anna", "an_na"):
+        assert await other.asks(other.private, f"join {wish}") == ["handle.kept"]
+    assert await world.rows("SELECT handle FROM members") == [("nina",)]
+    namesake = await world.member("discord", "9", name="Anna")
+    assert await world.rows("SELECT handle FROM members ORDER BY id") == [("nina",), ("anna2",)]
+    assert await namesake.asks(namesake.private, "name show") == ["name.confusable"]
+    assert await anna.asks(anna.private, "join anna") == ["join.renamed"], "it is still hers"
+    await anna.runs(anna.private, "join nina")
+    await world.passes(timedelta(days=31))
+    assert await other.asks(other.private, "join anna") == ["join.done", "join.shown_as"]
+
+
+async def test_who_changes_names_all_the_time_keeps_no_more_than_three(world: World) -> None:
+    anna = await world.member("telegram", "anna")
+    for name in ("nina", "mina", "lina"):
+        assert await anna.asks(anna.private, f"join {name}") == ["join.renamed"]
+    assert await anna.asks(anna.private, "join tina") == ["handle.too_often"]
+    assert await world.rows("SELECT handle FROM members") == [("lina",)]
+    assert await anna.asks(anna.private, "join mina") == ["join.renamed"], (
+        "what she gave up is hers to take back"
+    )
+    await world.passes(timedelta(days=31))
+    assert await anna.asks(anna.private, "join tina") == ["join.renamed"]
+    await world.write(world.engine.housekeep)
+    assert await world.rows("SELECT handle FROM kept_handles") == [("mina",)]
+
+
 async def test_a_name_crosses_to_another_platform_only_with_its_person_s_yes(world: World) -> None:
     group, channel = world.room("telegram", "birds"), world.room("discord", "channel")
     await world.community(group, channel)
