@@ -6,11 +6,14 @@ import hashlib
 import logging
 from collections import OrderedDict
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 from bots.discord import convert, render
 from bots.discord.rest import Refused, Rest, Route
+from bots.discord.webhooks import ENDED as WEBHOOK_ENDED
+from bots.discord.webhooks import Voiceless, Webhooks
 from core.errors import Rejected, RejectedWhy, RetryLater
 from core.intents import Create, Edit, Form, Intent, Mark, Receipt, Tell, Withdraw
 from core.ports import Clock
@@ -54,6 +57,8 @@ _WHY: Mapping[int, RejectedWhy] = {
 _BY_STATUS: Mapping[int, RejectedWhy] = {400: RejectedWhy.FORM, 404: RejectedWhy.GONE, 413: RejectedWhy.FORM}
 _TOKEN_ENDED = (401, 404)
 _MISSING_PERMISSIONS = 50013
+_UNKNOWN_MESSAGE = 10008
+_INVALID_FORM = 50035
 _ALREADY_ACKNOWLEDGED = 40060
 
 
@@ -72,8 +77,9 @@ def rejected(refused: Refused, *, embeds: bool = False) -> Rejected:
 class Acts:
     """Performs intents through ``Rest``, each as one call; a pin is a second one that may fail."""
 
-    def __init__(self, rest: Rest, clock: Clock) -> None:
+    def __init__(self, rest: Rest, webhooks: Webhooks, clock: Clock) -> None:
         self._rest = rest
+        self._webhooks = webhooks
         self._clock = clock
         #: Handle (hashed) -> key of the answer that took the place of the "thinking" line, "" where none has.
         self._answers: OrderedDict[bytes, str] = OrderedDict()
@@ -86,8 +92,7 @@ class Acts:
             case Edit():
                 return await self._edit(intent)
             case Withdraw(message=message):
-                await self._call(Route("DELETE", _MESSAGE, (message.chat.key, message.key)))
-                return Receipt()
+                return await self._withdraw(message)
             case Mark():
                 return await self._mark(intent)
             case Tell():
@@ -120,11 +125,28 @@ class Acts:
             raise rejected(refused, embeds=bool(body and body.get("embeds"))) from None
 
     async def _create(self, intent: Create) -> Receipt:
+        if intent.view.as_author:
+            return await self._as_author(intent)
         payload = render.created(intent.view, intent.form, key=intent.key, reply_to=intent.reply_to)
         message = await self._send(intent.chat, payload)
         if intent.pin:
             await self._pin(message)
         return Receipt(message)
+
+    async def _as_author(self, intent: Create) -> Receipt:
+        """In the author's own name; what that way is shut to, the bot says itself."""
+        itself = replace(intent, view=replace(intent.view, as_author=False))
+        payload = render.spoken(intent.view, intent.form, key=intent.key)
+        try:
+            return Receipt(await self._webhooks.speak(intent.chat, payload))
+        except Voiceless as voiceless:
+            return replace(await self._create(itself), not_as_author=voiceless.why)
+        except Refused as refused:
+            if refused.code != _INVALID_FORM:
+                raise rejected(refused) from None
+            # The name, as often as not: Discord's list of those that it keeps for itself is not told.
+            log.info("discord: not said in its author's name: %s", refused)
+            return await self._create(itself)
 
     async def _send(self, chat: ChatRef, payload: Mapping[str, Any]) -> MessageRef:
         answer = await self._call(Route("POST", _MESSAGES, (chat.key,)), payload)
@@ -142,9 +164,34 @@ class Acts:
 
     async def _edit(self, intent: Edit) -> Receipt:
         message = intent.message
-        payload = render.message(intent.view, intent.form)
+        if message.via:
+            await self._through(message, render.voiced(intent.view, intent.form, key=intent.key))
+            return Receipt(message)
+        payload = render.message(intent.view, intent.form, key=intent.key)
         await self._call(Route("PATCH", _MESSAGE, (message.chat.key, message.key)), payload)
         return Receipt(message)
+
+    async def _through(self, message: MessageRef, payload: Mapping[str, Any]) -> None:
+        try:
+            await self._webhooks.edit(message, payload)
+        except Refused as refused:
+            if refused.code in WEBHOOK_ENDED:
+                why = "the webhook that said this was deleted"
+                raise Rejected(why, why=RejectedWhy.FORBIDDEN) from None
+            raise rejected(refused) from None
+
+    async def _withdraw(self, message: MessageRef) -> Receipt:
+        """What a webhook said can also be taken away by a bot that may delete others' messages."""
+        if message.via:
+            try:
+                await self._webhooks.withdraw(message)
+                return Receipt()
+            except Refused as refused:
+                if refused.code == _UNKNOWN_MESSAGE:
+                    raise rejected(refused) from None
+                log.info("discord: not taken away through its webhook: %s", refused)
+        await self._call(Route("DELETE", _MESSAGE, (message.chat.key, message.key)))
+        return Receipt()
 
     async def _mark(self, intent: Mark) -> Receipt:
         message = intent.message

@@ -7,7 +7,7 @@ import contextlib
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from http import HTTPStatus
 from typing import Any
@@ -23,13 +23,25 @@ from bots.discord.canary import Canary
 from bots.discord.catchup import CatchUp, Limits
 from bots.discord.convert import PLATFORM, bare_emoji
 from bots.discord.ears import Cache, Client, Ears
+from bots.discord.history import History
 from bots.discord.identify import wait_for_turn
 from bots.discord.intake import Intake
-from bots.discord.permissions import ADMINISTRATOR, invite, missing
+from bots.discord.permissions import ADMINISTRATOR, AS_AUTHOR, invite, missing
 from bots.discord.rest import LABEL, Refused, Rest, Route
-from core.errors import BadToken, ConfigError, FileRefused, FileWhy, Message, RetryLater, message
+from bots.discord.webhooks import Webhooks
+from core.errors import (
+    BadToken,
+    ConfigError,
+    FileRefused,
+    FileWhy,
+    Message,
+    Rejected,
+    RejectedWhy,
+    RetryLater,
+    message,
+)
 from core.events import Loss
-from core.intents import Capabilities, Intent, Receipt, Window
+from core.intents import Capabilities, Create, Intent, Receipt, Window
 from core.ports import Clock, Finding, Gate, Words
 from core.types import ChatRef, MessageRef
 
@@ -87,6 +99,7 @@ class DiscordAdapter:
         measure=render.measure,
         files_per_message=10,
         max_file=10 * 1024 * 1024,
+        as_author=AS_AUTHOR,
         token_windows=(Window(40, timedelta(seconds=1)),),
         chat_windows=(Window(5, timedelta(seconds=5)),),
     )
@@ -96,7 +109,9 @@ class DiscordAdapter:
         self._words = words
         self._clock = clock
         self._rest = Rest(settings.api_url, settings.token)
-        self._acts = Acts(self._rest, clock)
+        self._webhooks = Webhooks(self._rest)
+        self._acts = Acts(self._rest, self._webhooks, clock)
+        self._history = History(self._rest, self._webhooks)
         self._client: Client | None = None
         self._without_content = not settings.message_content
         for name in _TALKATIVE:
@@ -237,6 +252,17 @@ class DiscordAdapter:
     async def fetch(self, source: str, take: Callable[[bytes], None]) -> None:  # noqa: ARG002
         """See ``core.ports.Adapter``."""
         raise FileRefused(FileWhy.GONE)
+
+    async def find(self, create: Create, since: datetime) -> MessageRef | None:
+        """See ``core.ports.Adapter``."""
+        client = self._client
+        if client is None or not client.is_ready():
+            raise RetryLater("not connected to Discord's gateway")
+        around = Cache(client)
+        if not around.readable(create.chat.key):
+            raise Rejected("the bot may not read the channel's history", why=RejectedWhy.FORBIDDEN)
+        known = not around.lost(create.chat.key)
+        return await self._history.find(create, since, surely_readable=known)
 
     async def close(self) -> None:
         """Give connections back after acts outside of ``run``."""

@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
+from bots.discord.permissions import lacks
 from bots.discord.permissions import rights as rights_of
 from bots.discord.text import DIALECT, read
 from core.commands import COMMANDS
@@ -59,12 +60,16 @@ _R = TypeVar("_R")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Room:
-    """What is known of a channel besides its id. ``guild`` is empty in a private chat."""
+    """What is known of a channel besides its id.
+
+    ``guild`` is empty in a private chat; ``lacks``: see ``core.events.Place``.
+    """
 
     title: str = ""
     private: bool = False
     closed: bool = False
     guild: str = ""
+    lacks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,7 +150,12 @@ def message_ref(data: Payload) -> MessageRef:
 def place(channel: str, room: Room) -> Place:
     """The room as the core describes places."""
     return Place(
-        chat=chat(channel), title=room.title, private=room.private, closed=room.closed, group=room.guild
+        chat=chat(channel),
+        title=room.title,
+        private=room.private,
+        closed=room.closed,
+        group=room.guild,
+        lacks=room.lacks,
     )
 
 
@@ -501,6 +511,7 @@ def _room_of(data: Payload, known: Room) -> Room:
         private=private and channel.get("type", 1) in _DM_CHANNELS,
         closed=known.closed or bool(channel.get("nsfw")),
         guild="" if private else snowflake(guild),
+        lacks=lacks(int(bits)) if (bits := _text(data, "app_permissions")) and not private else (),
     )
 
 

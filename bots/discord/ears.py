@@ -8,16 +8,17 @@ import logging
 import sys
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import discord
 
 from bots.discord import convert
 from bots.discord.intake import Intake
-from bots.discord.permissions import Overwrite, permissions
+from bots.discord.permissions import Overwrite, lacks, permissions
 from bots.discord.permissions import rights as rights_of
 from core.crashpoints import passing
-from core.events import Inbound, Loss, Rights, place_now
+from core.events import CommandInvoked, Inbound, Loss, Rights, place_now
 
 log = logging.getLogger(__name__)
 
@@ -180,6 +181,13 @@ class Cache:
             return None
         return found.last_message_id or 0
 
+    def lacks(self, channel: str) -> tuple[str, ...]:
+        """What we may not do there that a command needs to know."""
+        found = self._client.get_channel(int(channel))
+        if not isinstance(found, discord.Thread | discord.abc.GuildChannel):
+            return ()
+        return lacks(found.permissions_for(found.guild.me).value)
+
     def readable(self, channel: str) -> bool:
         """Whether we may read the history of a channel that the gateway told of."""
         found = self._client.get_channel(int(channel))
@@ -279,6 +287,9 @@ class Ears:
         event: Inbound | None = None
         if name == "MESSAGE_CREATE":
             event = convert.message_created(data, me=me, room=self._room(data), rights=self._rights(data))
+            if isinstance(event, CommandInvoked):
+                where = event.place
+                event = replace(event, place=replace(where, lacks=self._cache.lacks(where.chat.key)))
         elif name == "MESSAGE_UPDATE":
             event = convert.message_edited(data, me=me, room=self._room(data), rights=self._rights(data))
         elif name in ("MESSAGE_DELETE", "MESSAGE_DELETE_BULK"):

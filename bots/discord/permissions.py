@@ -15,6 +15,7 @@ SEND_MESSAGES = 1 << 11
 MANAGE_MESSAGES = 1 << 13
 EMBED_LINKS = 1 << 14
 READ_MESSAGE_HISTORY = 1 << 16
+MANAGE_WEBHOOKS = 1 << 29
 SEND_MESSAGES_IN_THREADS = 1 << 38
 
 _ALL = (1 << 64) - 1
@@ -28,6 +29,9 @@ NEEDED: Mapping[str, int] = {
     "add_reactions": ADD_REACTIONS,
     "read_message_history": READ_MESSAGE_HISTORY,
 }
+
+#: What it needs besides to show people's words in their own name; who wants that gives it.
+AS_AUTHOR = "manage_webhooks"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +76,11 @@ def rights(bits: int) -> Rights:
     """What these bits mean to the core: who manages the guild administers its rooms."""
     admin = bool(bits & (ADMINISTRATOR | MANAGE_GUILD))
     return Rights(admin=admin, moderator=admin or bool(bits & MANAGE_MESSAGES))
+
+
+def lacks(bits: int) -> tuple[str, ...]:
+    """What a command needs to know of ``missing``, and of what was not asked for."""
+    return () if bits & (ADMINISTRATOR | MANAGE_WEBHOOKS) else (AS_AUTHOR,)
 
 
 def missing(bits: int) -> tuple[str, ...]:

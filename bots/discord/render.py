@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -16,8 +18,9 @@ from discord.utils import escape_markdown
 
 from bots.discord.convert import PRIVATE_PREFIX
 from bots.discord.text import write
+from core.body import Body
 from core.errors import Rejected, RejectedWhy
-from core.intents import Button, Form, View, Voice
+from core.intents import ABOUT, Button, Form, View, Voice
 from core.text import first_words
 from core.types import MessageRef
 
@@ -28,6 +31,9 @@ _AUTHOR, _FOOTER = 256, 2048
 _LABEL, _CUSTOM_ID, _URL = 80, 100, 512
 _ROW, _ROWS = 5, 5
 _LINK_WORDS = 200
+_USERNAME = 80
+#: Discord takes no webhook's name with one of these in it.
+_KEPT = re.compile("discord|clyde", re.IGNORECASE)
 #: Stormo's green, the stripe at the left of a copy.
 _COLOR = 0x2F7D5B
 
@@ -45,16 +51,52 @@ _GRAPHEME = regex.compile(r"\X")
 Payload = dict[str, Any]
 
 
-def message(view: View, form: Form) -> Payload:
+def message(view: View, form: Form, *, key: str = "") -> Payload:
     """Every visible field of a message, so that an edit leaves nothing of an earlier form behind.
 
-    Raises ``Rejected(FORM)`` when the text is longer than the form takes.
+    ``key``: that of a copy, which its button carries. Raises ``Rejected(FORM)`` when the text is longer than the form
+    takes.
     """
-    content, embeds = _shown(view, form)
+    return _payload(*_shown(view, form), view, key)
+
+
+def voiced(view: View, form: Form, *, key: str) -> Payload:
+    """The same in its author's own name, as a webhook says it: plain content, where it is short enough for that.
+
+    A webhook's message can be no reply: it begins with what it answers.
+    """
+    if form is Form.LINK:
+        return _payload(_linked(replace(view, author="")), [], view, key)
+    said = replace(view, author="", body=Body((*view.parent, *view.body.blocks)))
+    content = _lines(said, write(said.body))
+    if form is Form.FULL and len(content) <= CONTENT:
+        return _payload(content, [], view, key)
+    return _payload(*_shown(said, form), view, key)
+
+
+def spoken(view: View, form: Form, *, key: str) -> Payload:
+    """A new message of a webhook. Discord knows no nonce of these."""
+    payload = voiced(view, form, key=key)
+    payload["username"] = name(view.author)
+    if view.silent:
+        payload["flags"] |= SUPPRESS_NOTIFICATIONS
+    return payload
+
+
+def name(author: str) -> str:
+    """The author's line as Discord takes a webhook's name: short, and without the words that it keeps for itself.
+
+    That somebody is of Discord goes without saying there.
+    """
+    here = author.replace(" · Discord", "")
+    return cut(_KEPT.sub(lambda word: f"{word[0][:3]}-{word[0][3:]}", here), _USERNAME)
+
+
+def _payload(content: str, embeds: list[Payload], view: View, key: str) -> Payload:
     return {
         "content": content,
         "embeds": embeds,
-        "components": _rows(view.buttons),
+        "components": _rows(view, key),
         "allowed_mentions": {"parse": [], "replied_user": False},
         # Previews of links in our own lines would be noise; the flag would hide our embed as well.
         "flags": 0 if embeds else SUPPRESS_EMBEDS,
@@ -65,7 +107,7 @@ def measure(view: View, form: Form) -> tuple[int, int]:
     """Characters that a view takes, and how many fit: of an embed's description, or of content."""
     if form is Form.LINK:
         return len(_linked(view)), CONTENT
-    text = write(view.body)
+    text = write(Body((*view.parent, *view.body.blocks)) if view.as_author else view.body)
     if form is Form.PLAIN:
         return len(_lines(view, text)), CONTENT
     around = len(view.author[:_AUTHOR]) + len(_foot(view)[:_FOOTER])
@@ -74,7 +116,7 @@ def measure(view: View, form: Form) -> tuple[int, int]:
 
 def created(view: View, form: Form, *, key: str, reply_to: MessageRef | None) -> Payload:
     """A new message, with the nonce by which Discord knows a repeated send."""
-    payload = message(view, form)
+    payload = message(view, form, key=key)
     payload["nonce"] = nonce(key)
     payload["enforce_nonce"] = True
     if view.silent:
@@ -103,6 +145,11 @@ def answer(view: View) -> Payload:
 def reaction(emoji: str) -> str:
     """The emoji as Discord knows it: those that are text by default need their variation selector."""
     return emoji + "\ufe0f" if len(emoji) == 1 and emoji in _TEXT_BY_DEFAULT else emoji
+
+
+def sign(key: str) -> str:
+    """What the button of a copy carries: by this its message is known again."""
+    return f"{ABOUT}:{nonce(key)}"
 
 
 def nonce(key: str) -> str:
@@ -178,8 +225,10 @@ def _is_web(url: str) -> bool:
     return urlsplit(url).scheme in ("http", "https")
 
 
-def _rows(buttons: tuple[Button, ...]) -> list[Payload]:
-    shown = [made for button in buttons if (made := _button(button)) is not None][: _ROW * _ROWS]
+def _rows(view: View, key: str) -> list[Payload]:
+    about = (Button(view.about, data=sign(key)),) if view.about and key else ()
+    buttons = (*view.buttons[: _ROW * _ROWS - len(about)], *about)
+    shown = [made for button in buttons if (made := _button(button)) is not None]
     rows = [shown[i : i + _ROW] for i in range(0, len(shown), _ROW)]
     return [{"type": _ACTION_ROW, "components": row} for row in rows]
 

@@ -41,7 +41,8 @@ class Refused(StormoError):
 class Route:
     """One call. ``parts`` fill the ``{}`` of ``path``; limits are shared by path and first part.
 
-    ``secret``: the path holds a token of its own; no authorisation is sent and no limit remembered.
+    ``secret``: the path holds a token of its own; no authorisation is sent, and a limit only remembered where one is
+    named.
     """
 
     method: str
@@ -50,6 +51,11 @@ class Route:
     secret: bool = False
     #: Routes known to share one limit name it alike; others stand alone until Discord names their bucket.
     limit: str = ""
+
+    @property
+    def remembered(self) -> bool:
+        """Whether what Discord says of its limits concerns later calls."""
+        return bool(self.limit) or not self.secret
 
     @property
     def limited_as(self) -> str:
@@ -96,7 +102,7 @@ class Rest:
         Raises ``RetryLater`` (limits, faults of the server, lost connections), ``Refused`` (other 4xx),
         ``BadToken`` (401).
         """
-        if not route.secret:
+        if route.remembered:
             self._check_parked(route)
         try:
             async with self._opened().request(
@@ -145,7 +151,7 @@ class Rest:
         seconds = _seconds(facts.get("retry_after", response.headers.get("Retry-After")))
         # Without Discord's own JSON it is the proxy before it that shut the door, for the whole address.
         everywhere = bool(facts.get("global")) or not facts
-        if not route.secret:
+        if route.remembered:
             key = ("", "") if everywhere else self._bucket(route)
             self._park(key, seconds)
         whole_token = everywhere and not route.secret
@@ -153,7 +159,7 @@ class Rest:
 
     def _note_bucket(self, route: Route, response: aiohttp.ClientResponse) -> None:
         """Discord names the bucket and what is left of it with each answer: stop before it has to say no."""
-        if route.secret:
+        if not route.remembered:
             return
         name = response.headers.get("X-RateLimit-Bucket")
         if name:

@@ -10,7 +10,7 @@ from tests.doubles.discord import acts, interactions, payloads
 from tests.doubles.discord.answers import Answer, ClientRefuses, find_part, option_payload, wait_for_answer
 from tests.doubles.discord.errors import Json, refusal
 from tests.doubles.discord.interactions import Interaction
-from tests.doubles.discord.model import Attachment, Channel, Guild, Message, Role, User
+from tests.doubles.discord.model import Attachment, Channel, Guild, Message, Role, User, Webhook
 from tests.doubles.discord.permissions import Permission
 
 if TYPE_CHECKING:
@@ -99,6 +99,32 @@ class Person(User):
     async def open_thread(self, channel: Channel, name: str, *, on: Message | None = None) -> Channel:
         acts.need(channel, self, Permission.CREATE_PUBLIC_THREADS)
         return channel.thread(name, self, message=on)
+
+    # Webhooks, as whoever may manage them has them in the channel's settings
+
+    async def make_webhook(self, channel: Channel, name: str) -> Webhook:
+        """One that belongs to no application."""
+        acts.need(channel, self, Permission.MANAGE_WEBHOOKS)
+        webhook = Webhook(self.double.world.ids.next(), channel, name, self, None)
+        self.double.world.webhooks[webhook.id] = webhook
+        self.double.world.events.webhooks_changed(channel)
+        return webhook
+
+    async def move_webhook(self, webhook: Webhook, channel: Channel) -> None:
+        acts.need(webhook.channel, self, Permission.MANAGE_WEBHOOKS)
+        acts.need(channel, self, Permission.MANAGE_WEBHOOKS)
+        webhook.channel = channel
+        self.double.world.events.webhooks_changed(channel)
+
+    async def delete_webhook(self, webhook: Webhook) -> None:
+        acts.need(webhook.channel, self, Permission.MANAGE_WEBHOOKS)
+        del self.double.world.webhooks[webhook.id]
+        self.double.world.events.webhooks_changed(webhook.channel)
+
+    async def speak_through(self, webhook: Webhook, text: str) -> Message:
+        """What somebody's script sends to a webhook's address."""
+        world, author = self.double.world, User(webhook.id, webhook.name, bot=True)
+        return acts.send(world, acts.Draft(webhook.channel, author, {"content": text}, [], webhook))
 
     # Interactions
 

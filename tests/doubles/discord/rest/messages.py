@@ -52,7 +52,7 @@ def history(call: Call) -> Reply:
         return Reply(200, [])
     ids = sorted(channel.messages)
     chosen = _chosen(ids, call.query, limit)
-    return Reply(200, [call.shown(channel.messages[each]) for each in sorted(chosen, reverse=True)])
+    return Reply(200, [call.read_back(channel.messages[each]) for each in sorted(chosen, reverse=True)])
 
 
 def _chosen(ids: list[int], query: dict[str, str], limit: int) -> list[int]:
@@ -71,7 +71,7 @@ def get(call: Call) -> Reply:
     channel = call.channel()
     if not channel.allows(call.bot, Permission.READ_MESSAGE_HISTORY):
         raise refusal(50001)
-    return Reply(200, call.shown(call.message(channel)))
+    return Reply(200, call.read_back(call.message(channel)))
 
 
 def edit(call: Call) -> Reply:
@@ -181,7 +181,7 @@ def pins(call: Call) -> Reply:
     rows = sorted(channel.pins.items(), key=lambda row: row[1], reverse=True)
     rows = [row for row in rows if before is None or payloads.stamp(row[1]) < before]
     items = [
-        {"pinned_at": payloads.stamp(at), "message": call.shown(channel.messages[each])}
+        {"pinned_at": payloads.stamp(at), "message": call.read_back(channel.messages[each])}
         for each, at in rows[:limit]
     ]
     return Reply(200, {"items": items, "has_more": len(rows) > limit})

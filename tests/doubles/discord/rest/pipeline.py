@@ -107,6 +107,10 @@ class Call:
         hidden = redacts(message, self.bot, self.gateway.enabled_intents)
         return payloads.message(message, self.bot, redacted=hidden)
 
+    def read_back(self, message: Message) -> Json:
+        """The same as history has it: a nonce is given back to who sends, and to nobody later."""
+        return {name: value for name, value in self.shown(message).items() if name != "nonce"}
+
 
 def _not_snowflake(name: str, value: str) -> Json:
     message = f'Value "{value}" is not snowflake.'

@@ -28,13 +28,23 @@ def check_name(name: object, path: str = "name") -> None:
         if word in str(name).lower():
             code = "USERNAME_INVALID_CONTAINS"
             errors.add((path,), code, f'Username cannot contain "{word}"')
+    if str(name).lower() in ("everyone", "here"):
+        errors.add((path,), "USERNAME_INVALID", f'Username cannot be "{str(name).lower()}"')
     errors.settle()
 
 
-def create(call: Call) -> Reply:
+def _has_webhooks(call: Call) -> Channel:
+    """A channel of a guild, no thread: those speak through their channel's."""
     channel = call.channel()
+    if channel.guild is None:
+        raise refusal(50003)
     if channel.type not in (TEXT, ANNOUNCEMENT, 2, 13, 15):
         raise refusal(50024)
+    return channel
+
+
+def create(call: Call) -> Reply:
+    channel = _has_webhooks(call)
     acts.need(channel, call.bot, Permission.MANAGE_WEBHOOKS)
     check_name(call.body.get("name"))
     if sum(each.channel is channel for each in call.world.webhooks.values()) >= WEBHOOK_LIMIT:
@@ -61,7 +71,7 @@ def _payload(call: Call, webhook: Webhook) -> Json:
 
 
 def list_in_channel(call: Call) -> Reply:
-    channel = call.channel()
+    channel = _has_webhooks(call)
     acts.need(channel, call.bot, Permission.MANAGE_WEBHOOKS)
     found = [each for each in call.world.webhooks.values() if each.channel is channel]
     return Reply(200, [_payload(call, each) for each in found])
@@ -169,8 +179,9 @@ def execute(call: Call) -> Reply:
     body = {key: value for key, value in body.items() if key not in ("nonce", "message_reference")}
     if body.get("username") is not None:
         check_name(body["username"], "username")
-    if body.get("components") and call.query.get("with_components") != "1" and webhook.application_id is None:
-        del body["components"]
+    if webhook.application_id is None:
+        # A button needs an application that hears of it. What else others' webhooks may show we leave out, too.
+        body.pop("components", None)
     name = body.get("username") or webhook.name
     avatar = webhook.avatar if not body.get("avatar_url") else _foreign_avatar(body["avatar_url"])
     author = User(webhook.id, name, bot=True, avatar=avatar)
