@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import datetime
+from difflib import get_close_matches
 from typing import Final
 
 import regex
@@ -37,6 +38,8 @@ TOAST: Final = 200
 _DISCORD_CONTENT: Final = 2000
 _LINK_WORDS: Final = 200
 _KNOWN: Final = frozenset({"start"}).union(*({spec.name, *spec.aliases} for spec in COMMANDS))
+#: How like a command's name a slip of the pen is.
+_SLIP: Final = 0.7
 _GRAPHEME: Final = regex.compile(r"\X")
 _NAME: Final = re.compile(r"([A-Za-z][A-Za-z0-9_-]{0,31})(?:@(\w+))?(?=\s|$)\s*")
 
@@ -178,6 +181,8 @@ class Command:
 
 def command_of(text: str, look: Look, *, private: bool) -> Command | None:
     """The command that a text is. Unknown names count where nobody else can be meant."""
+    if look.name == "matrix":
+        return _on_matrix(text, look, private=private)
     prefix = look.capabilities.command_prefix
     match = _NAME.match(text, len(prefix)) if text.startswith(prefix) else None
     if match is None:
@@ -185,8 +190,25 @@ def command_of(text: str, look: Look, *, private: bool) -> Command | None:
     name, to = match[1].lower(), (match[2] or "").lower()
     if to and to != look.bot.lower():
         return None
-    addressed = look.slash or prefix == "!" or bool(to) or private
+    addressed = look.slash or bool(to) or private
     return Command(name, text[match.end() :]) if addressed or name in _KNOWN else None
+
+
+def _on_matrix(text: str, look: Look, *, private: bool) -> Command | None:
+    """A name behind the prefix, behind the bot's own name, or in the private chat as it is."""
+    prefix = look.capabilities.command_prefix
+    bot = re.escape(look.bot)
+    called = re.match(rf"(?:@?{bot}[:,]|@{bot}(?=\s|$))\s*", text, re.IGNORECASE)
+    rest = text[called.end() :].removeprefix(prefix) if called else text.removeprefix(prefix)
+    match = _NAME.match(rest)
+    if match is None or match[2]:
+        return None
+    name = match[1].lower()
+    if called or (private and (text.startswith(prefix) or name in _KNOWN)):
+        return Command(name, rest[match.end() :])
+    # Other bots in a room may listen to the same sign.
+    near = text.startswith(prefix) and get_close_matches(name, _KNOWN, n=1, cutoff=_SLIP)
+    return Command(name, rest[match.end() :]) if near else None
 
 
 def said(
