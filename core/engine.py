@@ -39,7 +39,7 @@ from core.events import (
 from core.notices import Said, answer
 from core.records import Chat, ChatState, Copy, Parked, Post
 from core.scene import Rules, Scene, account_of, enter
-from core.social import enclosures, posts, relays
+from core.social import enclosures, losses, posts, relays
 from core.social.votes import VOTES, normal_emoji, react, settle, signal_emoji, take_back
 from core.stores import Unit
 from core.text import without_prefix
@@ -137,13 +137,14 @@ class Engine:
                 self._apply(unit, chat, later)
 
     def housekeep(self, unit: Unit) -> None:
-        """What expires: old inbox keys, codes, kept handles, parked events, guests' reactions."""
+        """What expires: old inbox keys, codes, handles, parked events, guests' reactions. Who keeps a lost room is told."""
         unit.intake.clean(unit.now - self.rules.inbox_life)
         unit.people.clean_codes(unit.now - self.rules.code_life)
         unit.people.clean_handles(unit.now)
         unit.delivery.clean_notices(unit.now)
         unit.touched |= unit.votes.forget_guests(unit.now - self.rules.guest_life)
         self._expire(unit)
+        losses.tell(unit, self.rules)
 
     @staticmethod
     def _expire(unit: Unit) -> None:

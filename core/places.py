@@ -12,14 +12,14 @@ def lose(unit: Unit, chat: Chat, why: Loss, words: str = "") -> None:
     state = ChatState.GONE if why.gone else ChatState.MUTED
     if (chat.state, loss_of(chat)) == (state, why):
         return
-    unit.communities.set_state(chat.id, state, f"{why}: {words}"[:200] if words else why.value)
+    unit.communities.set_state(chat.id, state, f"{why}: {words}"[:200] if words else why.value, unit.now)
 
 
 def find(unit: Unit, chat: Chat) -> None:
     """The bot may write there (again): what waited goes out."""
     if chat.state is ChatState.ACTIVE:
         return
-    unit.communities.set_state(chat.id, ChatState.ACTIVE, "")
+    unit.communities.set_state(chat.id, ChatState.ACTIVE, "", unit.now)
     unit.woken.add(chat.id)
 
 

@@ -352,6 +352,16 @@ class DoubtRow:
     reason: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LostRoom:
+    """A community's chat that nothing can be sent to. ``told``: its people know; ``waiting``: rows of the outbox."""
+
+    chat: Chat
+    since: datetime
+    told: bool
+    waiting: int
+
+
 class Waits(StrEnum):
     """Why a row of the outbox that is due was not sent yet."""
 

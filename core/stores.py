@@ -29,6 +29,7 @@ from core.records import (
     Foremost,
     Load,
     Look,
+    LostRoom,
     Member,
     Mirror,
     Notice,
@@ -225,7 +226,13 @@ class Communities(Protocol):
 
     def describe_chat(self, chat: ChatId, title: str, private: bool, closed: bool) -> None: ...
 
-    def set_community(self, chat: ChatId, community: CommunityId | None) -> None: ...
+    def set_community(self, chat: ChatId, community: CommunityId | None, by: AccountId | None = None) -> None:
+        """``by``: who set it up there."""
+        ...
+
+    def keepers(self, chat: ChatId) -> list[AccountId]:
+        """Who set it up, and who gave it a mirror."""
+        ...
 
     def set_relay(self, chat: ChatId, flag: bool) -> None: ...
 
@@ -239,7 +246,15 @@ class Communities(Protocol):
 
     def set_pinned(self, chat: ChatId, message_key: str) -> None: ...
 
-    def set_state(self, chat: ChatId, state: ChatState, reason: str) -> None: ...
+    def set_state(self, chat: ChatId, state: ChatState, reason: str, now: datetime) -> None: ...
+
+    def tell_of(self, chat: ChatId, now: datetime) -> bool:
+        """Notes that its people are told how it stands. Returns whether they were not told yet."""
+        ...
+
+    def told_since(self, keeper: AccountId, since: datetime) -> bool:
+        """Whether a room that this account keeps was told of since then."""
+        ...
 
     def move_chat(self, chat: ChatId, to: ChatRef) -> None: ...
 
@@ -713,6 +728,10 @@ class Sight(Protocol):
 
     def again(self, chat: ChatId, thing: ThingId, now: datetime, most: int) -> bool:
         """A refused row is wanted again, ``most`` times at most. Returns whether it is."""
+        ...
+
+    def lost_rooms(self) -> list[LostRoom]:
+        """Communities' chats that nothing can be sent to now, the longest lost first."""
         ...
 
     def stock(self, now: datetime, since: datetime) -> Stock:

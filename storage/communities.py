@@ -5,14 +5,14 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, bindparam, delete, func, select, update
+from sqlalchemy import BigInteger, bindparam, delete, func, literal, select, union, update
 
 from core.records import Chat, ChatState, Community, Doubt, Look, Mirror
 from core.types import AccountId, ChatId, ChatRef, CommunityId, Feed, FeedKind, MemberId, Platform
 from storage import tables as t
 from storage.shelves import Keyed, Row
 from storage.statements import Build, Runner, Statement
-from storage.tables import to_micros
+from storage.tables import Instant, to_micros
 
 _C = t.communities.c
 _COMMUNITY = (_C.id, _C.slug, _C.title, _C.paused, _C.hold_seconds, _C.doubt)
@@ -51,11 +51,11 @@ SET_PAUSED = Statement(
 )
 
 _H = t.chats.c
-_CHAT = (_H.id, _H.platform, _H.key, _H.community_id, _H.title, _H.private, _H.closed, _H.relay, _H.language, _H.state,
-         _H.reason, _H.look, _H.look_lost)  # fmt: skip
+CHAT = (_H.id, _H.platform, _H.key, _H.community_id, _H.title, _H.private, _H.closed, _H.relay, _H.language, _H.state,
+        _H.reason, _H.look, _H.look_lost)  # fmt: skip
 
 
-def _chat(row: Row) -> Chat:
+def chat_of(row: Row) -> Chat:
     id_, platform, key, community, title, private, closed, relay, language, state, reason, look, look_lost = (
         row
     )
@@ -75,16 +75,14 @@ def _chat(row: Row) -> Chat:
     )
 
 
-CHAT_BY_REF = Keyed(t.chats, _CHAT, (_H.platform, _H.key), _chat)
-CHAT_BY_ID = Keyed(t.chats, _CHAT, (_H.id,), _chat)
-CHATS_OF = Statement(
-    lambda _: select(*_CHAT).where(_H.community_id == bindparam("community")).order_by(_H.id)
-)
+CHAT_BY_REF = Keyed(t.chats, CHAT, (_H.platform, _H.key), chat_of)
+CHAT_BY_ID = Keyed(t.chats, CHAT, (_H.id,), chat_of)
+CHATS_OF = Statement(lambda _: select(*CHAT).where(_H.community_id == bindparam("community")).order_by(_H.id))
 CHATS_ON = Statement(
     lambda _: select(_H.platform, _H.key).where(_H.platform == bindparam("on"), _H.community_id.is_not(None))
 )
 LOST = Statement(
-    lambda _: select(*_CHAT).where(_H.state != "active", _H.community_id.is_not(None)).order_by(_H.id)
+    lambda _: select(*CHAT).where(_H.state != "active", _H.community_id.is_not(None)).order_by(_H.id)
 )
 
 
@@ -104,7 +102,11 @@ DESCRIBE_CHAT = Statement(
     )
 )
 SET_COMMUNITY = Statement(
-    lambda _: update(t.chats).where(_H.id == bindparam("chat")).values(community_id=bindparam("community"))
+    lambda _: (
+        update(t.chats)
+        .where(_H.id == bindparam("chat"))
+        .values(community_id=bindparam("community"), set_up_by=bindparam("account"))
+    )
 )
 SET_RELAY = Statement(
     lambda _: update(t.chats).where(_H.id == bindparam("chat")).values(relay=bindparam("flag"))
@@ -124,7 +126,19 @@ SET_STATE = Statement(
     lambda _: (
         update(t.chats)
         .where(_H.id == bindparam("chat"))
-        .values(state=bindparam("new_state"), reason=bindparam("new_reason"))
+        .values(
+            state=bindparam("new_state"),
+            reason=bindparam("new_reason"),
+            state_at=bindparam("now", type_=Instant),
+        )
+    )
+)
+TELL_OF = Statement(
+    lambda _: (
+        update(t.chats)
+        .where(_H.id == bindparam("chat"), _H.told_at.is_(None) | (_H.told_at < _H.state_at))
+        .values(told_at=bindparam("now", type_=Instant))
+        .returning(_H.id)
     )
 )
 MOVE_CHAT = Statement(
@@ -136,7 +150,7 @@ MOVE_CHAT = Statement(
 )
 RELAYED_WITH = Statement(
     lambda _: (
-        select(*_CHAT)
+        select(*CHAT)
         .where(
             _H.community_id == bindparam("community"),
             _H.relay == 1,
@@ -148,6 +162,23 @@ RELAYED_WITH = Statement(
 )
 
 _M = t.mirrors.c
+KEEPERS = Statement(
+    lambda _: union(
+        select(_H.set_up_by).where(_H.id == bindparam("chat"), _H.set_up_by.is_not(None)),
+        select(_M.added_by).where(_M.chat_id == bindparam("chat"), _M.added_by.is_not(None)),
+    )
+)
+TOLD_SINCE = Statement(
+    lambda _: (
+        select(literal(1))
+        .where(
+            _H.told_at > bindparam("since"),
+            (_H.set_up_by == bindparam("account"))
+            | select(literal(1)).where(_M.chat_id == _H.id, _M.added_by == bindparam("account")).exists(),
+        )
+        .limit(1)
+    )
+)
 _B = t.mirror_blocks.c
 _N = t.bans.c
 MIRRORING = Keyed(
@@ -336,7 +367,7 @@ class CommunityStore:
         return {chat.id: chat for id_ in ids for chat in self.by_id.all(id_)}
 
     def chats_of(self, community: CommunityId) -> list[Chat]:
-        return [_chat(row) for row in self._run.all(CHATS_OF, community=community)]
+        return [chat_of(row) for row in self._run.all(CHATS_OF, community=community)]
 
     def count_chats(self, community: CommunityId) -> int:
         return int(self._run.scalar(COUNT_CHATS, community=community))
@@ -345,7 +376,7 @@ class CommunityStore:
         return [ChatRef(Platform(p), key) for p, key in self._run.all(CHATS_ON, on=platform)]
 
     def lost(self) -> list[Chat]:
-        return [_chat(row) for row in self._run.all(LOST)]
+        return [chat_of(row) for row in self._run.all(LOST)]
 
     def add_chat(
         self,
@@ -372,8 +403,11 @@ class CommunityStore:
     def describe_chat(self, chat: ChatId, title: str, private: bool, closed: bool) -> None:
         self._run.run(DESCRIBE_CHAT, chat=chat, new_title=title, new_private=private, new_closed=closed)
 
-    def set_community(self, chat: ChatId, community: CommunityId | None) -> None:
-        self._run.run(SET_COMMUNITY, chat=chat, community=community)
+    def set_community(self, chat: ChatId, community: CommunityId | None, by: AccountId | None = None) -> None:
+        self._run.run(SET_COMMUNITY, chat=chat, community=community, account=by)
+
+    def keepers(self, chat: ChatId) -> list[AccountId]:
+        return [AccountId(account) for (account,) in self._run.all(KEEPERS, chat=chat)]
 
     def set_relay(self, chat: ChatId, flag: bool) -> None:
         self._run.run(SET_RELAY, chat=chat, flag=flag)
@@ -389,14 +423,20 @@ class CommunityStore:
     def set_pinned(self, chat: ChatId, message_key: str) -> None:
         self._run.run(SET_PINNED, chat=chat, message=message_key)
 
-    def set_state(self, chat: ChatId, state: ChatState, reason: str) -> None:
-        self._run.run(SET_STATE, chat=chat, new_state=state, new_reason=reason)
+    def set_state(self, chat: ChatId, state: ChatState, reason: str, now: datetime) -> None:
+        self._run.run(SET_STATE, chat=chat, new_state=state, new_reason=reason, now=now)
+
+    def tell_of(self, chat: ChatId, now: datetime) -> bool:
+        return self._run.one(TELL_OF, chat=chat, now=now) is not None
+
+    def told_since(self, keeper: AccountId, since: datetime) -> bool:
+        return self._run.one(TOLD_SINCE, account=keeper, since=since) is not None
 
     def move_chat(self, chat: ChatId, to: ChatRef) -> None:
         self._run.run(MOVE_CHAT, chat=chat, new_platform=to.platform, new_key=to.key)
 
     def relayed_with(self, community: CommunityId, chat: ChatId) -> list[Chat]:
-        return [_chat(row) for row in self._run.all(RELAYED_WITH, community=community, chat=chat)]
+        return [chat_of(row) for row in self._run.all(RELAYED_WITH, community=community, chat=chat)]
 
     # mirrors
     def add_mirror(self, chat: ChatId, feed: Feed, by: AccountId | None, now: datetime) -> bool:

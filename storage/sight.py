@@ -8,9 +8,10 @@ from typing import Any
 from sqlalchemy import Integer, bindparam, case, func, literal, select, update
 
 from core.intents import Form
-from core.records import Backlog, ChatState, CopyState, Stock, Waits
+from core.records import Backlog, ChatState, CopyState, LostRoom, Stock, Waits
 from core.types import ChatId, Platform, ThingId
 from storage import tables as t
+from storage.communities import CHAT, chat_of
 from storage.statements import Build, Runner, Statement
 from storage.tables import Instant
 
@@ -79,6 +80,19 @@ def _by_platform(table: Any, *where: Any) -> Any:
     return select(_H.platform, func.count()).select_from(rows).where(*where).group_by(_H.platform)
 
 
+def _lost_rooms(_: Build) -> Any:
+    # Lost before it was written down since when: as long as the room is known.
+    since = func.coalesce(_H.state_at, _H.created_at, type_=Instant).label("since")
+    told = case((_H.told_at >= since, 1), else_=0)
+    waiting = select(func.count()).where(_O.chat_id == _H.id, _O.due == 1).scalar_subquery()
+    return (
+        select(*CHAT, since, told, waiting)
+        .where(_H.state != ChatState.ACTIVE.value, _H.community_id.is_not(None))
+        .order_by(since, _H.id)
+    )
+
+
+LOST_ROOMS = Statement(_lost_rooms)
 BACKLOG = Statement(_backlog)
 OPEN_TRIES = Statement(lambda _: _by_platform(t.tries))
 PARKED = Statement(lambda _: _by_platform(t.parked))
@@ -112,6 +126,13 @@ class SightStore:
         if found:
             self._woken.add(chat)
         return found
+
+    def lost_rooms(self) -> list[LostRoom]:
+        rows = self._run.all(LOST_ROOMS)
+        return [
+            LostRoom(chat=chat_of(tuple(chat)), since=since, told=bool(told), waiting=waiting)
+            for *chat, since, told, waiting in rows
+        ]
 
     def stock(self, now: datetime, since: datetime) -> Stock:
         """How much waits now, and what went wrong since then."""

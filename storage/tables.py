@@ -167,9 +167,13 @@ chats = Table(
     _text("look_lost", ""),
     #: Our pinned notice that talk is passed on, where it stands.
     _text("pinned_key", ""),
+    #: The account that made it a room of its community.
+    _ref("set_up_by", nullable=True),
     UniqueConstraint("platform", "key"),
     Index(None, "community_id"),
 )
+Index("ix_chats_lost", chats.c.state_at, sqlite_where=chats.c.state != "active",
+      postgresql_where=chats.c.state != "active")  # fmt: skip
 
 outbox = Table(
     "outbox",

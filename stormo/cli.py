@@ -62,6 +62,7 @@ def parser(words: Callable[[str], str]) -> argparse.ArgumentParser:
     add("resume", resume)
     add("doubts", doubts)
     add("outbox", outbox)
+    add("rooms", rooms)
     letters = add("dead-letters", dead_letters)
     letters.add_argument(
         "do",
@@ -223,6 +224,13 @@ def outbox(args: Args, say: Say) -> int:
     from stormo import desk
 
     return desk.show_outbox(_config(args), say)
+
+
+def rooms(args: Args, say: Say) -> int:
+    """Lists rooms that Stormo lost or may not write in."""
+    from stormo import desk
+
+    return desk.show_rooms(_config(args), say)
 
 
 def dead_letters(args: Args, say: Say) -> int:

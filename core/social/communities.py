@@ -12,6 +12,7 @@ from core.notices import Said, announce, answer, brief, openly, say, unpin
 from core.records import Chat, Community, Doubt, Look
 from core.removal import remove_here
 from core.scene import Scene, new_nonce
+from core.social import losses
 from core.social.feeds import EVERYTHING, feed_name, find_feed, member_feed, tag_feed
 from core.social.posts import post_of
 from core.social.reach import withdraw_unmirrored
@@ -75,7 +76,7 @@ def start_community(unit: Unit, title: str) -> CommunityId:
 def _start(scene: Scene, chat: Chat) -> Community:
     unit = scene.unit
     id_ = start_community(unit, scene.group or chat.title)
-    unit.communities.set_community(chat.id, id_)
+    unit.communities.set_community(chat.id, id_, scene.account.id)
     if scene.member:
         unit.communities.add_membership(id_, scene.member.id, unit.now)
     return unit.communities.community(id_)
@@ -100,7 +101,7 @@ def _join_room(scene: Scene, chat: Chat, typed: str) -> None:
         raise Refusal("code.wrong")
     unit = scene.unit
     unit.people.use_code(code.hash)
-    unit.communities.set_community(chat.id, code.community_id)
+    unit.communities.set_community(chat.id, code.community_id, scene.account.id)
     if scene.member:
         unit.communities.add_membership(code.community_id, scene.member.id, unit.now)
     community = unit.communities.community(code.community_id)
@@ -160,18 +161,20 @@ def _preview(unit: Unit, feed: Feed, inside: CommunityId) -> tuple[Message, ...]
 
 def mirror_list(scene: Scene) -> None:
     unit = scene.unit
-    require_community(scene)
+    community = require_community(scene)
     mirrors = unit.communities.mirrors_of(scene.chat.id)
     blocks = unit.communities.blocks_of(scene.chat.id)
-    if not mirrors and not blocks:
+    lost = losses.of_community(unit, scene.rules, community.id)
+    if not mirrors and not blocks and not lost:
         return answer(scene, openly("mirror.none"))
-    lines = [message("mirror.title", n=len(mirrors))]
+    lines = [message("mirror.title", n=len(mirrors)) if mirrors or blocks else message("mirror.none")]
     if scene.chat.look is Look.AUTHOR or scene.chat.look_lost:
         lines.append(look_line(scene))
     lines += [message("mirror.line", feed=feed_name(unit, m.feed)) for m in mirrors]
     lines += [message("mirror.block_line", what=feed_name(unit, b)) for b in blocks]
-    # Who is kept out is nobody's business but that of who keeps this room.
-    return answer(scene, Said(tuple(lines), personal=any(b.kind is FeedKind.MEMBER for b in blocks)))
+    # Who is kept out, and what is wrong elsewhere, is nobody's business but that of who keeps this room.
+    personal = bool(lost) or any(b.kind is FeedKind.MEMBER for b in blocks)
+    return answer(scene, Said((*lines, *lost), personal=personal))
 
 
 def mirror_look(scene: Scene, wish: str) -> None:

@@ -41,7 +41,7 @@ def test_a_chat_is_described_joined_and_lost(unit: SqlUnit) -> None:
     unit.communities.describe_chat(chat, "Nest", True, True)
     unit.communities.set_community(chat, community)
     unit.communities.set_relay(chat, True)
-    unit.communities.set_state(chat, ChatState.GONE, "removed")
+    unit.communities.set_state(chat, ChatState.GONE, "removed", NOW)
     found = unit.communities.chat_by_id(chat)
     assert (found.title, found.private, found.closed, found.relay) == ("Nest", True, True, True)
     assert (found.community_id, found.state, found.reason) == (community, ChatState.GONE, "removed")
@@ -60,9 +60,9 @@ def test_a_communitys_chats(unit: SqlUnit) -> None:
     assert unit.communities.count_chats(community) == 2
     assert set(unit.communities.chats_by_id([*chats, ChatId(404)])) == set(chats)
     assert unit.communities.watched(matrix) == [ChatRef(matrix, "!a")]
-    unit.communities.set_state(chats[1], ChatState.GONE, "")
+    unit.communities.set_state(chats[1], ChatState.GONE, "", NOW)
     assert unit.communities.watched(matrix) == [ChatRef(matrix, "!a")], "a lost room may be found again"
-    unit.communities.set_state(chats[0], ChatState.MUTED, "")
+    unit.communities.set_state(chats[0], ChatState.MUTED, "", NOW)
     assert {chat.id for chat in unit.communities.lost()} == set(chats[:2])
 
 
@@ -71,7 +71,7 @@ def test_talk_is_relayed_to_the_other_active_rooms_that_want_it(unit: SqlUnit) -
     here, there, gone, silent = (a_chat(unit, community) for _ in range(4))
     for chat in (here, there, gone):
         unit.communities.set_relay(chat, True)
-    unit.communities.set_state(gone, ChatState.GONE, "")
+    unit.communities.set_state(gone, ChatState.GONE, "", NOW)
     assert [c.id for c in unit.communities.relayed_with(community, here)] == [there]
     assert silent not in {c.id for c in unit.communities.relayed_with(community, there)}
 
@@ -118,8 +118,8 @@ def test_a_post_goes_where_its_feeds_are_mirrored_once(unit: SqlUnit) -> None:
     unit.communities.add_mirror(other, Feed(FeedKind.TAG, "fish"), None, NOW)
     unit.communities.block(blocked, AUTHOR)
     unit.communities.ban(community, author, AccountId(1), NOW)
-    unit.communities.set_state(gone, ChatState.GONE, "")
-    unit.communities.set_state(muted, ChatState.MUTED, "muted")
+    unit.communities.set_state(gone, ChatState.GONE, "", NOW)
+    unit.communities.set_state(muted, ChatState.MUTED, "muted", NOW)
     found = unit.communities.mirroring([TAG, AUTHOR], [AUTHOR], author, origin)
     assert [c.id for c in found] == [both, muted]
     assert unit.communities.mirroring([], [], author, origin) == []

@@ -66,4 +66,5 @@ def test_a_unit_has_each_store() -> None:
         "sight",
         "placing",
         "backlog",
+        "media",
     }

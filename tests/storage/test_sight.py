@@ -29,7 +29,7 @@ def test_what_waits_is_told_apart_by_platform_class_and_reason(unit: SqlUnit) ->
     unit.communities.set_paused(paused, True)
     here, there = a_chat(unit, a_community(unit)), a_chat(unit, paused)
     lost = a_chat(unit, a_community(unit, "lost"), platform=Platform("discord"))
-    unit.communities.set_state(lost, ChatState.MUTED, "muted")
+    unit.communities.set_state(lost, ChatState.MUTED, "muted", NOW)
     wanted(unit, here, ready_at=later(-60))
     wanted(unit, here, ready_at=later(-30))
     wanted(unit, here, ready_at=later(60))
@@ -75,7 +75,7 @@ def test_refusals_and_doubts_of_late(unit: SqlUnit) -> None:
 def test_rooms_parked_events_and_dead_letters(unit: SqlUnit) -> None:
     home = a_community(unit)
     chat, _, alone = a_chat(unit, home), a_chat(unit, home), a_chat(unit)
-    unit.communities.set_state(chat, ChatState.GONE, "removed")
+    unit.communities.set_state(chat, ChatState.GONE, "removed", NOW)
     unit.intake.park(
         Parked(id=unit.new_id(), chat_id=alone, message_key="m", event="{}", expires_at=later(9))
     )

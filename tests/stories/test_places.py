@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from core.codec import load
 from core.errors import Rejected, RejectedWhy
-from core.events import Loss, Missed, place_now
+from core.events import Loss, Missed, PlaceChanged, place_now
 from core.intents import Create
 from core.places import loss_of
 from core.records import Chat, ChatState
@@ -78,7 +78,8 @@ async def test_a_slash_command_is_answered_in_a_read_only_room(world: World) -> 
     _, channel, _ = await a_mirror(world)
     await world.hand(place_now(channel.ref, Loss.MUTED))
     admin = world.person("discord", "admin-general").leads(channel)
-    assert await admin.asks(channel, "mirror list") == ["mirror.title", "mirror.line"]
+    told = await admin.asks(channel, "mirror list")
+    assert told == ["mirror.title", "mirror.line", "loss.title", "loss.line"]
 
 
 async def test_one_message_that_is_refused_in_an_open_room_holds_up_nobody(world: World) -> None:
@@ -120,3 +121,125 @@ async def test_what_could_not_be_read_back_is_seen_by_the_operator(world: World)
     letters = await world.read(lambda unit: unit.intake.dead_letters())
     assert [(kind, reason) for _, kind, _, reason, _ in letters] == [("Missed", "more than could be read")]
     assert load(letters[0][2]) == missed
+
+
+# -- who keeps the room learns of it ---------------------------------------------------------------------------------
+
+
+async def kept_room(world: World, *, opened: bool = True) -> tuple[Room, Room, Person]:
+    """A group and a room of one community; who keeps the room has opened the private chat, or has not."""
+    group, room = world.room("telegram", "group"), world.room("matrix", "hall", title="The hall")
+    await world.community(group, room)
+    keeper = world.person("matrix", "admin-hall").leads(room)
+    if opened:
+        await keeper.runs(keeper.private, "start")
+    await world.mirrors(room, "#news")
+    world.forget()
+    return group, room, keeper
+
+
+async def housekeeps(world: World, time: timedelta = timedelta(0)) -> None:
+    await world.passes(time)
+    await world.write(world.engine.housekeep)
+    await world.settled()
+
+
+async def test_who_keeps_a_lost_room_is_told_once_in_private_with_the_reason(world: World) -> None:
+    _, room, keeper = await kept_room(world)
+    await world.hand(place_now(room.ref, Loss.MUTED))
+    for _ in range(4):
+        await housekeeps(world, timedelta(minutes=20))
+    assert keeper.told == ["loss.title", "loss.line", "loss.goes_on"]
+    assert "The hall (Matrix): no permission to write there, since" in keeper.told_text
+    assert {act.chat for act in world.acts} == {keeper.private.ref}
+    world.forget()
+    await world.hand(place_now(room.ref, None))
+    await housekeeps(world, timedelta(days=2))
+    assert world.acts == []
+    await world.hand(place_now(room.ref, Loss.REMOVED))
+    await housekeeps(world, timedelta(minutes=20))
+    assert keeper.told == ["loss.title", "loss.line", "loss.goes_on"]
+
+
+async def test_what_passes_in_ten_minutes_is_nobodys_worry(world: World) -> None:
+    _, room, keeper = await kept_room(world)
+    await world.hand(place_now(room.ref, Loss.MUTED))
+    await housekeeps(world, timedelta(minutes=9))
+    await world.hand(place_now(room.ref, None))
+    await housekeeps(world, timedelta(minutes=9))
+    await world.hand(place_now(room.ref, Loss.MUTED))
+    await housekeeps(world, timedelta(minutes=9))
+    assert keeper.told == []
+
+
+async def test_many_rooms_lost_together_are_one_message_and_a_day_brings_no_second(world: World) -> None:
+    rooms = [world.room("discord", f"channel{i}") for i in range(12)]
+    founder = await world.community(*rooms)
+    await founder.runs(founder.private, "start")
+    for room in rooms:
+        await founder.leads(room).runs(room, "mirror add #news")
+    world.forget()
+    for room in rooms[:11]:
+        await world.hand(place_now(room.ref, Loss.REMOVED))
+    await housekeeps(world, timedelta(minutes=11))
+    assert founder.told == ["loss.title", *["loss.line"] * 10, "loss.more", "loss.goes_on"]
+    world.forget()
+    await world.hand(place_now(rooms[11].ref, Loss.REMOVED))
+    await housekeeps(world, timedelta(hours=23))
+    assert founder.told == []
+    await housekeeps(world, timedelta(hours=1))
+    assert founder.told == ["loss.title", "loss.line", "loss.goes_on"]
+
+
+async def test_nobody_is_written_to_who_opened_no_private_chat_until_they_do(world: World) -> None:
+    _, room, keeper = await kept_room(world, opened=False)
+    await world.hand(place_now(room.ref, Loss.MUTED))
+    await housekeeps(world, HOUR)
+    assert world.acts == []
+    await keeper.runs(keeper.private, "start")
+    world.forget()
+    await housekeeps(world)
+    assert keeper.told == ["loss.title", "loss.line", "loss.goes_on"]
+
+
+async def test_a_linked_account_whose_door_is_open_hears_it_instead(world: World) -> None:
+    _, room, keeper = await kept_room(world)
+    await keeper.runs(keeper.private, "join anna")
+    other = world.person("telegram", "anna")
+    await other.runs(other.private, "start")
+    await world.link(keeper, other)
+    await world.hand(PlaceChanged(key="shared", chat=keeper.private.ref, shared=True))
+    world.forget()
+    await world.hand(place_now(room.ref, Loss.BANNED))
+    await housekeeps(world, HOUR)
+    assert (keeper.told, other.told) == ([], ["loss.title", "loss.line", "loss.goes_on"])
+
+
+async def test_who_left_stormo_is_not_told(world: World) -> None:
+    _, room, keeper = await kept_room(world)
+    await keeper.runs(keeper.private, "optout yes")
+    world.forget()
+    await world.hand(place_now(room.ref, Loss.MUTED))
+    await housekeeps(world, HOUR)
+    assert world.acts == []
+
+
+async def test_mirror_list_in_another_room_says_what_waits_and_why(world: World) -> None:
+    group, room, _ = await kept_room(world)
+    await world.hand(place_now(room.ref, Loss.ENCRYPTED))
+    admin = world.person("telegram", "founder-group").leads(group)
+    assert await admin.asks(group, "mirror list") == ["mirror.none", "loss.title", "loss.line"]
+    assert "The hall (Matrix): the room is encrypted" in admin.told_text
+    assert group.heard[-1:] != ["loss.line"], "what is wrong elsewhere is not said in the room"
+    await world.hand(place_now(room.ref, None))
+    assert await admin.asks(group, "mirror list") == ["mirror.none"]
+
+
+async def test_a_room_that_only_moved_is_no_loss_to_tell(world: World) -> None:
+    group, _, _ = await kept_room(world)
+    admin = world.person("telegram", "founder-group")
+    new = world.room("telegram", "supergroup")
+    await world.hand(PlaceChanged(key="moved", chat=group.ref, moved_to=new.ref))
+    world.forget()
+    await housekeeps(world, HOUR)
+    assert admin.told == []

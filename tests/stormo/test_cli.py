@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from core import codec
-from core.events import MessageDeleted
+from core.events import MessageDeleted, Missed
 from core.types import ChatRef, MessageRef, Platform
 from storage import migrate
 from tests.conftest import ROOT
@@ -80,6 +80,7 @@ COMMANDS = (
     "resume",
     "doubts",
     "outbox",
+    "rooms",
     "dead-letters",
 )
 
@@ -185,7 +186,14 @@ def test_a_port_in_use_is_told_with_another_one(tmp_path: Path) -> None:
 
 
 def test_tools_need_a_database_of_this_version(folder: Path) -> None:
-    for command in (("doubts",), ("outbox",), ("resume",), ("dead-letters",), ("dead-letters", "drop", "1")):
+    for command in (
+        ("doubts",),
+        ("outbox",),
+        ("rooms",),
+        ("resume",),
+        ("dead-letters",),
+        ("dead-letters", "drop", "1"),
+    ):
         ended = stormo(folder, *command)
         assert (ended.returncode, ended.stdout) == (1, "")
         assert "stormo run" in ended.stderr
@@ -241,3 +249,20 @@ def test_dead_letters_are_listed_shown_retried_and_dropped(folder: Path) -> None
     assert stormo(folder, "dead-letters").stdout.startswith("0 ")
     assert stormo(folder, "dead-letters", "drop", "2").returncode == 1
     assert stormo(folder, "dead-letters", "drop").returncode == 2
+
+
+def test_a_dead_letter_that_cannot_be_tried_again_says_why_and_stays(folder: Path) -> None:
+    assert stormo(folder, "migrate").returncode == 0
+    missed = codec.dump(Missed(key="telegram:1:missed", platform=Platform("telegram"), reason="a day"))
+    with sqlite3.connect(folder / "data" / "stormo.sqlite") as connection:
+        connection.executemany(
+            "INSERT INTO dead_letters (id, kind, payload, error, at) VALUES (?, ?, ?, 'x', 0)",
+            [(1, "Missed", missed), (2, "MessageDeleted", "{}")],
+        )
+    connection.close()
+    for letter, part in (("1", "stormo dead-letters drop 1"), ("2", "KeyError")):
+        tried = stormo(folder, "dead-letters", "retry", letter)
+        assert (tried.returncode, tried.stdout) == (1, "")
+        assert part in tried.stderr
+        assert "Traceback" not in tried.stderr
+    assert stormo(folder, "dead-letters").stdout.splitlines()[-1].startswith("2 ")
