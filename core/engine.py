@@ -137,7 +137,7 @@ class Engine:
                 self._apply(unit, chat, later)
 
     def housekeep(self, unit: Unit) -> None:
-        """What expires: old inbox keys, codes, handles, parked events, guests' reactions. Who keeps a lost room is told."""
+        """What expires: inbox keys, codes, handles, parked events, guests' reactions. Who keeps a lost room is told."""
         unit.intake.clean(unit.now - self.rules.inbox_life)
         unit.people.clean_codes(unit.now - self.rules.code_life)
         unit.people.clean_handles(unit.now)
