@@ -22,23 +22,21 @@ import truststore
 from telegram import (
     Bot,
     ChatMember,
-    InlineKeyboardMarkup,
-    LinkPreviewOptions,
-    Message,
     ReactionTypeEmoji,
-    ReplyParameters,
 )
-from telegram.error import BadRequest, ChatMigrated, InvalidToken, TelegramError
+from telegram.error import ChatMigrated, InvalidToken, TelegramError
 from telegram.request import HTTPXRequest
 
+from bots.download import Downloader
 from bots.telegram import menu
 from bots.telegram.convert import CALLBACK, Me, moved, silenced
 from bots.telegram.listening import Listener
-from bots.telegram.refs import TELEGRAM, address, chat_ids, message_ids, message_ref
-from bots.telegram.refusals import outcome, reply_is_gone
+from bots.telegram.messages import Messages
+from bots.telegram.refs import TELEGRAM, address, chat_ids, message_ids
+from bots.telegram.refusals import outcome, unfetched
 from bots.telegram.roster import Roster, Topics
-from bots.telegram.showing import compose, fits_toast, keyboard, mark, measure, toast
-from bots.telegram.writing import MAX_TEXT, Composed
+from bots.telegram.showing import fits_toast, mark, measure, toast
+from bots.telegram.writing import MAX_TEXT
 from core.errors import BadToken, FileRefused, FileWhy, Rejected, RejectedWhy, RetryLater, message
 from core.events import Loss
 from core.intents import (
@@ -50,8 +48,6 @@ from core.intents import (
     Mark,
     Receipt,
     Tell,
-    View,
-    Voice,
     Window,
     Withdraw,
 )
@@ -124,10 +120,12 @@ class TelegramAdapter:
             request=self._calling,
             get_updates_request=self._polling,
         )
+        self._downloader = Downloader(settings.base_file_url)
         self._me: Me | None = None
         self._gate: Gate | None = None
         self._topics = Topics()
         self._usernames: dict[int, str] = {}
+        self._messages = Messages(self._bot, self._topics, self._own_username)
         self._roster = Roster(self._bot, clock)
         self._clock = clock
 
@@ -148,6 +146,7 @@ class TelegramAdapter:
         """End all connections; the adapter cannot perform afterwards."""
         await self._polling.shutdown()
         await self._calling.shutdown()
+        await self._downloader.close()
 
     async def perform(self, intent: Intent) -> Receipt:
         """Do one act by one call (pinning and unpinning need a second one). Raises ``RetryLater`` or ``Rejected``."""
@@ -159,9 +158,17 @@ class TelegramAdapter:
         except TelegramError as error:
             raise outcome(error, form=isinstance(intent, Create | Edit | Tell)) from error
 
-    async def fetch(self, source: str, take: Callable[[bytes], None]) -> None:  # noqa: ARG002
+    async def fetch(self, source: str, take: Callable[[bytes], None]) -> None:
         """See ``core.ports.Adapter``."""
-        raise FileRefused(FileWhy.GONE)
+        try:
+            file = await self._bot.get_file(source)
+        except TelegramError as error:
+            raise unfetched(error) from error
+        path = file.file_path or ""
+        if not path.startswith(self._settings.base_file_url):
+            # A server that keeps files on its own disk names a path there, which is none of ours to open.
+            raise FileRefused(FileWhy.GONE, "the server gives no address")
+        await self._downloader.fetch(path, take)
 
     async def check(self) -> Sequence[Finding]:
         """Prove the token and say what privacy mode and a foreign webhook mean."""
@@ -217,6 +224,9 @@ class TelegramAdapter:
             self._me = Me(user.id, user.username or "")
         return self._me
 
+    async def _own_username(self) -> str:
+        return (await self._identity()).username
+
     def _listener(self, gate: Gate) -> Listener:
         assert self._me is not None
         return Listener(
@@ -238,7 +248,8 @@ class TelegramAdapter:
             case Create():
                 return await self._create(intent)
             case Edit():
-                return await self._edit(intent)
+                await self._messages.edit(intent)
+                return Receipt(intent.message)
             case Withdraw():
                 chat, number = message_ids(intent.message)
                 if intent.pinned:
@@ -253,27 +264,14 @@ class TelegramAdapter:
         return Receipt()
 
     async def _create(self, intent: Create) -> Receipt:
-        sent = await self._send(intent.chat, intent.view, intent.form, intent.reply_to)
+        sent = await self._messages.send(intent.chat, intent.view, intent.form, intent.reply_to)
         if intent.pin:
             await self._pin(sent)
         return Receipt(sent)
 
-    async def _edit(self, intent: Edit) -> Receipt:
-        chat, number = message_ids(intent.message)
-        composed, buttons = await self._form(intent.view, intent.form)
-        await self._bot.edit_message_text(
-            composed.text,
-            chat_id=chat,
-            message_id=number,
-            entities=composed.entities,
-            link_preview_options=_preview(intent.view, intent.form),
-            reply_markup=buttons,
-        )
-        return Receipt(intent.message)
-
     async def _tell(self, intent: Tell) -> Receipt:
         if not intent.handle:
-            return Receipt(await self._send(intent.chat, intent.view, Form.FULL, intent.reply_to))
+            return Receipt(await self._messages.send(intent.chat, intent.view, Form.FULL, intent.reply_to))
         if not intent.handle.startswith(CALLBACK):
             raise Rejected("no callback query", why=RejectedWhy.UNREACHABLE)
         query = intent.handle.removeprefix(CALLBACK)
@@ -287,53 +285,10 @@ class TelegramAdapter:
 
     async def _tell_in_private(self, intent: Tell, query: str) -> Receipt:
         """A private chat has room for the whole answer; the press is answered too, to end its spinner."""
-        sent = await self._send(intent.chat, intent.view, Form.FULL, None)
+        sent = await self._messages.send(intent.chat, intent.view, Form.FULL, None)
         with suppress(TelegramError):
             await self._bot.answer_callback_query(query)
         return Receipt(sent)
-
-    async def _send(self, chat: ChatRef, view: View, form: Form, reply_to: MessageRef | None) -> MessageRef:
-        composed, buttons = await self._form(view, form)
-        preview = _preview(view, form)
-        reply = _reply(chat, reply_to)
-        try:
-            sent = await self._post(chat, composed, buttons, preview, reply, silent=view.silent)
-        except BadRequest as error:
-            if reply is None or not reply_is_gone(error):
-                raise
-            # Refused before anything was stored: the same words without the reply.
-            sent = await self._post(chat, composed, buttons, preview, None, silent=view.silent)
-        id_, thread = chat_ids(chat)
-        if thread is not None:
-            self._topics.note(id_, sent.message_id, thread)
-        return message_ref(chat, sent.message_id)
-
-    async def _post(
-        self,
-        chat: ChatRef,
-        composed: Composed,
-        buttons: InlineKeyboardMarkup | None,
-        preview: LinkPreviewOptions | None,
-        reply: ReplyParameters | None,
-        *,
-        silent: bool,
-    ) -> Message:
-        id_, thread = chat_ids(chat)
-        return await self._bot.send_message(
-            id_,
-            composed.text,
-            entities=composed.entities,
-            message_thread_id=thread,
-            disable_notification=silent,
-            link_preview_options=preview,
-            reply_parameters=reply,
-            reply_markup=buttons,
-        )
-
-    async def _form(self, view: View, form: Form) -> tuple[Composed, InlineKeyboardMarkup | None]:
-        username = (await self._identity()).username if any(button.private for button in view.buttons) else ""
-        buttons = keyboard(view, form, username)
-        return compose(view, form, keyboard=buttons is not None), buttons
 
     async def _pin(self, sent: MessageRef) -> None:
         chat, number = message_ids(sent)
@@ -387,15 +342,3 @@ def _tame() -> None:
     for name in ("httpx", "httpcore"):
         logging.getLogger(name).setLevel(logging.WARNING)
     logging.getLogger("telegram").setLevel(logging.CRITICAL + 1)
-
-
-def _preview(view: View, form: Form) -> LinkPreviewOptions | None:
-    """A person's link may unfold; a notice of ours stays small."""
-    return LinkPreviewOptions(is_disabled=True) if view.voice is Voice.BOT or form is not Form.FULL else None
-
-
-def _reply(chat: ChatRef, to: MessageRef | None) -> ReplyParameters | None:
-    """The message answered to, if it is in the same chat; the answer goes out even when it has vanished."""
-    if to is None or chat_ids(to.chat)[0] != chat_ids(chat)[0]:
-        return None
-    return ReplyParameters(message_ids(to)[1], allow_sending_without_reply=True)

@@ -27,6 +27,7 @@ from telegram import (
     User,
 )
 
+from bots.telegram.attachments import album, attached
 from bots.telegram.reading import read, well_formed
 from bots.telegram.refs import account_ref, chat_ref, message_ref
 from core.commands import COMMANDS
@@ -153,8 +154,8 @@ def _words(message: Message) -> tuple[str, Sequence[MessageEntity]]:
 
 def _received(message: Message, key: str, me: Me) -> CommandInvoked | MessageReceived | None:
     text, entities = _words(message)
-    actor = _writer(message)
-    if not text or actor is None:
+    files, actor = attached(message), _writer(message)
+    if not (text or files) or actor is None:
         return None
     place = _place(message)
     here = message_ref(place.chat, message.message_id)
@@ -172,6 +173,8 @@ def _received(message: Message, key: str, me: Me) -> CommandInvoked | MessageRec
             dialect=DIALECT,
             reply_to=target,
             to_bot=place.private or _to_bot(message, text, entities, me),
+            files=files,
+            album=album(message),
         )
     return CommandInvoked(
         key=key,
@@ -185,13 +188,15 @@ def _received(message: Message, key: str, me: Me) -> CommandInvoked | MessageRec
         dialect=DIALECT,
         message=here,
         target=target,
+        files=files,
+        album=album(message),
     )
 
 
 def _edited(message: Message, key: str, me: Me) -> CommandEdited | MessageEdited | None:
     text, entities = _words(message)
-    actor = _writer(message)
-    if not text or actor is None:
+    files, actor = attached(message), _writer(message)
+    if not (text or files) or actor is None:
         return None
     place = _place(message)
     here = message_ref(place.chat, message.message_id)
@@ -213,6 +218,7 @@ def _edited(message: Message, key: str, me: Me) -> CommandEdited | MessageEdited
         source=text[command.skip :],
         dialect=DIALECT,
         message=here,
+        files=files,
     )
 
 

@@ -22,7 +22,7 @@ from telegram.error import (
     TelegramError,
 )
 
-from core.errors import Rejected, RejectedWhy, RetryLater
+from core.errors import FileRefused, FileWhy, Rejected, RejectedWhy, RetryLater
 
 #: How long everything waits after the token was refused: the listener reports it and needs a person.
 _TOKEN_PAUSE: Final = timedelta(minutes=1)
@@ -70,6 +70,8 @@ _FORBIDDEN: Final[Mapping[str, RejectedWhy]] = {
     "bot is not a member": RejectedWhy.CHAT_GONE,
     "chat was deleted": RejectedWhy.CHAT_GONE,
 }
+#: A picture that is broken, or of a form that photographs do not have.
+_NO_PHOTO: Final = ("photo_invalid_dimensions", "image_process_failed", "photo_ext_invalid")
 #: A reply to a message that is no longer there; ``allow_sending_without_reply`` does not hold for topics.
 REPLY_GONE: Final = (
     "message to be replied not found",
@@ -97,6 +99,19 @@ def outcome(error: TelegramError, *, form: bool) -> RetryLater | Rejected:
             return RetryLater(text)
         case _:
             return RetryLater(text, unknown=not isinstance(error.__cause__, _UNSENT))
+
+
+def unfetched(error: TelegramError) -> RetryLater | FileRefused:
+    """What a failed question for a file means."""
+    if isinstance(error, BadRequest) and "file is too big" in str(error).lower():
+        return FileRefused(FileWhy.SIZE, "more than Telegram gives to bots")
+    refusal = outcome(error, form=False)
+    return refusal if isinstance(refusal, RetryLater) else FileRefused(FileWhy.GONE, str(refusal))
+
+
+def no_photo(error: BadRequest) -> bool:
+    """Whether only the picture is none that Telegram can show as one: as a document it takes any."""
+    return any(part in str(error).lower() for part in _NO_PHOTO)
 
 
 def reply_is_gone(error: BadRequest) -> bool:

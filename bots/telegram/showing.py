@@ -48,14 +48,15 @@ def mark(emoji: str) -> str:
 def compose(view: View, form: Form, *, keyboard: bool) -> Composed:
     """The message that shows a view; without a keyboard its text command stands there instead.
 
-    Raises ``Rejected(FORM)`` when the words do not fit into one message or there are none.
+    Raises ``Rejected(FORM)`` when the words do not fit into one message, or under its file, or there is nothing at all.
     """
     sheet = _teaser(view) if form is Form.LINK else _whole(view, keyboard=keyboard)
     composed = sheet.composed(plain=form is not Form.FULL)
-    if not composed.text:
+    if not (composed.text or view.files):
         raise Rejected("no words to show", why=RejectedWhy.FORM)
-    if composed.length > MAX_TEXT:
-        raise Rejected(f"{composed.length} of {MAX_TEXT} UTF-16 units", why=RejectedWhy.FORM)
+    room = MAX_CAPTION if view.files else MAX_TEXT
+    if composed.length > room:
+        raise Rejected(f"{composed.length} of {room} UTF-16 units", why=RejectedWhy.FORM)
     return composed
 
 

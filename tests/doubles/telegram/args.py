@@ -11,11 +11,20 @@ from .errors import bad_request
 
 
 @dataclass(frozen=True)
+class Upload:
+    """A file of a multipart form."""
+
+    name: str
+    mime: str
+    data: bytes
+
+
+@dataclass(frozen=True)
 class Args:
     """Parameters by name; readers take what the server takes and fall back where it falls back."""
 
     values: Mapping[str, Any]
-    files: frozenset[str] = field(default_factory=frozenset)
+    files: Mapping[str, Upload] = field(default_factory=dict)
 
     def text(self, name: str) -> str:
         value = self.values.get(name, "")

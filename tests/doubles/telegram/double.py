@@ -16,11 +16,12 @@ from typing import Any, Self
 
 from aiohttp import web
 
-from . import method_bot, method_chats, method_messages
-from .args import Args
+from . import method_bot, method_chats, method_media, method_messages
+from .args import Args, Upload
 from .errors import ApiError, too_many_requests
 from .faults import FAULTS_AFTER, Fault, FaultKind
 from .limits import Limits, RateLimiter
+from .method_media import file_at
 from .methods import METHODS, Method, named_chat
 from .model import Chat, ChatType, Json, Member, Status, User, rights_of
 from .people import Person, Shown, shown
@@ -29,7 +30,7 @@ from .world import World
 
 Hook = Callable[[str, int], object | Awaitable[object]]
 
-FAMILIES = (method_bot, method_chats, method_messages)
+FAMILIES = (method_bot, method_chats, method_media, method_messages)
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,8 @@ class TelegramDouble:
         self.calls: list[Call] = []
         self.refused: Counter[int] = Counter()
         self.requested = 0
+        #: How often a file was asked for.
+        self.fetched = 0
         self.stored = 0
         self._limiter = RateLimiter(self.limits)
         self._faults: list[Fault] = []
@@ -300,7 +303,7 @@ class TelegramDouble:
 
     def _validate_request(self, found: Method, args: Args) -> None:
         if self.world.spec:
-            self.violations.extend(self.world.spec.request(found.name, args.values, args.files))
+            self.violations.extend(self.world.spec.request(found.name, args.values, frozenset(args.files)))
 
     async def _suffer(self, request: web.Request, fault: Fault, answer: web.Response) -> web.StreamResponse:
         if fault.kind == "flood":
@@ -355,8 +358,14 @@ class TelegramDouble:
         self.world.changes.tell()
 
     async def _file(self, request: web.Request) -> web.Response:
-        code = 404 if request.match_info["token"] == self.token else 401
-        return self._refusal("", {}, ApiError(code, "Not Found" if code == 404 else "Unauthorized"))
+        if request.match_info["token"] != self.token:
+            return self._refusal("", {}, ApiError(401, "Unauthorized"))
+        self.fetched += 1
+        try:
+            media = file_at(self.world, request.match_info["path"])
+        except ApiError as refusal:
+            return self._refusal("", {}, refusal)
+        return web.Response(body=media.data, content_type="application/octet-stream")
 
     async def _nothing(self, request: web.Request) -> web.Response:
         return self._refusal("", {}, ApiError(404, "Not Found"))
@@ -364,16 +373,26 @@ class TelegramDouble:
 
 async def _read(request: web.Request) -> Args:
     values: dict[str, Any] = dict(request.query)
-    files: set[str] = set()
+    files: dict[str, Upload] = {}
     if request.content_type == "application/json":
         values |= json.loads(await request.text() or "{}")
     else:
         for name, value in (await request.post()).items():
             if isinstance(value, web.FileField):
-                files.add(name)
+                files[name] = Upload(value.filename, value.content_type, value.file.read())
             else:
                 values[name] = value
-    return Args(values, frozenset(files))
+    return _attached(values, files)
+
+
+def _attached(values: dict[str, Any], files: dict[str, Upload]) -> Args:
+    """A parameter may name the part that holds its file: `attach://part`."""
+    for name, value in list(values.items()):
+        part = value.removeprefix("attach://") if isinstance(value, str) else ""
+        if part != value and part in files:
+            files[name] = files.pop(part)
+            del values[name]
+    return Args(values, files)
 
 
 async def _call(hooks: Sequence[Hook], method: str, count: int) -> None:

@@ -23,48 +23,57 @@ TOO_OLD = "query is too old and response timeout expired or query ID is invalid"
 @method("sendMessage", stores=True, sends=True)
 def send_message(world: World, args: Args) -> Json:
     text, entities = _text(args)
-    buttons = _buttons(args)
-    chat = writable(world, chat_of(world, args))
-    thread = _topic(chat, args.integer("message_thread_id"))
-    reply_to = _reply_to(world, chat, args)
     message = world.store(
-        chat,
+        **placed(world, args),
         text=text,
         entities=entities,
-        sender=None if chat.type == "channel" else world.bot,
-        sender_chat=chat if chat.type == "channel" else None,
-        reply_to=reply_to or thread or None,
-        thread=thread or thread_of_reply(chat, reply_to),
-        in_topic=bool(thread),
-        buttons=buttons,
         link_preview=args.json("link_preview_options", "can't parse link preview options JSON object"),
-        silent=args.flag("disable_notification"),
-        protected=args.flag("protect_content"),
     )
     message.from_bot = True
     world.forward_to_discussion(message)
     return message.as_json()
 
 
+def placed(world: World, args: Args) -> dict[str, Any]:
+    """Where and how a new message of the bot stands, whatever it holds; raises what is refused of that."""
+    buttons = buttons_of(args)
+    chat = writable(world, chat_of(world, args))
+    thread = _topic(chat, args.integer("message_thread_id"))
+    reply_to = _reply_to(world, chat, args)
+    return {
+        "chat": chat,
+        "sender": None if chat.type == "channel" else world.bot,
+        "sender_chat": chat if chat.type == "channel" else None,
+        "reply_to": reply_to or thread or None,
+        "thread": thread or thread_of_reply(chat, reply_to),
+        "in_topic": bool(thread),
+        "buttons": buttons,
+        "silent": args.flag("disable_notification"),
+        "protected": args.flag("protect_content"),
+    }
+
+
 @method("editMessageText", stores=True, edits=True)
 def edit_message_text(world: World, args: Args) -> Json:
     text, entities = _text(args)
-    buttons = _buttons(args)
-    message = _editable(world, args)
+    buttons = buttons_of(args)
+    message = editable(world, args)
+    if message.media is not None:
+        raise bad_request("there is no text in the message to edit")
     preview = args.json("link_preview_options", "can't parse link preview options JSON object")
     if (message.text, message.entities, message.buttons) == (text, entities, buttons):
         raise bad_request(NOT_MODIFIED)
     message.text, message.entities, message.link_preview = text, entities, preview
-    return _edited(world, message, buttons)
+    return edited(world, message, buttons)
 
 
 @method("editMessageReplyMarkup", stores=True, edits=True)
 def edit_message_reply_markup(world: World, args: Args) -> Json:
-    buttons = _buttons(args)
-    message = _editable(world, args)
+    buttons = buttons_of(args)
+    message = editable(world, args)
     if message.buttons == buttons:
         raise bad_request(NOT_MODIFIED)
-    return _edited(world, message, buttons)
+    return edited(world, message, buttons)
 
 
 @method("deleteMessage", stores=True)
@@ -164,7 +173,7 @@ def _reply_to(world: World, chat: Chat, args: Args) -> int | None:
     raise bad_request("message to be replied not found")
 
 
-def _buttons(args: Args) -> list[list[Json]]:
+def buttons_of(args: Args) -> list[list[Json]]:
     markup = args.json("reply_markup", "can't parse reply keyboard markup JSON object")
     if markup is None:
         return []
@@ -190,7 +199,7 @@ def _button(button: Any) -> Json:
     return dict(button)
 
 
-def _editable(world: World, args: Args) -> Message:
+def editable(world: World, args: Args) -> Message:
     if not args.text("chat_id") or not args.integer("message_id"):
         raise bad_request("message identifier is not specified")
     message = message_of(world, args, "message to edit")
@@ -203,7 +212,7 @@ def _editable(world: World, args: Args) -> Message:
     return message
 
 
-def _edited(world: World, message: Message, buttons: list[list[Json]]) -> Json:
+def edited(world: World, message: Message, buttons: list[list[Json]]) -> Json:
     message.buttons = buttons
     message.edit_date = world.now()
     world.changes.tell()

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from .media import Media
 
 Json = dict[str, Any]
 ChatType = Literal["private", "group", "supergroup", "channel"]
@@ -141,6 +144,9 @@ class Message:
     entities: list[Json] = field(default_factory=list)
     sender: User | None = None
     sender_chat: Chat | None = None
+    #: A file, with the text as its caption.
+    media: Media | None = None
+    album: str = ""
     content: Json = field(default_factory=dict)
     service: bool = False
     edit_date: int = 0
@@ -175,11 +181,14 @@ class Message:
         return shape | self._body()
 
     def _body(self) -> Json:
-        shape: Json = {}
+        shape: Json = self.media.as_json() if self.media else {}
+        words, marks = ("caption", "caption_entities") if self.media else ("text", "entities")
+        if self.album:
+            shape["media_group_id"] = self.album
         if self.text:
-            shape["text"] = self.text
+            shape[words] = self.text
         if self.entities:
-            shape["entities"] = self.entities
+            shape[marks] = self.entities
         if self.link_preview:
             shape["link_preview_options"] = self.link_preview
         shape |= self.content

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from .media import Media
 from .method_messages import thread_of_reply
 from .model import (
     ADMIN_RIGHTS,
@@ -69,6 +70,8 @@ class Shown:
     pinned: bool
     link_preview: bool
     service: str
+    #: The file of the message; the text is its caption then.
+    media: Media | None = None
 
     @property
     def labels(self) -> list[str]:
@@ -114,6 +117,7 @@ def shown(world: World, message: Message) -> Shown:
         pinned=message.pinned,
         link_preview=not (message.link_preview or {}).get("is_disabled", False),
         service=next(iter(message.content), "") if message.service else "",
+        media=message.media,
     )
 
 
@@ -173,6 +177,35 @@ class Person:
             in_topic=bool(thread) or self._topic_of(chat, replied),
         )
         self._world.forward_to_discussion(message)
+        return shown(self._world, message)
+
+    async def attach(
+        self,
+        chat: Chat,
+        data: bytes,
+        caption: str = "",
+        *,
+        kind: str = "photo",
+        name: str = "",
+        mime: str = "image/jpeg",
+        spoiler: bool = False,
+        reply_to: Place | None = None,
+        album: str = "",
+    ) -> Shown:
+        """Sends a file; its caption may be a command. `album` is what the messages of one share."""
+        self._must_be_in(chat)
+        clean, marks = formatted(caption, []) if caption else ("", [])
+        replied = reply_to.id if reply_to else None
+        message = self._world.post(
+            chat,
+            text=clean,
+            entities=marks,
+            media=self._world.cabinet.keep(kind, name, mime, data, spoiler=spoiler),
+            album=album,
+            **self._sender(chat, None),
+            reply_to=replied,
+            thread=thread_of_reply(chat, replied),
+        )
         return shown(self._world, message)
 
     async def edit(self, message: Place, text: str, *, entities: Sequence[Json] = ()) -> Shown:

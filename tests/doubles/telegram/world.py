@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .limits import Limits
+from .media import Cabinet
 from .model import (
     SERVICE_USER,
     CallbackQuery,
@@ -64,6 +65,7 @@ class World:
         self.users: dict[int, User] = {bot.id: bot}
         self.chats: dict[int, Chat] = {}
         self.presses: dict[int, CallbackQuery] = {}
+        self.cabinet = Cabinet()
         self.settings: dict[str | tuple[str, str], Any] = {}
         self.violations: list[str] = []
         self.changes = Changes()
@@ -118,6 +120,7 @@ class World:
             post.chat.linked,
             text=post.text,
             entities=post.entities,
+            media=post.media,
             sender=SERVICE_USER,
             sender_chat=post.chat,
             content={"forward_origin": origin, "is_automatic_forward": True},
