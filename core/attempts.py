@@ -37,6 +37,8 @@ class Attempt:
     attempt: Try
     intent: Intent
     notice: Notice | None
+    #: In whose name it is made; a repeated try keeps that of its first time.
+    epoch: int
 
     @property
     def exempt(self) -> bool:
@@ -84,7 +86,7 @@ class Attempts:
         self._platforms = platforms
         self._views = Views(rules, words, platforms)
 
-    def next(self, unit: Unit, chat_id: ChatId, *, exempt_only: bool) -> Attempt | Later | None:
+    def next(self, unit: Unit, chat_id: ChatId, epoch: int, *, exempt_only: bool) -> Attempt | Later | None:
         """In the writer: chooses, renders and commits the try. ``None``: something was settled without a call."""
         chat = unit.communities.chat_by_id(chat_id)
         row = pick(unit, self._rules, chat, exempt_only=exempt_only)
@@ -112,14 +114,14 @@ class Attempts:
             verb=plan.verb,
             version=plan.version,
             form=row.form,
-            epoch=0,
+            epoch=epoch,
             at=unit.now,
             digest=plan.digest,
         )
         unit.delivery.add_try(attempt)
         passing("outbound.tried", chat.ref.platform)
         notice = unit.delivery.notice(row.thing_id) if row.kind is ThingKind.NOTICE else None
-        return Attempt(row, chat, plan, attempt, plan.make(attempt.key), notice)
+        return Attempt(row, chat, plan, attempt, plan.make(attempt.key), notice, epoch)
 
     def _unanswered(self, unit: Unit, plan: Act, attempt: Try, chat: Chat) -> None:
         """Where the platform recognises no key, a message that may stand and is not wanted any more is listed."""
@@ -177,11 +179,11 @@ class Attempts:
             unit.delivery.settle(chat.id, attempt.thing_id, CopyState.DOUBT, reason[:200])
         return False
 
-    def recover(self, unit: Unit) -> None:
-        """Tries that an earlier run left open: repeated with their key while it lives, else in doubt."""
+    def recover(self, unit: Unit, platform: Platform) -> None:
+        """Tries that an earlier owner left open: repeated with their key while it lives, else in doubt."""
         for attempt in unit.delivery.tries():
             chat = unit.communities.chat_by_id(attempt.chat_id)
-            if chat.ref.platform not in self._platforms:
+            if chat.ref.platform != platform:
                 continue
             if attempt.verb in _OF_COPIES:
                 continue

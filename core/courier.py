@@ -3,7 +3,8 @@
 The scheduler of each bot token says whose turn it is; the outbox says what that chat must show. The courier renders
 at send time, so that first send, edit, live tally, retry and withdrawal are one path. Before each call a try is
 committed, after it the receipt: a try found without receipt was perhaps sent. A slow call holds its chat, so that the
-order there stays, and one of the calls at once, never the token.
+order there stays, and one of the calls at once, never the token. Only platforms whose token this process owns are
+served (``leases.py``).
 """
 
 from __future__ import annotations
@@ -12,18 +13,20 @@ import asyncio
 import logging
 import math
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
+from typing import TypeVar
 
 from core.attempts import Attempt, Attempts
 from core.counts import Counts, Outcome, outcome_of
 from core.crashpoints import passing
 from core.engine import Engine
-from core.errors import Rejected, RetryLater, StormoError
+from core.errors import LeaseLost, Rejected, RetryLater, StormoError
 from core.intents import Receipt
 from core.lanes import Later
+from core.leases import Leases
 from core.ports import Adapter, Clock, Transactions, Words
 from core.receipts import Receipts
 from core.records import Foremost
@@ -33,6 +36,7 @@ from core.types import ChatId, Platform
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
 #: Calls under way at once for one bot token, what is looked up before them included.
 CALLS_AT_ONCE = 48
 #: Seconds between a failed write and the next look at its chat.
@@ -42,14 +46,19 @@ _LONGEST_PAUSE = 300
 
 @dataclass(slots=True)
 class _Token:
-    """One bot token: its adapter, who sends next, and how many calls are under way."""
+    """One bot token: its adapter, who sends next, and how many calls are under way.
+
+    ``epoch``: in whose name it is served; ``None`` while it is another process's.
+    """
 
     adapter: Adapter
     scheduler: Scheduler
     calls: int = 0
+    epoch: int | None = None
 
     def next_at(self, now: float) -> float:
-        return self.scheduler.next_at(now) if self.calls < CALLS_AT_ONCE else NEVER
+        busy = self.epoch is None or self.calls == CALLS_AT_ONCE
+        return NEVER if busy else self.scheduler.next_at(now)
 
 
 class Courier:
@@ -63,8 +72,10 @@ class Courier:
         engine: Engine,
         words: Words,
         clock: Clock,
+        leases: Leases,
         counts: Counts | None = None,
     ) -> None:
+        self._leases = leases
         self._counts = counts or Counts()
         self._writer = writer
         self._clock = clock
@@ -88,9 +99,9 @@ class Courier:
     # -- the loop ------------------------------------------------------------------------------------------------
 
     async def run(self) -> None:
-        """Delivers until cancelled. First settles the tries that an earlier run left open."""
-        await self._writer.submit(self._attempts.recover)
-        await self._take_stock()
+        """Delivers until cancelled. Begins with the platforms that this process owns already."""
+        for platform in self._leases.platforms:
+            await self.serve(platform)
         try:
             while True:
                 await self._clock.wait(self._woken, self._next_alarm())
@@ -100,6 +111,29 @@ class Courier:
             self._stopping = True
             if self._asking is not None:
                 self._asking.cancel()
+
+    async def serve(self, platform: Platform) -> None:
+        """From now on. First settles the tries that an earlier owner left open. Raises ``LeaseLost``."""
+        epoch = self._leases.epoch(platform)
+        await self._submit(platform, epoch, lambda unit: self._attempts.recover(unit, platform))
+        self._tokens[platform].epoch = epoch
+        await self._take_stock(platform)
+
+    def leave(self, platform: Platform) -> None:
+        """From this moment on another process may be its owner: calls under way are given up."""
+        self._tokens[platform].epoch = None
+        for chat, task in self._busy.items():
+            if self._platforms[chat] == platform:
+                task.cancel()
+
+    def _submit(self, platform: Platform, epoch: int, work: Callable[[Unit], T]) -> asyncio.Future[T]:
+        """A job in that epoch's name. Where that is over its future raises ``LeaseLost`` and nothing is changed."""
+
+        def in_its_name(unit: Unit) -> T:
+            self._leases.check(unit, platform, epoch)
+            return work(unit)
+
+        return self._writer.submit(in_its_name)
 
     async def drain(self) -> None:
         """Lets the calls under way end. Nothing new starts."""
@@ -127,13 +161,22 @@ class Courier:
     def _token_of(self, chat: ChatId) -> _Token | None:
         """The chat's token, if it was looked at before and its platform is ours."""
         platform = self._platforms.get(chat)
-        return None if platform is None else self._tokens.get(platform)
+        return None if platform is None else self._served(platform)
+
+    def _served(self, platform: Platform) -> _Token | None:
+        token = self._tokens.get(platform)
+        return token if token is not None and token.epoch is not None else None
+
+    def _turn_at(self, token: _Token, now: float) -> float:
+        at = token.next_at(now)
+        # A lease that runs out may be renewed yet.
+        return at if self._leases.may_call(token.adapter.platform) else max(at, now + STORAGE_PAUSE)
 
     def _next_at(self) -> float:
         """When something may start, as far as is known."""
         now = self._clock.monotonic()
         asking = self._ask_at if self._unasked() else NEVER
-        return min(asking, *(token.next_at(now) for token in self._tokens.values()), NEVER)
+        return min(asking, *(self._turn_at(token, now) for token in self._tokens.values()), NEVER)
 
     def _unasked(self) -> set[ChatId]:
         """Woken chats that nobody looks at now."""
@@ -146,15 +189,13 @@ class Courier:
         # Rounded up: who wakes too early finds nothing to do, and would wake too early again.
         return self._clock.now() + timedelta(microseconds=max(math.ceil((at - now) * 1e6), 0))
 
-    async def _take_stock(self) -> None:
-        """What waits since an earlier run."""
-        loads = await self._writer.submit(lambda unit: unit.backlog.loads())
+    async def _take_stock(self, platform: Platform) -> None:
+        """What waits there since an earlier run, or owner."""
+        loads = await self._writer.submit(lambda unit: unit.backlog.loads(platform))
         now, time = self._clock.monotonic(), self._clock.now()
+        token = self._tokens[platform]
         for load in loads:
-            self._platforms[load.chat_id] = load.platform
-            token = self._tokens.get(load.platform)
-            if token is None:
-                continue
+            self._platforms[load.chat_id] = platform
             wait = (load.ready_at - time).total_seconds()
             if wait > 0:
                 token.scheduler.wake_at(load.chat_id, now + wait, now)
@@ -169,7 +210,7 @@ class Courier:
             return
         now = self._clock.monotonic()
         for token in self._tokens.values():
-            while token.calls < CALLS_AT_ONCE and (chat := token.scheduler.choose(now)) is not None:
+            while self._turn_at(token, now) <= now and (chat := token.scheduler.choose(now)) is not None:
                 passing("outbound.place_taken", token.adapter.platform)
                 self._start(token, chat)
         if now >= self._ask_at and self._unasked():
@@ -197,7 +238,7 @@ class Courier:
         chat, now = found.chat_id, self._clock.monotonic()
         known = chat in self._platforms
         self._platforms[chat] = found.platform
-        token = self._tokens.get(found.platform)
+        token = self._served(found.platform)
         if token is None:
             return
         if not known:
@@ -210,15 +251,18 @@ class Courier:
     # -- one chat ------------------------------------------------------------------------------------------------
 
     def _start(self, token: _Token, chat: ChatId, *, bound: bool = True) -> None:
+        assert token.epoch is not None
         token.calls += 1
         self._news.discard(chat)
-        self._busy[chat] = asyncio.create_task(self._serve(token, chat, bound=bound))
+        self._busy[chat] = asyncio.create_task(self._serve(token, token.epoch, chat, bound=bound))
 
-    async def _serve(self, token: _Token, chat: ChatId, *, bound: bool) -> None:
+    async def _serve(self, token: _Token, epoch: int, chat: ChatId, *, bound: bool) -> None:
         """One look at what a chat has to do, and at most one call. ``bound``: a place of the token was taken for it."""
         at = self._clock.monotonic()
         try:
-            at = await self._step(token, chat, bound=bound)
+            at = await self._step(token, epoch, chat, bound=bound)
+        except LeaseLost as error:
+            log.debug("chat %d: %s", chat, error)
         except StormoError as error:
             log.warning("chat %d: %s", chat, error)
             at = self._clock.monotonic() + STORAGE_PAUSE
@@ -231,9 +275,13 @@ class Courier:
             token.scheduler.free(chat, self._clock.monotonic(), at)
             self._woken.set()
 
-    async def _step(self, token: _Token, chat: ChatId, *, bound: bool) -> float:
+    async def _step(self, token: _Token, epoch: int, chat: ChatId, *, bound: bool) -> float:
         """Returns when to look again."""
-        found = await self._writer.submit(lambda unit: self._attempts.next(unit, chat, exempt_only=not bound))
+        found = await self._submit(
+            token.adapter.platform,
+            epoch,
+            lambda unit: self._attempts.next(unit, chat, epoch, exempt_only=not bound),
+        )
         if isinstance(found, Attempt):
             passing("outbound.try_committed", token.adapter.platform)
             if found.exempt:
@@ -253,9 +301,9 @@ class Courier:
             await self._retry(token, chat, found, error)
         except Rejected as rejected:
             refusal = rejected
-            await self._writer.submit(lambda unit: self._receipts.rejected(unit, found, refusal))
+            await self._note_down(found, lambda unit: self._receipts.rejected(unit, found, refusal))
         else:
-            recorded = self._writer.submit(lambda unit: self._receipts.record(unit, found, receipt))
+            recorded = self._note_down(found, lambda unit: self._receipts.record(unit, found, receipt))
             passing("outbound.receipt_queued", token.adapter.platform)
             await recorded
             passing("outbound.receipt_committed", token.adapter.platform)
@@ -263,6 +311,8 @@ class Courier:
     async def _call(self, token: _Token, chat: ChatId, found: Attempt) -> Receipt:
         """The call itself, counted. Raises ``RetryLater`` or ``Rejected`` and nothing else."""
         platform, began, outcome = token.adapter.platform, self._clock.monotonic(), Outcome.UNKNOWN
+        if not self._leases.may_call(platform):
+            raise RetryLater("the lease runs out")
         token.scheduler.begin(chat, began, Class.of(found.row.rank))
         try:
             passing("outbound.calling", platform)
@@ -295,7 +345,11 @@ class Courier:
         log.info(
             "chat %d, thing %d: again in %.1f s: %s", chat, found.row.thing_id, pause.total_seconds(), error
         )
-        await self._writer.submit(lambda unit: self._receipts.put_off(unit, found, error, pause))
+        await self._note_down(found, lambda unit: self._receipts.put_off(unit, found, error, pause))
+
+    def _note_down(self, found: Attempt, work: Callable[[Unit], None]) -> asyncio.Future[None]:
+        """What came of a call, in the name that it was made in."""
+        return self._submit(found.chat.ref.platform, found.epoch, work)
 
 
 def _foremost(asked: set[ChatId], unit: Unit) -> list[Foremost]:

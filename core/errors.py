@@ -100,6 +100,13 @@ class RetryLater(StormoError):
         super().__init__(reason)
 
 
+class LeaseLost(StormoError):
+    """Another process may speak with this platform's token by now: nothing more is done in our name."""
+
+    def __init__(self, platform: str) -> None:
+        super().__init__(f"another process may own {platform}")
+
+
 class Deaf(StormoError):
     """A connection that looks alive brings nothing of what the platform has: it must be opened anew."""
 

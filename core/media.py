@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from core.errors import FileRefused, FileWhy, RetryLater, StormoError
+from core.leases import Leases
 from core.mediastore import MediaRules, MediaStore
 from core.ports import Adapter, Clock, Transactions
 from core.records import Blob, Enclosure
@@ -34,12 +35,22 @@ _SWEPT: Final = 500
 
 
 class Fetcher:
-    """Runs in the event loop; the disk is waited for in threads, every change of a row is a job of the writer."""
+    """Runs in the event loop; the disk is waited for in threads, every change of a row is a job of the writer.
+
+    Fetches for the platforms whose token this process owns.
+    """
 
     def __init__(
-        self, *, adapters: Mapping[Platform, Adapter], writer: Transactions, rules: MediaRules, clock: Clock
+        self,
+        *,
+        adapters: Mapping[Platform, Adapter],
+        writer: Transactions,
+        rules: MediaRules,
+        clock: Clock,
+        leases: Leases,
     ) -> None:
         self._adapters = adapters
+        self._leases = leases
         self._writer = writer
         self._rules = rules
         self._clock = clock
@@ -76,7 +87,7 @@ class Fetcher:
 
     async def _look(self) -> datetime | None:
         """Begins what is due. Returns when to look again, unless something ends before."""
-        platforms = list(self._adapters)
+        platforms = list(self._leases.platforms)
         try:
             due, soonest = await self._writer.submit(
                 lambda unit: unit.media.due(platforms, unit.now, AT_ONCE * 2)

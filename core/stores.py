@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection
 from contextlib import AbstractContextManager
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 from core.ahead import Ahead
@@ -56,6 +56,10 @@ from core.types import (
     ThingKind,
     Visibility,
 )
+
+#: Before and after everything that an instance does.
+EVER = datetime(1970, 1, 1, tzinfo=UTC)
+NEVER = datetime(9999, 1, 1, tzinfo=UTC)
 
 
 class People(Protocol):
@@ -504,8 +508,10 @@ class Deliveries(Protocol):
         """When this chat has something to do after ``now``."""
         ...
 
-    def waiting(self) -> dict[ChatId, datetime]:
-        """Every chat with something to do, and since when or when."""
+    def waiting(
+        self, platform: Platform, since: datetime = EVER, until: datetime = NEVER
+    ) -> dict[ChatId, datetime]:
+        """Every chat of this platform with something to do in that time, and since when or when."""
         ...
 
     def first_sends(self, chat: ChatId, now: datetime) -> list[Delivery]: ...
@@ -761,12 +767,39 @@ class Placing(Protocol):
 class Backlog(Protocol):
     """What lies before each chat: it orders the courier's work and decides nothing."""
 
-    def loads(self) -> list[Load]:
-        """How many rows are due, by chat and rank."""
+    def loads(self, platform: Platform) -> list[Load]:
+        """How many rows are due there, by chat and rank."""
         ...
 
     def foremost(self, chats: Collection[ChatId], now: datetime) -> list[Foremost]:
         """What each of these chats would do next."""
+        ...
+
+
+class LeaseRows(Protocol):
+    """Which process owns which bot token."""
+
+    def take(self, name: str, owner: str, site: str, life: timedelta) -> int | None:
+        """Takes what is free or expired, or was held from the same site. Returns the new epoch, if it is ours now.
+
+        ``owner`` is for people. ``site``: where its holder can prove that an earlier one has died; or empty.
+        """
+        ...
+
+    def renew(self, name: str, epoch: int, life: timedelta) -> bool:
+        """Whether it is still this epoch's."""
+        ...
+
+    def release(self, name: str, epoch: int) -> None:
+        """Whoever waits for it may take it at once."""
+        ...
+
+    def epoch(self, name: str) -> int:
+        """The newest one; 0 where nobody ever took it."""
+        ...
+
+    def holder(self, name: str, site: str) -> str | None:
+        """Its owner, unless ``take`` from this site would succeed now."""
         ...
 
 
@@ -799,6 +832,8 @@ class Unit(Protocol):
     def placing(self) -> Placing: ...
     @property
     def backlog(self) -> Backlog: ...
+    @property
+    def leases(self) -> LeaseRows: ...
 
     def new_id(self) -> int:
         """A new id, greater than every earlier one of this process."""

@@ -19,10 +19,10 @@ _N = t.notices.c
 
 LOADS = Statement(
     lambda _: (
-        select(_O.chat_id, _H.platform, _O.rank, func.count(), func.min(_O.ready_at).label("ready_at"))
+        select(_O.chat_id, _O.rank, func.count(), func.min(_O.ready_at).label("ready_at"))
         .select_from(t.outbox.join(t.chats, _H.id == _O.chat_id))
-        .where(_O.due == 1)
-        .group_by(_O.chat_id, _H.platform, _O.rank)
+        .where(_O.due == 1, _H.platform == bindparam("on"))
+        .group_by(_O.chat_id, _O.rank)
     )
 )
 
@@ -41,10 +41,10 @@ class BacklogStore:
     def __init__(self, run: Runner) -> None:
         self._run = run
 
-    def loads(self) -> list[Load]:
+    def loads(self, platform: Platform) -> list[Load]:
         return [
-            Load(chat_id=ChatId(chat), platform=Platform(platform), rank=rank, count=count, ready_at=at)
-            for chat, platform, rank, count, at in self._run.all(LOADS)
+            Load(chat_id=ChatId(chat), platform=platform, rank=rank, count=count, ready_at=at)
+            for chat, rank, count, at in self._run.all(LOADS, on=platform)
         ]
 
     def foremost(self, chats: Collection[ChatId], now: datetime) -> list[Foremost]:

@@ -27,6 +27,18 @@ T = TypeVar("T")
 
 #: Seconds that one long read may take: while it lasts, no checkpoint shortens SQLite's log.
 READ_SECONDS = 10.0
+#: Seconds that a writer may think between two statements of one transaction.
+TURN_SECONDS = 5.0
+#: On PostgreSQL writers of several processes take turns, by an advisory lock of this arbitrary, fixed number.
+_TURN = 0x53544F524D54
+#: Seconds, and milliseconds for the last one: a server that is gone without a word is noticed before a lease ends.
+_PATIENCE = {
+    "connect_timeout": 5,
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+}
 #: Virtual machine instructions between two looks at the clock, some tenths of a millisecond.
 _INSTRUCTIONS = 20_000
 
@@ -50,6 +62,8 @@ def _is_broken_postgres(error: BaseException) -> bool:
     # Who uses SQLite does not load the other driver: 9 MB.
     if (psycopg := sys.modules.get("psycopg")) is None:
         return False
+    if isinstance(error, psycopg.errors.IdleInTransactionSessionTimeout):
+        return True
     if isinstance(error, psycopg.OperationalError):
         # Class 54: what was asked is too long for an index or too complex.
         return not (error.sqlstate or "").startswith("54")
@@ -82,7 +96,8 @@ def open_engine(url: str) -> Engine:
         # With the driver's own BEGIN a released savepoint and a CREATE TABLE survive an outer ROLLBACK.
         event.listen(engine, "begin", _begin_immediate)
         return engine
-    return create_engine(parsed, connect_args={"prepare_threshold": 3})
+    patience = {name: value for name, value in _PATIENCE.items() if name not in parsed.query}
+    return create_engine(parsed, connect_args={"prepare_threshold": 3, **patience})
 
 
 def _on_sqlite_connect(connection: sqlite3.Connection, _record: object) -> None:
@@ -102,22 +117,36 @@ class Link:
         self.dialect = engine.dialect.name
         self._proxy = engine.raw_connection()
         driver: Any = self._proxy.driver_connection
+        self.driver = driver
         if self.dialect == "postgresql":
             driver.autocommit = True
         self.cursor = driver.cursor()
         self._until = math.inf
-        # BEGIN IMMEDIATE is for writers only: a reader that says it stops the writer.
-        self._begin = "BEGIN" if read_only or self.dialect == "postgresql" else "BEGIN IMMEDIATE"
-        self._read_only(driver, read_only)
-
-    def _read_only(self, driver: Any, read_only: bool) -> None:
         if self.dialect == "sqlite":
-            driver.execute(f"PRAGMA query_only={'ON' if read_only else 'OFF'}")
-            if read_only:
-                driver.set_progress_handler(lambda: time.monotonic() > self._until, _INSTRUCTIONS)
-        elif read_only:
+            self._prepare_sqlite(driver, read_only)
+        else:
+            self._prepare_postgres(read_only)
+
+    def _prepare_sqlite(self, driver: Any, read_only: bool) -> None:
+        # BEGIN IMMEDIATE is for writers only: a reader that says it stops the writer.
+        self._begin = "BEGIN" if read_only else "BEGIN IMMEDIATE"
+        driver.execute(f"PRAGMA query_only={'ON' if read_only else 'OFF'}")
+        if read_only:
+            driver.set_progress_handler(lambda: time.monotonic() > self._until, _INSTRUCTIONS)
+
+    def _prepare_postgres(self, read_only: bool) -> None:
+        if read_only:
             self._begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
             self.cursor.execute(f"SET statement_timeout = {round(READ_SECONDS * 1000)}")
+        else:
+            self._begin = f"BEGIN; SELECT pg_advisory_xact_lock({_TURN})"
+            # Whoever stops in the middle of its turn keeps all others waiting until the server ends it.
+            self.cursor.execute(f"SET idle_in_transaction_session_timeout = {round(TURN_SECONDS * 1000)}")
+
+    @property
+    def backend(self) -> int | None:
+        """The server's number of this connection, where there is a server."""
+        return self.driver.info.backend_pid if self.dialect == "postgresql" else None
 
     def begin(self) -> None:
         self._until = time.monotonic() + READ_SECONDS
@@ -125,6 +154,17 @@ class Link:
 
     def commit(self) -> None:
         self.cursor.execute("COMMIT")
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """For what is no batch of jobs."""
+        self.begin()
+        try:
+            yield
+            self.commit()
+        except BaseException:
+            self.rollback()
+            raise
 
     def rollback(self) -> bool:
         """Whether it worked; else the connection is in an unknown state and must be closed.

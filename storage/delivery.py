@@ -11,6 +11,7 @@ from sqlalchemy import Integer, bindparam, case, delete, func, literal, select, 
 
 from core.intents import Form
 from core.records import LEFT_OUT, Copy, CopyState, Delivery, DoubtRow, Notice, Try, Verb
+from core.stores import EVER, NEVER
 from core.types import AccountId, ChatId, ChatRef, MessageRef, Platform, PostId, ThingId, ThingKind
 from storage import tables as t
 from storage.shelves import Bulk, Keyed, Row
@@ -252,7 +253,14 @@ SOONEST = Statement(
 )  # fmt: skip
 WAITING = Statement(
     lambda _: (
-        select(_O.chat_id, func.min(_O.ready_at).label("ready_at")).where(_O.due == 1).group_by(_O.chat_id)
+        select(_O.chat_id, func.min(_O.ready_at).label("ready_at"))
+        .select_from(t.outbox.join(t.chats, t.chats.c.id == _O.chat_id))
+        .where(
+            _O.due == 1,
+            _O.ready_at.between(bindparam("since", type_=Instant), bindparam("until", type_=Instant)),
+            t.chats.c.platform == bindparam("on"),
+        )
+        .group_by(_O.chat_id)
     )
 )
 FIRST_SENDS = Statement(
@@ -728,9 +736,12 @@ class DeliveryStore:
         soonest = self._run.scalar(SOONEST, chat=chat, at=now)
         return soonest if isinstance(soonest, datetime) else None
 
-    def waiting(self) -> dict[ChatId, datetime]:
-        """Every chat with something to do, and since when or when."""
-        return {ChatId(chat): at for chat, at in self._run.all(WAITING)}
+    def waiting(
+        self, platform: Platform, since: datetime = EVER, until: datetime = NEVER
+    ) -> dict[ChatId, datetime]:
+        """Every chat of this platform with something to do in that time, and since when or when."""
+        found = self._run.all(WAITING, on=platform, since=since, until=until)
+        return {ChatId(chat): at for chat, at in found}
 
     def first_sends(self, chat: ChatId, now: datetime) -> list[Delivery]:
         return [_delivery(row) for row in self._run.all(FIRST_SENDS, chat=chat, at=now)]

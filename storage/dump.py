@@ -26,8 +26,10 @@ from sqlalchemy import (
 )
 
 from core.records import CopyState, Verb
+from core.stores import EVER
 from core.types import ThingKind
 from storage import tables as t
+from storage.bell import ring
 from storage.database import Link
 from storage.intake import IntakeStore
 from storage.statements import Runner, Statement
@@ -101,6 +103,11 @@ CLOSE_TRIED = Statement(
         )
         .values(state=CopyState.DOUBT.value, due=0, reason="restored from a backup")
     )
+)
+
+END_LEASES = (
+    Statement(lambda _: update(t.leases).values(expires_at=EVER)),
+    Statement(lambda _: update(t.processes).values(expires_at=EVER)),
 )
 
 
@@ -199,6 +206,9 @@ class Loader:
         cursor = driver.cursor()
         run = Runner(cursor, self._connection.dialect.name)
         count = leave_out(run, now)
+        # No process that the backup knows is at work on this database.
+        for statement in END_LEASES:
+            run.run(statement)
         IntakeStore(run).set_meta("paused", now.isoformat())
         cursor.close()
         return count
@@ -220,6 +230,8 @@ def end_pause(engine: Engine, now: datetime, nudge: str) -> int | None:
             intake.set_meta("paused", "")
             intake.set_meta(nudge, now.isoformat())
         link.commit()
+        if link.dialect == "postgresql":
+            ring(link, frozenset())
         return count
     finally:
         link.rollback()

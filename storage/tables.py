@@ -551,3 +551,28 @@ dead_letters = Table(
     _text("error"),
     Column("at", Instant, nullable=False),
 )
+
+# -- processes -------------------------------------------------------------------------------------------------------
+
+#: Who owns a bot token. Each take-over makes a new epoch; the time is the database's own.
+leases = Table(
+    "leases",
+    metadata,
+    _text("name", primary_key=True),
+    Column("epoch", Integer, nullable=False),
+    #: For people to read.
+    _text("owner"),
+    #: Where its holder can prove that an earlier one has died; empty where it cannot.
+    _text("site"),
+    Column("expires_at", Instant, nullable=False),
+)
+
+#: The part of a process in its ids, and the highest that was made with it.
+processes = Table(
+    "processes",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("epoch", Integer, nullable=False),
+    Column("last_id", BigInteger, nullable=False),
+    Column("expires_at", Instant, nullable=False),
+)

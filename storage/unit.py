@@ -20,6 +20,7 @@ from storage.backlog import BacklogStore
 from storage.communities import CommunityStore
 from storage.delivery import DeliveryStore
 from storage.intake import IntakeStore
+from storage.leases import LeaseStore, Number
 from storage.media import EnclosureStore
 from storage.people import PeopleStore
 from storage.placing import PlacingStore
@@ -29,17 +30,18 @@ from storage.statements import Runner, Statement
 from storage.votes import VoteStore
 
 _HIGHEST = Statement(
-    lambda _: select(func.max(union_all(*(
-        select(func.max(table.c.id).label("id"))
-        for table in (t.communities, t.members, t.accounts, t.chats, t.notices, t.folds, t.posts, t.relays,
-                      t.parked, t.dead_letters)
-    )).subquery().c.id))
+    lambda _: select(func.max(union_all(
+        select(func.max(t.processes.c.last_id).label("id")),
+        *(select(func.max(table.c.id)) for table in (
+            t.communities, t.members, t.accounts, t.chats, t.notices, t.folds, t.posts, t.relays, t.parked,
+            t.dead_letters)),
+    ).subquery().c.id))
 )  # fmt: skip
 
-#: The name in ``meta`` of the highest id that a batch used.
-LAST_ID = "last_id"
 #: Milliseconds at 2026-01-01T00:00:00Z, where our ids begin: 41 bits last until 2095.
 EPOCH_MS = int(datetime(2026, 1, 1, tzinfo=UTC).timestamp() * 1000)
+#: The bits of an id in which its process stands.
+_NUMBER = 1023 << 12
 
 
 class Snowflakes:
@@ -57,8 +59,17 @@ class Snowflakes:
     def next(self) -> int:
         milliseconds = int(self._clock.now().timestamp() * 1000) - EPOCH_MS
         fresh = (max(milliseconds, 0) << 22) | self._process
-        self._last = fresh if fresh > self._last else self._last + 1
+        self._last = fresh if fresh > self._last else self._after()
         return self._last
+
+    def _after(self) -> int:
+        """The next one with our number; one that follows another's, or a full counter, is of a later millisecond."""
+        following = self._last + 1
+        return (
+            following
+            if following & _NUMBER == self._process
+            else (self._last >> 22) + 1 << 22 | self._process
+        )
 
 
 class SqlUnit:
@@ -85,17 +96,22 @@ class SqlUnit:
         self.sight = SightStore(run, self.woken)
         self.placing = PlacingStore(run, self.woken)
         self.backlog = BacklogStore(run)
+        self.leases = LeaseStore(run)
 
     @staticmethod
     def highest_id(run: Runner) -> int:
-        """The highest id ever used, as far as rows and the mark of the last batch tell."""
-        mark = IntakeStore(run).meta(LAST_ID)
-        return max(int(run.scalar(_HIGHEST) or 0), int(mark or 0))
+        """The highest id ever used, by whichever process."""
+        return int(run.scalar(_HIGHEST) or 0)
 
     def new_id(self) -> int:
         if self._ids is None:
             raise RuntimeError("a reader makes no ids")
         return self._ids.next()
+
+    def note_ids(self, number: Number) -> None:
+        """Raises ``NumberLost`` where the ids of this transaction may be another process's too."""
+        assert self._ids is not None
+        number.used(self._run, self._ids.last)
 
     def savepoint(self, name: str) -> None:
         self._run.savepoints.add(name)

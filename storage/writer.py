@@ -24,9 +24,11 @@ from core.errors import StormoError
 from core.events import Inbound
 from core.ports import Clock
 from core.types import ChatId
+from storage.bell import ring
 from storage.database import Link, StorageUnavailable, is_broken
+from storage.leases import Number, NumberLost
 from storage.statements import Runner
-from storage.unit import LAST_ID, Snowflakes, SqlUnit
+from storage.unit import Snowflakes, SqlUnit
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +59,7 @@ class Writer:
 
     ``settle`` runs once at the end of each batch; ``woken`` is called from the writer's thread, after the commit,
     with the chats whose outbox changed. ``read_ahead`` gets the events of a batch before they are handled.
-    ``process`` (0 to 1023) is this process's part of the ids.
+    On PostgreSQL other processes' writers may work on the same database: each transaction waits for its turn.
     """
 
     def __init__(
@@ -67,19 +69,18 @@ class Writer:
         settle: Callable[[SqlUnit], None],
         woken: Callable[[frozenset[ChatId]], None],
         *,
-        process: int = 0,
         read_ahead: Callable[[SqlUnit, Sequence[Inbound]], None] | None = None,
         counts: Counts | None = None,
     ) -> None:
         self._counts = counts or Counts()
         self._read_ahead = read_ahead
-        self._process = process
         self._engine = engine
         self._clock = clock
         self._settle = settle
         self._woken = woken
         self._waiting: queue.SimpleQueue[_Job[Any] | _Stop] = queue.SimpleQueue()
         self._link: Link | None = None
+        self._number: Number | None = None
         self._ids: Snowflakes | None = None
         self._stopping: _Stop | None = None
         #: Between the last job and the stop: whoever is let in is answered.
@@ -88,7 +89,7 @@ class Writer:
 
     def start(self) -> None:
         """Opens the connection in the calling thread first, so that a database that cannot be opened says so here."""
-        self._connect()
+        self._numbered(self._connect())
         self._thread.start()
 
     def submit(
@@ -134,20 +135,39 @@ class Writer:
     def _connect(self) -> Link:
         if self._link is None:
             self._link = Link(self._engine, read_only=False)
-        if self._ids is None:
-            self._ids = Snowflakes(
-                self._clock, SqlUnit.highest_id(Runner(self._link.cursor, self._link.dialect)), self._process
-            )
         return self._link
+
+    def _numbered(self, link: Link) -> tuple[Snowflakes, Number]:
+        """This process's part of the ids, claimed in a transaction of its own where it has none."""
+        if self._ids is None or self._number is None:
+            with link.transaction():
+                run = Runner(link.cursor, link.dialect)
+                self._number = Number(run)
+                self._ids = Snowflakes(self._clock, SqlUnit.highest_id(run), self._number.number)
+        return self._ids, self._number
+
+    def _retire(self) -> None:
+        """The number is free for the next one. Whatever hinders that, it becomes free by itself."""
+        if self._link is not None and self._number is not None:
+            with suppress(Exception), self._link.transaction():
+                self._number.give_back(Runner(self._link.cursor, self._link.dialect))
+
+    @property
+    def backend(self) -> int | None:
+        """The server's number of this connection, where it has one."""
+        link = self._link
+        return None if link is None else link.backend
 
     def _serve(self) -> None:
         while True:
             batch, stop = self._take()
             if batch:
-                self._answer(batch, self._write(batch))
+                woken = self._write(batch)
+                self._answer(batch, woken)
                 passing("writer.answered")
+                self._ring(woken)
             if stop:
-                return
+                return self._retire()
 
     def _take(self) -> tuple[list[_Job[Any]], bool]:
         batch: list[_Job[Any]] = []
@@ -177,13 +197,15 @@ class Writer:
         return frozenset(woken)
 
     def _repeated(self, batch: Sequence[_Job[Any]]) -> frozenset[ChatId]:
-        """Writes the batch, once more after a lost connection or a full disk.
+        """Writes the batch, once more after a lost connection, a full disk, or a sleep that cost the number.
 
         The inbox and the unique keys make a commit whose answer was lost harmless.
         Raises ``StorageUnavailable``, or what a job raised that is no ``StormoError``.
         """
         try:
             return self._transaction(batch)
+        except NumberLost:
+            self._number = None
         except BaseException as error:
             if not is_broken(error):
                 raise
@@ -200,20 +222,20 @@ class Writer:
 
     def _transaction(self, batch: Sequence[_Job[Any]]) -> frozenset[ChatId]:
         link = self._connect()
-        assert self._ids is not None
-        unit = SqlUnit(Runner(link.cursor, link.dialect), self._clock, self._ids)
-        last = self._ids.last
+        ids, number = self._numbered(link)
+        last = ids.last
         link.begin()
         passing("writer.begun")
         try:
+            # Its time is that of its turn: what another process committed is earlier.
+            unit = SqlUnit(Runner(link.cursor, link.dialect), self._clock, ids)
             if self._read_ahead is not None and len(batch) > 1:
                 self._read_ahead(unit, [job.event for job in batch if job.event is not None])
             for job in batch:
                 _under_savepoint(unit, job)
             self._settle(unit)
-            if self._ids.last != last:
-                # Things that are gone leave no trace of their ids, and a clock may be set back over a restart.
-                unit.intake.set_meta(LAST_ID, str(self._ids.last))
+            if ids.last != last:
+                unit.note_ids(number)
             unit.write()
             passing("writer.settled")
             self._commit(link)
@@ -273,6 +295,14 @@ class Writer:
         except Exception:
             # Committed is committed: nobody is told otherwise because a courier could not be woken.
             log.exception("the courier was not woken")
+
+    def _ring(self, woken: frozenset[ChatId]) -> None:
+        """Other processes may be those who serve these chats."""
+        if woken and self._link is not None and self._link.dialect == "postgresql":
+            try:
+                ring(self._link, woken)
+            except Exception as error:  # noqa: BLE001
+                log.warning("other processes were not told: %s", error)
 
 
 def _unavailable(batch: Sequence[_Job[Any]], error: StorageUnavailable) -> frozenset[ChatId]:

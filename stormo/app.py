@@ -6,21 +6,24 @@ import asyncio
 import logging
 import random
 import socket
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Any, Final, Self
 
 from aiohttp import web
 
 from core.courier import Courier
-from core.errors import BadToken, ConfigError, StormoError
+from core.errors import BadToken, ConfigError, LeaseLost, StormoError
+from core.leases import Leases
 from core.media import Fetcher
 from core.ports import Adapter, Clock
+from core.records import Chat
 from core.social.relays import declare
+from core.stores import EVER
 from core.types import FILES, ChatId, Platform
-from storage.database import Readers
+from storage.database import Readers, normalised
 from storage.writer import Writer
 from stormo import lock
 from stormo.config import Config
@@ -29,6 +32,7 @@ from stormo.health import Doing, Health
 from stormo.instance import Instance
 from stormo.probing import Prober
 from stormo.site import listening, make_site
+from stormo.tenure import Tenure
 
 log = logging.getLogger(__name__)
 
@@ -39,9 +43,13 @@ _SOUND: Final = timedelta(minutes=2)
 _HOUSEKEEPING: Final = timedelta(minutes=10)
 #: How soon the serving process notices what a tool beside it changed.
 _NUDGED: Final = timedelta(seconds=2)
+#: How often it is looked for what other processes changed and nobody was told of, and how far back.
+_LOOK_AROUND: Final = timedelta(seconds=10)
+_MISSED: Final = timedelta(minutes=1)
 #: Seconds for calls under way when the program is asked to end, and for the adapters and pages to close after them.
 _DRAIN_SECONDS: Final = 6.0
 _CLOSE_SECONDS: Final = 2.0
+_RELEASE_SECONDS: Final = 1.0
 #: The name in ``meta`` under which tools leave a new value when the courier should look at everything again.
 NUDGE: Final = "nudge"
 
@@ -64,6 +72,7 @@ class Stormo:
         self.health: dict[Platform, Health] = {}
         self.ended = asyncio.Event()
         self._clock = clock
+        self._rung = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._stack = AsyncExitStack()
 
@@ -85,23 +94,26 @@ class Stormo:
 
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as stack:
-            stack.enter_context(lock.held(self.config.data, self.config.database_url))
+            shared = normalised(self.config.database_url).get_backend_name() == "postgresql"
+            stack.enter_context(lock.held(self.config.data, self.config.database_url, among_others=shared))
             sock = stack.enter_context(listening(self.config.web))
             self.address = sock.getsockname()[:2]
-            await self._wire(stack, sock)
+            await self._wire(stack, sock, shared=shared)
             self._start(self.courier.run(), "courier")
             self._start(self.fetcher.run(), "files")
             self._start(self._housekeep(), "housekeeping")
-            self._start(self._watch_nudges(), "nudges")
+            self._start(self._look_around() if shared else self._watch_nudges(), "nudges")
             self._start(self._prober().run(), "lost rooms")
             for platform, adapter in self.adapters.items():
                 self.health[platform] = Health(self.clock, adapter.capabilities.deaf_after)
-                self._start(self._supervise(platform, adapter), f"adapter {platform}")
+                work = self._tend if shared else self._supervise
+                self._start(work(platform, adapter), f"adapter {platform}")
             # From here on `__aexit__` unwinds; before, a fault does.
             self._stack = stack.pop_all()
         return self
 
-    async def _wire(self, stack: AsyncExitStack, sock: socket.socket) -> None:
+    async def _wire(self, stack: AsyncExitStack, sock: socket.socket, *, shared: bool) -> None:
+        self._loop = asyncio.get_running_loop()
         host, port = self.address
         own = f"http://{f'[{host}]' if ':' in host else host}:{port}" if self.config.playground else ""
         self.instance = await stack.enter_async_context(
@@ -109,6 +121,18 @@ class Stormo:
         )
         self.gate = EngineGate(self.writer, self.readers, self.instance.engine)
         await self._declare_relays()
+        self.leases = Leases(self.clock, alone=() if shared else self.adapters)
+        self._tenures = {
+            platform: Tenure(
+                platform,
+                leases=self.leases,
+                writer=self.writer,
+                readers=self.readers,
+                clock=self.clock,
+                data=self.config.data,
+            )
+            for platform in (self.adapters if shared else ())
+        }
         self.courier = Courier(
             adapters=self.adapters,
             writer=self.writer,
@@ -116,17 +140,21 @@ class Stormo:
             words=self.instance.words,
             clock=self.clock,
             counts=self.instance.counts,
+            leases=self.leases,
         )
         self.fetcher = Fetcher(
             adapters=self.adapters,
             writer=self.writer,
             rules=self.instance.rules.media,
             clock=self.clock,
+            leases=self.leases,
         )
         runner = web.AppRunner(make_site(self.instance, self.health), access_log=None, shutdown_timeout=1.0)
         await runner.setup()
         stack.push_async_callback(runner.cleanup)
         await web.SockSite(runner, sock).start()
+        if shared:
+            stack.enter_context(self.instance.heard(self._heard))
 
     async def _declare_relays(self) -> None:
         rules, groups = self.instance.rules, self.config.relays
@@ -147,8 +175,15 @@ class Stormo:
             for task in self._tasks:
                 task.cancel()
             await asyncio.wait(self._tasks, timeout=_CLOSE_SECONDS)
+            await self._release()
         finally:
             await self._stack.aclose()
+
+    async def _release(self) -> None:
+        """Whoever stands by need not wait until the leases run out."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_RELEASE_SECONDS):
+                await asyncio.gather(*(tenure.release() for tenure in self._tenures.values()))
 
     def _wake(self, chats: frozenset[ChatId]) -> None:
         if hasattr(self, "courier"):
@@ -169,10 +204,47 @@ class Stormo:
 
     # -- what runs --------------------------------------------------------------------------------------------------
 
+    async def _tend(self, platform: Platform, adapter: Adapter) -> None:
+        """One platform: served while its lease is ours, and stood by for while it is another process's."""
+        tenure, health = self._tenures[platform], self.health[platform]
+        while True:
+            await tenure.take(health.stand_by)
+            if await self._own(platform, adapter):
+                return await tenure.release()
+            log.warning("%s: the lease is lost, it is not served from here", platform)
+            tenure.forget()
+
+    async def _own(self, platform: Platform, adapter: Adapter) -> bool:
+        """Returns when the lease is lost; whether it is of no more use here instead."""
+        serving = asyncio.create_task(self._serve(platform, adapter))
+
+        def lost() -> None:
+            self.courier.leave(platform)
+            serving.cancel()
+
+        keeping = asyncio.create_task(self._tenures[platform].keep(lost))
+        try:
+            await asyncio.wait({serving, keeping}, return_when=asyncio.FIRST_COMPLETED)
+            stopped = not keeping.done() and not serving.cancelled()
+        finally:
+            lost()
+            keeping.cancel()
+            await asyncio.wait({serving, keeping})
+        error = None if serving.cancelled() else serving.exception()
+        if error is not None and not isinstance(error, StormoError):
+            raise error
+        return stopped and error is None
+
+    async def _serve(self, platform: Platform, adapter: Adapter) -> None:
+        await self.courier.serve(platform)
+        self.fetcher.wake()
+        await self._supervise(platform, adapter)
+
     async def _supervise(self, platform: Platform, adapter: Adapter) -> None:
         """Keeps one adapter running. A fault of one platform is no fault of the others."""
         health, pause = self.health[platform], _FIRST_PAUSE
-        gate = self.gate.of(health)
+        epoch = self.leases.epoch(platform)
+        gate = self.gate.of(health, lambda unit: self.leases.check(unit, platform, epoch))
         while True:
             health.begin()
             try:
@@ -182,6 +254,8 @@ class Stormo:
                 health.fail(Doing.STOPPED, self._say(error))
                 log.error("%s: %s", adapter.capabilities.label, health.reason)  # noqa: TRY400
                 return
+            except LeaseLost:
+                raise
             except Exception as error:
                 reason = f"{type(error).__name__}: {error}"
                 log.debug("%s", adapter.capabilities.label, exc_info=error)
@@ -199,7 +273,11 @@ class Stormo:
         return " ".join(self.instance.words(fault, self.config.coop.language) for fault in messages)
 
     def _prober(self) -> Prober:
-        return Prober(adapters=self.adapters, gate=self.gate, lost=self.gate.lost_chats, clock=self.clock)
+        async def lost() -> Sequence[Chat]:
+            served = self.leases.platforms
+            return [chat for chat in await self.gate.lost_chats() if chat.ref.platform in served]
+
+        return Prober(adapters=self.adapters, gate=self.gate, lost=lost, clock=self.clock)
 
     async def _housekeep(self) -> None:
         while True:
@@ -219,8 +297,29 @@ class Stormo:
                 value = await self.gate.meta(NUDGE)
                 if value != known:
                     known = value
-                    waiting = await self.readers.read(lambda unit: unit.delivery.waiting())
-                    self.courier.wake(frozenset(waiting))
+                    for platform in self.leases.platforms:
+                        await self._look(platform, EVER)
+
+    async def _look_around(self) -> None:
+        """Other processes ring for what they change. A ring may be lost: that costs seconds, and nothing else."""
+        while True:
+            since = self.clock.now() - _MISSED
+            await self.clock.wait(self._rung, self.clock.now() + _LOOK_AROUND)
+            everything = self._rung.is_set()
+            self._rung.clear()
+            with suppress(StormoError):
+                for platform in self.leases.platforms:
+                    await self._look(platform, EVER if everything else since)
+
+    async def _look(self, platform: Platform, since: datetime) -> None:
+        now = self.clock.now()
+        waiting = await self.readers.read(lambda unit: unit.delivery.waiting(platform, since, now))
+        self.courier.wake(frozenset(waiting))
+
+    def _heard(self, chats: frozenset[ChatId]) -> None:
+        """In the bell's thread."""
+        with suppress(RuntimeError):  # the loop has ended
+            self._loop.call_soon_threadsafe(self._wake if chats else lambda _: self._rung.set(), chats)
 
     async def _wait(self, time: timedelta) -> None:
         await self.clock.wait(asyncio.Event(), self.clock.now() + time)

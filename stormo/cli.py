@@ -7,6 +7,7 @@ import asyncio
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -53,7 +54,10 @@ def parser(words: Callable[[str], str]) -> argparse.ArgumentParser:
 
     add("init", init)
     add("check", check)
-    add("run", run).add_argument("-v", "--verbose", action="store_true", help=words("cli.verbose"))
+    serving = add("run", run)
+    serving.add_argument("-v", "--verbose", action="store_true", help=words("cli.verbose"))
+    serving.add_argument("--only", metavar="NAME,...", help=words("cli.only"))
+    serving.add_argument("--port", type=_port, metavar="PORT", help=words("cli.port"))
     add("migrate", migrate_database)
     for name, act in (("backup", backup), ("restore", restore)):
         made = add(name, act)
@@ -73,6 +77,13 @@ def parser(words: Callable[[str], str]) -> argparse.ArgumentParser:
     )
     letters.add_argument("id", nargs="?", type=int, metavar="ID", help=words("cli.letters.id"))
     return top
+
+
+def _port(word: str) -> int:
+    """Raises ``ValueError``, as argparse wants it."""
+    if not 0 <= (port := int(word)) < 65536:  # noqa: PLR2004
+        raise ValueError(word)
+    return port
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -144,6 +155,10 @@ def run(args: Args, say: Say) -> int:
     from stormo.serve import greeting, serve
 
     config = _config(args)
+    if args.only is not None:
+        config = configuration.share(config, [name.strip() for name in args.only.split(",") if name.strip()])
+    if args.port is not None:
+        config = replace(config, web=replace(config.web, port=args.port))
     set_up(config.secrets, verbose=args.verbose)
     print(say(greeting(config)), flush=True)
 

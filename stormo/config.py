@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from difflib import get_close_matches
 from pathlib import Path
@@ -149,7 +149,7 @@ class Room:
 class Config:
     """Everything that an operator decides. ``platforms``: the configured ones' values, by name.
 
-    ``relays``: rooms whose talk is passed on from the first start on.
+    ``relays``: rooms whose talk is passed on from the first start on. ``pages``: whether the public pages are served.
 
     ``secrets``: what must never be shown or logged. ``file``: where it came from, if from anywhere.
     """
@@ -160,11 +160,44 @@ class Config:
     data: Path
     web: Web
     playground: bool
+    pages: bool = True
     room: Room
     media: MediaRules
     relays: tuple[tuple[ChatRef, ...], ...]
     platforms: Mapping[str, Values] = field(repr=False)
     secrets: frozenset[str] = field(repr=False)
+
+
+#: What the public pages are called where the work is shared out.
+PAGES = "web"
+
+
+def share(config: Config, wanted: Sequence[str]) -> Config:
+    """What one of several processes serves: platforms by their names, ``web`` for the pages.
+
+    Raises ``ConfigError``.
+    """
+    if make_url(config.database_url).get_backend_name() == "sqlite":
+        raise ConfigError((message("only.sqlite"),))
+    known = [*config.platforms, *(["playground"] if config.playground else ()), PAGES]
+    faults = [_no_share(name, known) for name in wanted if name not in known]
+    if faults or not wanted:
+        raise ConfigError(tuple(faults) or (message("only.nothing", known=", ".join(known)),))
+    return replace(
+        config,
+        platforms={name: values for name, values in config.platforms.items() if name in wanted},
+        playground="playground" in wanted,
+        pages=PAGES in wanted,
+    )
+
+
+def _no_share(name: str, known: Sequence[str]) -> Message:
+    if name in [entry.name for entry in PLATFORMS]:
+        return message("only.not_configured", name=name)
+    near = get_close_matches(name.lower(), known, n=1)
+    if near:
+        return message("only.unknown_near", name=name, nearest=near[0])
+    return message("only.unknown", name=name, known=", ".join(known))
 
 
 class MissingConfig(ConfigError):

@@ -28,8 +28,6 @@ from stormo.config import Config
 from stormo.instance import Instance
 
 Say = Callable[[Message], str]
-#: The part of the ids of a tool beside the serving process.
-_PROCESS = 1023
 
 
 class NoSuchLetter(StormoError):
@@ -189,7 +187,7 @@ def _show(found: list[tuple[int, str, str, str, datetime]], letter: int) -> int:
 
 async def _settle(config: Config, letter: int, *, again: bool) -> None:
     """Takes a letter out; ``again``: and runs its event. Raises ``StillFails``, ``OnlyNews``: then it stays."""
-    async with Instance(config, process=_PROCESS, upgrade=False) as instance:
+    async with Instance(config, beside=True) as instance:
 
         def work(unit: Unit) -> None:
             payload = unit.intake.exhume(letter)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from core.crashpoints import passing
@@ -11,6 +11,7 @@ from core.engine import Engine
 from core.events import Inbound, PositionAdvanced
 from core.ports import WatchedMessage
 from core.records import Chat
+from core.stores import Unit
 from core.types import ChatRef, Platform
 from storage.database import Readers
 from storage.writer import Writer
@@ -20,35 +21,50 @@ from stormo.health import Health
 class EngineGate:
     """``core.ports.Gate`` over the writer and the readers of one database.
 
-    ``health``: that of the adapter which listens; who only asks has none.
+    ``health``: that of the adapter which listens; who only asks has none. ``guard`` raises where the adapter's
+    platform is another process's by now: an old owner's events may be older than what is known.
     """
 
     def __init__(
-        self, writer: Writer, readers: Readers, engine: Engine, health: Health | None = None
+        self,
+        writer: Writer,
+        readers: Readers,
+        engine: Engine,
+        health: Health | None = None,
+        guard: Callable[[Unit], None] = lambda _: None,
     ) -> None:
         self._writer = writer
         self._readers = readers
         self._engine = engine
         self._health = health
+        self._guard = guard
 
-    def of(self, health: Health) -> EngineGate:
+    def of(self, health: Health, guard: Callable[[Unit], None]) -> EngineGate:
         """The same for one adapter, with its signs of life noted."""
-        return EngineGate(self._writer, self._readers, self._engine, health)
+        return EngineGate(self._writer, self._readers, self._engine, health, guard)
 
     def alive(self) -> None:
         if self._health is not None:
             self._health.alive()
 
     def handle(self, event: Inbound) -> asyncio.Future[None]:
-        """Queues the event at the time of the call. Raises through the future ``StorageUnavailable``."""
+        """Queues the event at the time of the call.
+
+        Raises through the future ``StorageUnavailable``, or ``LeaseLost``.
+        """
         if self._health is not None and isinstance(event, PositionAdvanced):
             # A new position is the adapter's word, not the platform's.
             self._health.alive()
         elif self._health is not None:
             self._health.event(event.at)
         passing("inbound.handed")
+
+        def handle(unit: Unit) -> None:
+            self._guard(unit)
+            self._engine.handle(unit, event)
+
         answer = self._writer.submit(
-            lambda unit: self._engine.handle(unit, event),
+            handle,
             bury=lambda unit, error: self._engine.bury(unit, event, error),
             event=event,
         )

@@ -22,6 +22,8 @@ class Doing(StrEnum):
     WAITING = "waiting"
     #: It is not tried again: its token or its settings were refused.
     STOPPED = "stopped"
+    #: Another process serves it; this one takes over when that one ends.
+    STANDBY = "standby"
 
 
 @dataclass(slots=True)
@@ -49,6 +51,9 @@ class Health:
 
     def fail(self, doing: Doing, reason: str) -> None:
         self._failed, self.reason = doing, reason
+
+    def stand_by(self, owner: str) -> None:
+        self._failed, self.reason = Doing.STANDBY, f"served by {owner}"
 
     def alive(self) -> None:
         self.alive_at = self.clock.monotonic()

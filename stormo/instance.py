@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -21,6 +21,7 @@ from core.scene import Rules
 from core.stores import Unit
 from core.types import AccountRef, ChatId, Platform
 from storage import migrate
+from storage.bell import Bell
 from storage.database import Readers, open_engine
 from storage.writer import Writer
 from stormo.clock import SystemClock
@@ -39,8 +40,7 @@ JOURNAL_FILE = "playground.jsonl"
 class Instance:
     """One co-op's parts, ready to be used: ``async with Instance(config) as instance``.
 
-    ``process`` is its part of the ids: the serving process has 0, a tool beside it another number.
-    ``upgrade``: bring the database to this program's version first; a tool must not, under a running program.
+    ``beside``: a tool beside serving processes, which leaves the database's version and the playground to them.
     ``woken`` is called in the event loop with the chats whose outbox changed.
     """
 
@@ -54,8 +54,7 @@ class Instance:
         config: Config,
         *,
         clock: Clock | None = None,
-        process: int = 0,
-        upgrade: bool = True,
+        beside: bool = False,
         public_url: str = "",
         woken: Callable[[frozenset[ChatId]], None] = lambda _: None,
     ) -> None:
@@ -64,8 +63,7 @@ class Instance:
         self.adapters: dict[Platform, Adapter] = {}
         self.counts = Counts()
         self.playground: Playground | None = None
-        self._process = process
-        self._upgrade = upgrade
+        self._beside = beside
         self._public_url = config.web.public_url or public_url
         self._woken = woken
         self._zone = ZoneInfo(config.coop.timezone)
@@ -78,7 +76,7 @@ class Instance:
         """Raises ``NewerDatabase`` before anything is touched."""
         config, loop = self.config, asyncio.get_running_loop()
         config.data.mkdir(parents=True, exist_ok=True)
-        if self._upgrade:
+        if not self._beside:
             await asyncio.to_thread(migrate.upgrade_apart, config.database_url)
         self._sql = open_engine(config.database_url)
         self.readers = Readers(self._sql, self.clock)
@@ -88,13 +86,7 @@ class Instance:
                 loop.call_soon_threadsafe(self._woken, chats)
 
         self.writer = Writer(
-            self._sql,
-            self.clock,
-            self._settle,
-            woken,
-            process=self._process,
-            read_ahead=self._read_ahead,
-            counts=self.counts,
+            self._sql, self.clock, self._settle, woken, read_ahead=self._read_ahead, counts=self.counts
         )
         try:
             self._build_adapters()
@@ -110,6 +102,16 @@ class Instance:
             await self.__aexit__(None, None, None)
             raise
         return self
+
+    @contextmanager
+    def heard(self, by: Callable[[frozenset[ChatId]], None]) -> Iterator[None]:
+        """On PostgreSQL: what other processes wake comes to ``by``, in a thread (``storage.bell``)."""
+        bell = Bell(self._sql, by, lambda: self.writer.backend)
+        bell.start()
+        try:
+            yield
+        finally:
+            bell.close()
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -149,7 +151,7 @@ class Instance:
         from bots.playground.platform import Playground
 
         # A tool beside the serving process only needs to know what the looks can do.
-        journal = self.config.data / JOURNAL_FILE if self._process == 0 else None
+        journal = None if self._beside else self.config.data / JOURNAL_FILE
         self.playground = Playground(self.clock, journal)
         for look in LOOKS:
             self._add(PlaygroundAdapter(self.playground, look))

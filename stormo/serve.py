@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from core.errors import Message, message
 from stormo.app import Stormo
-from stormo.config import Config
+from stormo.config import PAGES, Config
 
 log = logging.getLogger(__name__)
 
@@ -47,5 +47,5 @@ def address(app: Stormo) -> str:
 
 def greeting(config: Config) -> Message:
     """What the terminal says first."""
-    served = ", ".join(config.platforms) or "playground"
+    served = ", ".join(config.platforms) or ("playground" if config.playground else PAGES)
     return message("run.starting", name=config.coop.name, platforms=served)

@@ -77,7 +77,8 @@ def make_site(instance: Instance, health: Mapping[Platform, Health]) -> web.Appl
         clock=instance.clock,
     )
     app.router.add_get("/metrics", metrics_page(instance.config.web, metrics))
-    app.add_routes(Pages(instance.readers, instance.rules, instance.words).routes())
+    if instance.config.pages:
+        app.add_routes(Pages(instance.readers, instance.rules, instance.words).routes())
     if instance.playground is not None:
         _mount_playground(app, instance)
     return app

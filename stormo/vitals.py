@@ -17,6 +17,7 @@ from stormo.instance import Instance
 
 #: How long the database may take to answer.
 _SECONDS: Final = 2.0
+_READY: Final = frozenset({Doing.RUNNING, Doing.STANDBY})
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -32,11 +33,14 @@ def healthz(instance: Instance, health: Mapping[Platform, Health]) -> Handler:
 
 
 def readyz(instance: Instance, health: Mapping[Platform, Health]) -> Handler:
-    """200 while, besides, every platform has proved lately that it speaks with us."""
+    """200 while, besides, every platform has proved lately that it speaks with us, or is another process's to serve.
+
+    Who stands by is as ready as can be: it serves pages, and takes over by itself.
+    """
 
     async def answer(_: web.Request) -> web.Response:
         fault = await _database(instance)
-        if fault is None and any(one.doing is not Doing.RUNNING for one in health.values()):
+        if fault is None and any(one.doing not in _READY for one in health.values()):
             fault = "not every platform answers"
         body = {"status": fault or "ready", "platforms": {name: _told(one) for name, one in health.items()}}
         return web.json_response(body, status=503 if fault else 200)

@@ -87,7 +87,8 @@ def test_what_is_not_ready_waits(unit: SqlUnit) -> None:
     assert unit.delivery.soonest(chat, NOW) == later(60)
     assert due(unit, chat, later(60)) == thing
     assert unit.delivery.soonest(chat, later(60)) is None
-    assert unit.delivery.waiting() == {chat: later(60)}
+    assert unit.delivery.waiting(Platform("telegram")) == {chat: later(60)}
+    assert unit.delivery.waiting(Platform("matrix")) == {}
 
 
 def test_first_sends_of_posts_can_be_left_out(unit: SqlUnit) -> None:

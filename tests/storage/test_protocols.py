@@ -12,6 +12,7 @@ from storage.backlog import BacklogStore
 from storage.communities import CommunityStore
 from storage.delivery import DeliveryStore
 from storage.intake import IntakeStore
+from storage.leases import LeaseStore
 from storage.people import PeopleStore
 from storage.placing import PlacingStore
 from storage.posts import PostStore
@@ -29,10 +30,11 @@ PAIRS: list[tuple[type[Any], type[Any]]] = [
     (stores.Sight, SightStore),
     (stores.Placing, PlacingStore),
     (stores.Backlog, BacklogStore),
+    (stores.LeaseRows, LeaseStore),
     (stores.Unit, SqlUnit),
 ]
 #: What only the writer's thread asks for.
-OF_STORAGE = {"highest_id"}
+OF_STORAGE = {"highest_id", "note_ids"}
 
 
 def methods(kind: type[Any]) -> dict[str, Any]:
@@ -67,4 +69,5 @@ def test_a_unit_has_each_store() -> None:
         "placing",
         "backlog",
         "media",
+        "leases",
     }

@@ -37,6 +37,7 @@ from core.events import (
     Rights,
 )
 from core.intents import Capabilities, Tell
+from core.leases import Leases
 from core.media import Fetcher
 from core.mediastore import MediaRules
 from core.ports import Adapter, WatchedMessage
@@ -421,6 +422,7 @@ class World:
             counts=self.counts,
         )
         self.readers = Readers(self.database, self.clock)
+        leases = Leases(self.clock, alone=self.papers)
         self.courier = Courier(
             adapters=self.adapters,
             writer=self.writer,
@@ -428,9 +430,14 @@ class World:
             words=self.speech,
             clock=self.clock,
             counts=self.counts,
+            leases=leases,
         )
         self.fetcher = Fetcher(
-            adapters=self.adapters, writer=self.writer, rules=self.rules.media, clock=self.clock
+            adapters=self.adapters,
+            writer=self.writer,
+            rules=self.rules.media,
+            clock=self.clock,
+            leases=leases,
         )
         self.writer.start()
         for paper in self.papers.values():
@@ -685,13 +692,13 @@ def code_in(text: str) -> str:
 def snapshot(unit: SqlUnit, *, without: frozenset[str]) -> dict[str, list[tuple[Any, ...]]]:
     """Every row of every table but these."""
     rows = {}
+    # The highest id used is no content: a refused act used some, too.
     for table in metadata.sorted_tables:
-        if table.name not in without:
+        if table.name not in {*without, "processes"}:
             columns = ", ".join(f'"{column.name}"' for column in table.columns)
             unit._run.cursor.execute(f'SELECT {columns} FROM "{table.name}"')
             found = [tuple(row) for row in unit._run.cursor.fetchall()]
-            # The highest id used is no content: a refused act used some, too.
-            rows[table.name] = sorted((row for row in found if row[0] != "last_id"), key=repr)
+            rows[table.name] = sorted(found, key=repr)
     return rows
 
 

@@ -268,7 +268,7 @@ async def test_what_a_tool_beside_it_queues_is_looked_at_soon(
     async with Stormo(made) as app:
         await anna.send(group, "/join")
         await telegram_double.wait_until(lambda: any(m.from_bot for m in telegram_double.visible(group)))
-        async with Instance(made, process=1, upgrade=False) as tool:
+        async with Instance(made, beside=True) as tool:
             await tool.writer.submit(queue)
         await until(lambda: app.readers.read(settled), "the courier's look")
 

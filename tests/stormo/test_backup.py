@@ -180,7 +180,8 @@ async def test_a_restored_instance_answers_nothing_a_second_time(
         # Since the backup this was answered already, for all that the restored instance can know.
         await anna.send(group, "/help")
         await until(
-            lambda: app.readers.read(lambda unit: len(unit.delivery.waiting()) == 2), "the answer to wait"
+            lambda: app.readers.read(lambda unit: len(unit.delivery.waiting(Platform("telegram"))) == 2),
+            "the answer to wait",
         )
         assert answers() == 0
         assert await asyncio.to_thread(desk.end_pause, target) == 1

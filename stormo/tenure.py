@@ -1,0 +1,132 @@
+"""This process's leases: taken when they are free, renewed while they are held, given back at the end."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import timedelta
+from pathlib import Path
+from typing import Final
+
+from core.errors import LeaseLost, StormoError
+from core.leases import LIFE, RENEWED_EVERY, Lease, Leases
+from core.ports import Clock
+from core.stores import Unit
+from core.types import Platform
+from storage.database import Readers
+from storage.writer import Writer
+from stormo.lock import Site
+
+log = logging.getLogger(__name__)
+
+#: How often a standby looks whether the lease is free, and an owner asks again after a failure.
+_LOOK: Final = timedelta(seconds=1)
+
+
+class Tenure:
+    """One platform's lease, as this process strives for it."""
+
+    def __init__(
+        self,
+        platform: Platform,
+        *,
+        leases: Leases,
+        writer: Writer,
+        readers: Readers,
+        clock: Clock,
+        data: Path,
+    ) -> None:
+        self.platform = platform
+        self._leases = leases
+        self._writer = writer
+        self._readers = readers
+        self._clock = clock
+        self._site = Site(data / f"lease-{platform}")
+        self._owner = f"{socket.gethostname()} process {os.getpid()}"
+
+    async def take(self, stand_by: Callable[[str], None]) -> None:
+        """Returns when it is ours. ``stand_by`` is told each owner that is waited for."""
+        known: str | None = None
+        while True:
+            try:
+                owner = await self._try()
+            except StormoError as error:
+                log.warning("%s: no lease: %s", self.platform, error)
+            else:
+                if owner is None:
+                    return
+                if owner != known:
+                    log.info("%s: standing by, served by %s", self.platform, owner)
+                    stand_by(owner)
+                    known = owner
+            await self._pause(_LOOK)
+
+    async def _try(self) -> str | None:
+        """Whose it is; ``None``: ours."""
+        site = self._site.hold()
+        owner = await self._readers.read(lambda unit: unit.leases.holder(self.platform, site))
+        if owner is not None:
+            return owner
+        asked = self._clock.monotonic()
+        epoch = await self._writer.submit(
+            lambda unit: unit.leases.take(self.platform, self._owner, site, LIFE)
+        )
+        if epoch is None:
+            return "another process, just now"
+        self._leases.hold(Lease(self.platform, epoch, asked + LIFE.total_seconds()))
+        log.info("%s: served from here, epoch %d", self.platform, epoch)
+        return None
+
+    async def keep(self, lost: Callable[[], None]) -> None:
+        """Renews it until it is lost. Where it runs out, ``lost`` is called at once, whatever is under way then."""
+        epoch, pause = self._leases.epoch(self.platform), RENEWED_EVERY
+        while True:
+            # A timer comes before whatever a process that was stopped finds done when it goes on.
+            end = asyncio.get_running_loop().call_later(self._leases.left(self.platform), lost)
+            try:
+                await self._pause(pause)
+                pause = RENEWED_EVERY if await self._renew(epoch) else _LOOK
+            except LeaseLost:
+                return
+            finally:
+                end.cancel()
+
+    async def _renew(self, epoch: int) -> bool:
+        """Whether the database answered. Raises ``LeaseLost``."""
+        asked, left = self._clock.monotonic(), self._leases.left(self.platform)
+
+        def renew(unit: Unit) -> bool:
+            # Who was stopped before its turn came must not keep others waiting for what it gave up.
+            return self._leases.left(self.platform) > 0 and unit.leases.renew(self.platform, epoch, LIFE)
+
+        try:
+            async with asyncio.timeout(max(left, 0)):
+                renewed = await self._writer.submit(renew)
+        except StormoError as error:
+            log.warning("%s: the lease is not renewed: %s", self.platform, error)
+            return False
+        except TimeoutError:
+            renewed = False
+        if not renewed:
+            raise LeaseLost(self.platform)
+        self._leases.hold(Lease(self.platform, epoch, asked + LIFE.total_seconds()))
+        return True
+
+    async def release(self) -> None:
+        """Whoever stands by takes over at once. Nothing may be sent in its name any more."""
+        with suppress(StormoError):
+            epoch = self._leases.epoch(self.platform)
+            await self._writer.submit(lambda unit: unit.leases.release(self.platform, epoch))
+        self.forget()
+
+    def forget(self) -> None:
+        """It is another process's now, or may be."""
+        self._leases.drop(self.platform)
+        self._site.let_go()
+
+    async def _pause(self, time: timedelta) -> None:
+        await self._clock.wait(asyncio.Event(), self._clock.now() + time)
