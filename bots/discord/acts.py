@@ -128,10 +128,10 @@ class Acts:
         if intent.view.as_author:
             return await self._as_author(intent)
         payload = render.created(intent.view, intent.form, key=intent.key, reply_to=intent.reply_to)
-        message = await self._send(intent.chat, payload)
-        if intent.pin:
-            await self._pin(message)
-        return Receipt(message)
+        receipt = await self._send(intent.chat, payload)
+        if intent.pin and receipt.message is not None:
+            await self._pin(receipt.message)
+        return receipt
 
     async def _as_author(self, intent: Create) -> Receipt:
         """In the author's own name; what that way is shut to, the bot says itself."""
@@ -148,10 +148,13 @@ class Acts:
             log.info("discord: not said in its author's name: %s", refused)
             return await self._create(itself)
 
-    async def _send(self, chat: ChatRef, payload: Mapping[str, Any]) -> MessageRef:
-        answer = await self._call(Route("POST", _MESSAGES, (chat.key,)), payload)
+    async def _send(self, chat: ChatRef, payload: Mapping[str, Any]) -> Receipt:
+        """Of all acts, what Discord tells of this one's limit is worth knowing beforehand: most are such."""
         try:
-            return MessageRef(chat, convert.snowflake(answer["id"]))
+            answer, quota = await self._rest.told(Route("POST", _MESSAGES, (chat.key,)), payload)
+            return Receipt(MessageRef(chat, convert.snowflake(answer["id"])), quota=quota)
+        except Refused as refused:
+            raise rejected(refused, embeds=bool(payload.get("embeds"))) from None
         except (KeyError, TypeError, ValueError):
             raise RetryLater("an answer without a message", unknown=True) from None
 
@@ -203,7 +206,7 @@ class Acts:
     async def _tell(self, intent: Tell) -> Receipt:
         if not intent.handle:
             payload = render.created(intent.view, Form.FULL, key=intent.key, reply_to=intent.reply_to)
-            return Receipt(await self._send(intent.chat, payload))
+            return await self._send(intent.chat, payload)
         handle = convert.read_handle(intent.handle)
         if handle is None or self._clock.now() - handle.created > _HANDLE_LIFE:
             raise Rejected("the interaction is too old to be answered", why=RejectedWhy.UNREACHABLE)

@@ -21,6 +21,7 @@ import aiohttp
 from yarl import URL
 
 from core.errors import BadToken, RetryLater, StormoError
+from core.intents import Quota
 
 LABEL = "Discord"
 _USER_AGENT = "DiscordBot (stormo, 0.1)"
@@ -102,6 +103,16 @@ class Rest:
         Raises ``RetryLater`` (limits, faults of the server, lost connections), ``Refused`` (other 4xx),
         ``BadToken`` (401).
         """
+        answer, _ = await self.told(route, body, query)
+        return answer
+
+    async def told(
+        self,
+        route: Route,
+        body: Mapping[str, Any] | list[Any] | None = None,
+        query: Mapping[str, str] | None = None,
+    ) -> tuple[Any, Quota | None]:
+        """The same with what Discord tells of the limit that the call counted against."""
         if route.remembered:
             self._check_parked(route)
         try:
@@ -113,7 +124,7 @@ class Rest:
                 headers=self._headers(route),
             ) as response:
                 answer = await _json(response)
-                return self._read(route, response, answer)
+                return self._read(route, response, answer), _quota(response)
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
             raise RetryLater(f"no connection: {type(error).__name__}", whole_token=True) from None
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
@@ -154,8 +165,13 @@ class Rest:
         if route.remembered:
             key = ("", "") if everywhere else self._bucket(route)
             self._park(key, seconds)
-        whole_token = everywhere and not route.secret
-        return RetryLater(f"limit of {route!r}", after=timedelta(seconds=seconds), whole_token=whole_token)
+        return RetryLater(
+            f"limit of {route!r}",
+            after=timedelta(seconds=seconds),
+            whole_token=everywhere and not route.secret,
+            # One that is shared with other bots says nothing of our own count.
+            too_many=response.headers.get("X-RateLimit-Scope") != "shared",
+        )
 
     def _note_bucket(self, route: Route, response: aiohttp.ClientResponse) -> None:
         """Discord names the bucket and what is left of it with each answer: stop before it has to say no."""
@@ -191,6 +207,15 @@ async def _json(response: aiohttp.ClientResponse) -> Any:
         return await response.json()
     except ValueError:
         return None
+
+
+def _quota(response: aiohttp.ClientResponse) -> Quota | None:
+    headers = response.headers
+    try:
+        limit, remaining = int(headers["X-RateLimit-Limit"]), int(headers["X-RateLimit-Remaining"])
+    except (KeyError, ValueError):
+        return None
+    return Quota(limit, remaining, _seconds(headers.get("X-RateLimit-Reset-After")))
 
 
 def _seconds(value: object) -> float:

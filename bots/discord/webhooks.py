@@ -200,7 +200,9 @@ class Webhooks:
         try:
             return await self._rest.call(route, body)
         except RetryLater as later:
-            raise RetryLater(str(later), after=later.after, whole_token=later.whole_token) from None
+            raise RetryLater(
+                str(later), after=later.after, whole_token=later.whole_token, too_many=later.too_many
+            ) from None
 
 
 def _message(asked: ChatRef, answer: Any, hook: Hook) -> MessageRef:

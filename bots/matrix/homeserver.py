@@ -180,7 +180,8 @@ async def _answer(response: ClientResponse) -> Mapping[str, Any]:
 def _failure(response: ClientResponse, answer: Mapping[str, Any]) -> StormoError:
     status, code = response.status, words(answer.get("errcode"))
     if status == HTTPStatus.TOO_MANY_REQUESTS or code == "M_LIMIT_EXCEEDED":
-        return RetryLater("limit exceeded", after=_wait(response, answer), whole_token=True)
+        after = _wait(response, answer)
+        return RetryLater("limit exceeded", after=after, whole_token=True, too_many=True)
     if code in _NO_SUCH_TOKEN or status == HTTPStatus.UNAUTHORIZED:
         return BadToken(LABEL)
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:

@@ -85,7 +85,7 @@ def outcome(error: TelegramError, *, form: bool) -> RetryLater | Rejected:
     text = f"{type(error).__name__}: {error}"
     match error:
         case RetryAfter():
-            return RetryLater(text, after=wait_of(error))
+            return RetryLater(text, after=wait_of(error), too_many=True)
         case ChatMigrated():
             return RetryLater(text, after=_MOVE_PAUSE)
         case InvalidToken():
@@ -96,7 +96,7 @@ def outcome(error: TelegramError, *, form: bool) -> RetryLater | Rejected:
             otherwise = RejectedWhy.FORM if form else RejectedWhy.FORBIDDEN
             return Rejected(text, why=_why(error, _BAD_REQUEST, otherwise))
         case NetworkError() if str(error).lower().startswith("too many requests"):
-            return RetryLater(text)
+            return RetryLater(text, too_many=True)
         case _:
             return RetryLater(text, unknown=not isinstance(error.__cause__, _UNSENT))
 

@@ -597,6 +597,32 @@ async def test_a_used_up_limit_is_not_tried(scene: Scene) -> None:
     await scene.adapter.perform(create(ChatRef(DISCORD, str(other.id)), "elsewhere"))
 
 
+async def test_what_discord_tells_of_a_limit_comes_with_the_receipt(scene: Scene) -> None:
+    quotas = [(await scene.adapter.perform(create(scene.chat, f"line {n}"))).quota for n in range(5)]
+    assert [quota and (quota.limit, quota.remaining) for quota in quotas] == [
+        (5, 4),
+        (5, 3),
+        (5, 2),
+        (5, 1),
+        (5, 0),
+    ]
+    assert all(quota is not None and 0 < quota.reset <= 5 for quota in quotas)
+
+
+@pytest.mark.parametrize(("held", "counted"), [(True, False), (False, True)])
+async def test_only_what_discord_refused_tells_that_our_count_was_wrong(
+    scene: Scene, *, held: bool, counted: bool
+) -> None:
+    """A limit that is known to be used up is not tried: nobody counted one too many then."""
+    scene.double.fault("rate_limit", method="POST", route="/messages", seconds=5)
+    with pytest.raises(RetryLater) as later:
+        await scene.create()
+    if held:
+        with pytest.raises(RetryLater) as later:
+            await scene.create()
+    assert later.value.too_many is counted
+
+
 async def test_a_global_limit_holds_the_whole_token(scene: Scene) -> None:
     scene.double.fault("rate_limit", method="POST", seconds=5, everywhere=True)
     with pytest.raises(RetryLater) as later:

@@ -8,11 +8,12 @@ from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
+from itertools import combinations, pairwise
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.intents import Window
+from core.intents import Quota, Window
 from core.scheduler import FAIR, NEVER, Class, Scheduler
 from core.types import ChatId
 
@@ -126,6 +127,89 @@ def test_no_window_is_ever_broken_however_slow_the_calls_are(
     post.go()
     assert not any(any(left.values()) for left in post.left.values()), "everything is sent in the end"
     judge(post, token, chat)
+
+
+class Witness:
+    """Says by brute force whether one more send would break a window, from nothing but the sends so far."""
+
+    def __init__(self, token: tuple[Window, ...], chat: tuple[Window, ...]) -> None:
+        self._token = token
+        self._chat = chat
+
+    def allows(self, post: Post, chat: ChatId) -> bool:
+        """Whether the chat could send now, with answers that take no time."""
+        every = [at for at, _, _ in post.sent]
+        own = [at for at, one, _ in post.sent if one == chat]
+        return self._fits(every, self._token, post.now) and self._fits(own, self._chat, post.now)
+
+    @staticmethod
+    def _fits(sent: list[float], windows: tuple[Window, ...], now: float) -> bool:
+        return all(
+            sum(now - at < window.period.total_seconds() for at in sent) < window.count for window in windows
+        )
+
+
+@settings(max_examples=150)
+@given(
+    _WINDOWS,
+    _WINDOWS,
+    st.lists(st.tuples(st.integers(0, 4), st.integers(1, 6), st.sampled_from(list(Class))), max_size=8),
+    st.lists(st.integers(0, 40), max_size=30),
+)
+def test_whenever_somebody_may_send_somebody_does(
+    token: tuple[Window, ...],
+    chat: tuple[Window, ...],
+    work: list[tuple[int, int, Class]],
+    steps: list[int],
+) -> None:
+    """At no moment is a place left unused, and what is told of the next moment never comes too late."""
+    post, witness = Post(Scheduler(token, chat)), Witness(token, chat)
+    for step, number in enumerate(steps):
+        if step < len(work):
+            post.add(ChatId(work[step][0]), *work[step][1:])
+        post.go(post.now + number / 4)
+        waiting = [chat for chat, left in post.left.items() if any(left.values())]
+        assert not any(witness.allows(post, chat) for chat in waiting)
+        told = post.scheduler.next_at(post.now)
+        if waiting:
+            post.now = min(told, post.now + 100) - 1 / 1024
+            assert not any(witness.allows(post, chat) for chat in waiting)
+            post.now = told
+            assert any(witness.allows(post, chat) for chat in waiting)
+
+
+def shortest(lefts: tuple[int, ...], at_once: int, rest: int) -> int:
+    """The fewest turns in which everybody has sent all, by trying out everything.
+
+    At most ``at_once`` send in a turn, and nobody twice within ``rest`` turns.
+    """
+    states, turns = {tuple((left, 0) for left in lefts)}, 0
+    while all(any(left for left, _ in state) for state in states):
+        following = set()
+        for state in states:
+            able = [i for i, (left, tired) in enumerate(state) if left and not tired]
+            for chosen in combinations(able, min(at_once, len(able))):
+                following.add(
+                    tuple(
+                        sorted(
+                            (left - 1, rest - 1) if i in chosen else (left, max(tired - 1, 0))
+                            for i, (left, tired) in enumerate(state)
+                        )
+                    )
+                )
+        states, turns = following, turns + 1
+    return turns
+
+
+@settings(max_examples=100)
+@given(st.lists(st.integers(1, 4), min_size=1, max_size=5).map(tuple), st.integers(1, 3), st.integers(1, 4))
+def test_no_order_of_sends_ends_sooner(lefts: tuple[int, ...], at_once: int, rest: int) -> None:
+    scheduler = Scheduler((Window(at_once, SECOND),), (Window(1, rest * SECOND),), fair=1000)
+    post = Post(scheduler)
+    for number, left in enumerate(lefts):
+        post.add(ChatId(number), left)
+    post.go()
+    assert post.sent[-1][0] + 1 == shortest(lefts, at_once, rest)
 
 
 # -- who goes first ------------------------------------------------------------------------------------------------
@@ -258,3 +342,85 @@ def test_stale_entries_are_cleared_away() -> None:
         scheduler.wake(TWO, 0, first=Class.TALLY)
         scheduler.hint(TWO, Class.BULK if n % 2 else Class.TALLY, 0)
     assert len(scheduler._eligible) < 100
+
+
+# -- what a platform teaches -----------------------------------------------------------------------------------------
+
+
+def sends(scheduler: Scheduler, chat: ChatId, until: float, now: float = 0.0) -> list[float]:
+    """When a chat with an endless backlog sends."""
+    post = Post(scheduler, now=now)
+    post.add(chat, 1000)
+    post.go(until)
+    return [at for at, _, _ in post.sent]
+
+
+def hold(scheduler: Scheduler, chat: ChatId, now: float = 0.0) -> None:
+    scheduler.wake(chat, now)
+    assert scheduler.seize(chat)
+
+
+def test_a_park_holds_its_chat_only_unless_it_is_for_all() -> None:
+    scheduler = Scheduler((), ())
+    hold(scheduler, ONE)
+    scheduler.park(ONE, 30)
+    scheduler.free(ONE, 0, 0)
+    assert sends(scheduler, TWO, 5)[0] == 0
+    assert scheduler.next_at(5) == 30
+    whole = Scheduler((), ())
+    hold(whole, ONE)
+    whole.park(ONE, 30, whole_token=True)
+    whole.free(ONE, 0, 0)
+    assert sends(whole, TWO, 40)[0] == 30
+
+
+def test_what_a_platform_counts_wins_over_the_guess() -> None:
+    scheduler = Scheduler((), (Window(5, 5 * SECOND),))
+    hold(scheduler, ONE)
+    scheduler.learn(ONE, Quota(limit=2, remaining=1, reset=4.0), 0)
+    scheduler.free(ONE, 0, NEVER)
+    assert sends(scheduler, ONE, 9) == [0, 0, 4, 4, 8, 8]
+    hold(scheduler, ONE, 100)
+    scheduler.learn(ONE, Quota(limit=3, remaining=0, reset=7.5), 100)
+    scheduler.free(ONE, 100, NEVER)
+    assert sends(scheduler, ONE, 108, 100)[0] == 107.5
+    hold(scheduler, ONE, 200)
+    scheduler.learn(ONE, Quota(limit=4, remaining=3, reset=4.0), 200)
+    scheduler.free(ONE, 200, NEVER)
+    assert sends(scheduler, ONE, 204, 200) == [200] * 4 + [204] * 4, "and it may be more"
+
+
+def test_a_window_of_another_length_is_one_more() -> None:
+    scheduler = Scheduler((), (Window(5, 5 * SECOND), Window(7, 60 * SECOND)))
+    hold(scheduler, ONE)
+    scheduler.learn(ONE, Quota(limit=3, remaining=2, reset=4.0), 0)
+    scheduler.free(ONE, 0, NEVER)
+    assert sends(scheduler, ONE, 59) == [0] * 3 + [4] * 3 + [8]
+
+
+def test_told_too_many_twice_a_chat_sends_more_slowly_and_then_slowly_faster_again() -> None:
+    scheduler = Scheduler((), (Window(1, SECOND),))
+    for _ in range(2):
+        hold(scheduler, ONE)
+        scheduler.warn(ONE)
+        scheduler.free(ONE, 0, NEVER)
+    times = sends(scheduler, ONE, 2000)
+    pauses = [later - earlier for earlier, later in pairwise(times)]
+    assert pauses[0] == 1.5
+    rounded = [round(pause, 9) for pause in pauses]
+    assert rounded == sorted(rounded, reverse=True)
+    assert rounded[-1] == 1
+    assert sum(pause > 1 for pause in rounded) > 60
+    assert sends(scheduler, TWO, 3) == [0, 1, 2, 3], "others never suffered from it"
+
+
+def test_told_too_many_once_nothing_changes() -> None:
+    scheduler = Scheduler((Window(1, SECOND),), ())
+    hold(scheduler, ONE)
+    scheduler.warn(ONE, whole_token=True)
+    scheduler.free(ONE, 0, NEVER)
+    assert sends(scheduler, TWO, 3) == [0, 1, 2, 3]
+    hold(scheduler, ONE, 10)
+    scheduler.warn(ONE, whole_token=True)
+    scheduler.free(ONE, 10, NEVER)
+    assert sends(scheduler, TWO, 13, 10) == [10, 11.5, 13]
