@@ -17,7 +17,7 @@ from core.ahead import look_ahead
 from core.body import Body
 from core.counts import Happening
 from core.crashpoints import passing
-from core.dispatch import check, find_spec, makes_post, parse, press, run
+from core.dispatch import check, find_spec, makes_post, parse, press, run, start
 from core.errors import Ignored, Message, Refusal, WrongCode
 from core.events import (
     Actor,
@@ -42,7 +42,7 @@ from core.scene import Rules, Scene, account_of, enter
 from core.social import enclosures, losses, posts, relays
 from core.social.votes import VOTES, normal_emoji, react, settle, signal_emoji, take_back
 from core.stores import Unit
-from core.text import without_prefix
+from core.text import is_empty, without_prefix
 from core.types import ChatRef, MessageRef, Platform, PostId, ThingKind, Visibility
 
 log = logging.getLogger(__name__)
@@ -207,12 +207,12 @@ class Engine:
     # -- messages ------------------------------------------------------------------------------------------------
 
     def _message(self, unit: Unit, event: MessageReceived) -> None:
-        """Ordinary talk concerns us as an answer to a copy, or where the room's relay is on."""
+        """Ordinary talk concerns us as an answer to a copy, where the room's relay is on, and in the private chat."""
         if event.actor.bot or event.actor.anonymous:
             raise Ignored
         chat = unit.communities.chat(event.place.chat)
         if chat is None:
-            raise Ignored
+            return self._spoken_to(unit, event)
         if event.album and enclosures.join_album(unit, self.rules.media, chat, event):
             return None
         copy = unit.delivery.copy_of(chat.id, event.reply_to.key) if event.reply_to else None
@@ -222,7 +222,15 @@ class Engine:
             return self._park(unit, chat, event.reply_to, event)
         if chat.relay and chat.community_id is not None and chat.state is not ChatState.GONE:
             return relays.pass_on(unit, self.rules, chat, account_of(unit, event.actor), event)
-        raise Ignored
+        return self._spoken_to(unit, event)
+
+    def _spoken_to(self, unit: Unit, event: MessageReceived) -> None:
+        """Who says something to the bot alone hears what waited for them, else how to begin."""
+        account = unit.people.account(event.actor.account)
+        if not event.place.private or is_empty(event.body) or (account is not None and account.opted_out):
+            raise Ignored
+        scene = enter(unit, self.rules, event.actor, event.place, message=event.message)
+        self._attempt(scene, lambda: start(scene, ""))
 
     def _reply(self, unit: Unit, event: MessageReceived, copy: Copy) -> None:
         parent = unit.posts.post(copy.thing_id)

@@ -180,7 +180,7 @@ class Command:
 
 
 def command_of(text: str, look: Look, *, private: bool) -> Command | None:
-    """The command that a text is. Unknown names count where nobody else can be meant."""
+    """The command that a text is. Unknown names count where nobody else can be meant, else only slips of the pen."""
     if look.name == "matrix":
         return _on_matrix(text, look, private=private)
     prefix = look.capabilities.command_prefix
@@ -191,7 +191,7 @@ def command_of(text: str, look: Look, *, private: bool) -> Command | None:
     if to and to != look.bot.lower():
         return None
     addressed = look.slash or bool(to) or private
-    return Command(name, text[match.end() :]) if addressed or name in _KNOWN else None
+    return Command(name, text[match.end() :]) if addressed or _like_ours(name) else None
 
 
 def _on_matrix(text: str, look: Look, *, private: bool) -> Command | None:
@@ -206,9 +206,13 @@ def _on_matrix(text: str, look: Look, *, private: bool) -> Command | None:
     name = match[1].lower()
     if called or (private and (text.startswith(prefix) or name in _KNOWN)):
         return Command(name, rest[match.end() :])
-    # Other bots in a room may listen to the same sign.
-    near = text.startswith(prefix) and get_close_matches(name, _KNOWN, n=1, cutoff=_SLIP)
-    return Command(name, rest[match.end() :]) if near else None
+    ours = text.startswith(prefix) and _like_ours(name)
+    return Command(name, rest[match.end() :]) if ours else None
+
+
+def _like_ours(name: str) -> bool:
+    """Whether it is a command of ours or a slip of the pen: other bots of a room may listen to the same sign."""
+    return bool(get_close_matches(name, _KNOWN, n=1, cutoff=_SLIP))
 
 
 def said(

@@ -248,7 +248,9 @@ class Person:
         fresh = id_ not in self.playground.rooms
         if fresh:
             room = Room(id_, look, self.name, private_of=self.id)
-            self.playground.commit("room", **room_record(room))
+            # On Matrix the bot is invited, and sees that it is alone with somebody.
+            event = invoked(self._act(room), Command("start", "")) if look.name == "matrix" else None
+            self.playground.commit("room", event=event, to=look, **room_record(room))
         return id_, fresh
 
     async def _handled(self, room: Room, handle: str, event: Inbound) -> None:

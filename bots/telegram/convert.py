@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from difflib import get_close_matches
 from typing import Final
 
 from telegram import (
@@ -55,6 +56,8 @@ DIALECT: Final = "telegram"
 CALLBACK: Final = "cb:"
 
 _COMMAND: Final = re.compile(r"/([A-Za-z0-9_]{1,64})(?:@([A-Za-z0-9_]{3,64}))?(?=\s|$)\s*")
+#: How like a command's name a slip of the pen is.
+_SLIP: Final = 0.7
 _KNOWN: Final = frozenset(name for spec in COMMANDS for name in (spec.name, *spec.aliases)) | {"start"}
 _VERBATIM: Final = frozenset({"code", "pre"})
 
@@ -232,8 +235,9 @@ def _command(message: Message, text: str, entities: Sequence[MessageEntity], me:
     name, to = match[1].lower(), (match[2] or "").lower()
     if to and to != me.username.lower():
         return None
-    if name in _KNOWN or to or message.chat.type == Chat.PRIVATE:
+    if to or message.chat.type == Chat.PRIVATE or get_close_matches(name, _KNOWN, n=1, cutoff=_SLIP):
         return _Command(name, match.end())
+    # Meant for another bot of the group.
     return None
 
 

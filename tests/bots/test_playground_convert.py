@@ -149,6 +149,7 @@ def test_a_toast_ends_where_telegram_cuts_it() -> None:
         (TELEGRAM, "/Post@Stormo_Bot Hi", False, Command("post", "Hi")),
         (TELEGRAM, "/post@other_bot Hi", False, None),
         (TELEGRAM, "/nonsense", False, None),
+        (TELEGRAM, "/psot Hi", False, Command("psot", "Hi")),
         (TELEGRAM, "/nonsense", True, Command("nonsense", "")),
         (TELEGRAM, "/nonsense@stormo_bot", False, Command("nonsense", "")),
         (TELEGRAM, "!post Hi", False, None),

@@ -157,10 +157,11 @@ def test_a_command_addressed_to_us_and_one_addressed_to_another_bot() -> None:
 
 
 def test_an_unknown_command_counts_only_where_it_is_meant_for_us() -> None:
-    assert isinstance(event(message=message("/pots hi")), MessageReceived)
-    assert event(message=message("/pots@coop_test_bot hi")) == command("pots", "hi")
-    private = event(message=message("/pots hi", chat=ADAS_CHAT))
-    assert private == command("pots", "hi", place=PRIVATE, message=MessageRef(PRIVATE.chat, "104"))
+    assert isinstance(event(message=message("/weather hi")), MessageReceived)
+    assert event(message=message("/weather@coop_test_bot hi")) == command("weather", "hi")
+    private = event(message=message("/weather hi", chat=ADAS_CHAT))
+    assert private == command("weather", "hi", place=PRIVATE, message=MessageRef(PRIVATE.chat, "104"))
+    assert event(message=message("/pots hi")) == command("pots", "hi"), "a slip of the pen"
 
 
 def test_a_path_a_forwarded_command_and_one_set_as_code_are_no_commands() -> None:

@@ -52,6 +52,30 @@ async def test_without_a_private_chat_one_line_shows_the_way_and_goes_after_a_mi
     assert anna.private.heard.count("link.code") == 1
 
 
+@pytest.mark.parametrize("platform", ["telegram", "matrix", "discord"])
+async def test_who_says_hello_in_private_hears_what_waited_or_how_to_begin(
+    world: World, platform: str
+) -> None:
+    anna = world.person(platform, "anna")
+    world.forget()
+    await anna.says(anna.private, "hello", to_bot=True)
+    assert anna.told == ["start.guest"]
+    await anna.runs(anna.private, "join")
+    world.forget()
+    await anna.says(anna.private, "hello again", to_bot=True)
+    assert anna.told == ["start.member"]
+    bruno = world.person("telegram", "bruno")
+    await bruno.runs(world.room("telegram", "birds"), "help")
+    world.forget()
+    await bruno.says(bruno.private, "hello", to_bot=True)
+    assert bruno.told[0] == "help.title"
+    assert "start.guest" not in bruno.told
+    await anna.runs(anna.private, "optout yes")
+    world.forget()
+    await anna.says(anna.private, "and now?", to_bot=True)
+    assert anna.told == [], "who opted out is left alone"
+
+
 async def test_an_answer_that_waited_too_long_is_not_given(world: World) -> None:
     group = world.room("telegram", "birds")
     anna = world.person("telegram", "anna")
