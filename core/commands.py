@@ -110,8 +110,8 @@ COMMANDS: tuple[CommandSpec, ...] = (
     CommandSpec(
         name="edit",
         who=Who.MEMBER,
-        args=(_POST, Arg(name="text", kind=Kind.TEXT)),
-        examples=("edit Hello again",),
+        args=(_POST, _VISIBILITY, Arg(name="text", kind=Kind.TEXT)),
+        examples=("edit Hello again", "edit visibility:room Hello again"),
     ),
     CommandSpec(
         name="alt",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from core.body import Body
@@ -16,6 +16,7 @@ from core.notices import Said, answer, brief, private_opened, say
 from core.scene import Scene
 from core.social import about, communities, feeds, pictures, posts, status
 from core.text import without_prefix
+from core.types import Visibility
 
 #: Commands that a platform sends by itself.
 HIDDEN = ("start",)
@@ -82,12 +83,22 @@ def parse(spec: CommandSpec, text: str) -> tuple[dict[str, str], int]:
         if arg.kind is Kind.TEXT:
             values[arg.name] = text[used:].strip()
         elif not arg.required and any(later.kind is Kind.TEXT for later in spec.args[index + 1 :]):
-            used += _named(arg, text[used:], values)
+            used += _flags(spec.args[index:], text[used:], values)
         else:
             word, length = _first_word(text[used:])
             values[arg.name] = word
             used += length
     return values, used
+
+
+def _flags(args: Sequence[Arg], text: str, values: dict[str, str]) -> int:
+    """Values written with their names, in any order. Returns how many characters that took."""
+    used = 0
+    while length := next(
+        (found for arg in args if arg.name not in values and (found := _named(arg, text[used:], values))), 0
+    ):
+        used += length
+    return used
 
 
 def _named(arg: Arg, text: str, values: dict[str, str]) -> int:
@@ -205,10 +216,11 @@ def _post(scene: Scene, call: Call) -> None:
 def _edit(scene: Scene, call: Call) -> None:
     members.require_member(scene)
     post = posts.post_of(scene, call["post"])
-    moved = posts.edit(scene, post, call.rest, call["text"], call.dialect)
-    if moved is None:
-        return answer(scene, brief("post.same"))
-    return answer(scene, Said((message("post.edited"), *moved), brief=not moved))
+    wish = call["visibility"].lower()
+    now = posts.narrow(scene, post, Visibility(wish)) if wish else post
+    moved = posts.edit(scene, now, call.rest, call["text"], call.dialect)
+    if said := posts.say_edited(post, now, moved, asked=True):
+        answer(scene, said)
 
 
 def _help(scene: Scene, call: Call) -> None:

@@ -434,10 +434,10 @@ def _apply_edit(scene: Scene, event: CommandEdited | MessageEdited, post_id: Pos
     body, source, wish = event.body, event.source, ""
     if isinstance(event, CommandEdited):
         body, source, wish = _parts_of(event)
-    if wish:
-        post = posts.narrow(scene, post, Visibility(wish))
-    if moved := posts.edit(scene, post, body, source, event.dialect):
-        answer(scene, Said(tuple(moved)))
+    now = posts.narrow(scene, post, Visibility(wish)) if wish else post
+    moved = posts.edit(scene, now, body, source, event.dialect)
+    if said := posts.say_edited(post, now, moved, asked=False):
+        answer(scene, said)
 
 
 def _parts_of(event: CommandEdited) -> tuple[Body | None, str, str]:

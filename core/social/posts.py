@@ -8,7 +8,7 @@ from datetime import timedelta
 from core.body import Body, from_json, to_json
 from core.civic.members import require_member
 from core.errors import Message, Refusal, message
-from core.notices import Choice, Said, answer, brief, mark, private_chat
+from core.notices import Choice, Said, answer, mark, private_chat
 from core.records import Chat, Copy, Member, Post, Revision
 from core.removal import our_own, remove_here
 from core.scene import Rules, Scene
@@ -279,6 +279,19 @@ def edit(scene: Scene, post: Post, body: Body | None, source: str, dialect: str)
     return [message("post.edited_also", n=len(chats)), *_place_lines(scene, chats, hold)]
 
 
+def say_edited(before: Post, now: Post, moved: list[Message] | None, *, asked: bool) -> Said | None:
+    """What an edit came to; nothing where there is nothing to say to who did not ``ask`` by a command."""
+    lines = []
+    if now.visibility is not before.visibility:
+        lines.append(message("post.narrowed", visibility=message(f"visibility.{now.visibility}")))
+    if asked and moved is not None:
+        lines.append(message("post.edited"))
+    elif asked and not lines:
+        lines.append(message("post.same"))
+    lines += moved or []
+    return Said(tuple(lines), brief=not moved) if lines else None
+
+
 def narrow(scene: Scene, post: Post, seen_by: Visibility) -> Post:
     """Fewer may see it from now on: copies elsewhere are withdrawn. Raises ``Refusal`` for a wider wish."""
     require_own(scene, post)
@@ -291,7 +304,6 @@ def narrow(scene: Scene, post: Post, seen_by: Visibility) -> Post:
     unit = scene.unit
     unit.posts.set_visibility(post.id, seen_by)
     show_again(unit, post.id, post.version + 1, rank=0)
-    answer(scene, brief("post.narrowed", visibility=message(f"visibility.{seen_by}")))
     return replace(post, visibility=seen_by, version=post.version + 1)
 
 

@@ -366,6 +366,23 @@ async def test_a_wider_wish_in_an_edited_post_is_refused_with_what_to_do(world: 
     assert anna.told == ["usage.choice"]
 
 
+async def test_the_edit_command_takes_a_narrower_wish_too(world: World) -> None:
+    group, channel = world.room("telegram", "birds"), world.room("discord", "channel")
+    await world.community(group, channel)
+    await world.mirrors(channel, "birds")
+    anna = await world.member("telegram", "anna")
+    own = await anna.posts(group, "Hello, all")
+    id_ = await world.short_id_of("Hello, all")
+    assert await anna.asks(group, "edit visibility:public Hello", target=own) == ["post.cannot_widen"]
+    assert channel.texts == ["Hello, all"]
+    assert await anna.asks(group, f"edit visibility:room post:{id_} Hello, you") == [
+        "post.narrowed",
+        "post.edited",
+    ]
+    assert channel.texts == []
+    assert await anna.asks(group, "edit visibility:room Hello, you", target=own) == ["post.same"]
+
+
 async def test_a_mistyped_post_that_is_put_right_travels_once(world: World) -> None:
     group, channel = world.room("telegram", "group"), world.room("discord", "general")
     await world.community(group, channel)

@@ -325,7 +325,7 @@ class Column {
       h("time", { class: "late", datetime: message.at }, message.edited && !ours ? `${say("edited")} ` : "", clock.format(new Date(message.at))));
     return h("article", {
       class: `message ${mine ? "mine" : ""} ${ours ? "ours" : ""} ${message.only_for ? "ephemeral" : ""} voice-${said.voice}`,
-      "data-id": message.id, "data-by": message.by, "data-apart": replied || message.only_for ? "yes" : null, tabindex: "0",
+      "data-id": message.id, "data-by": message.by, "data-apart": replied || message.only_for || message.pinned ? "yes" : null, tabindex: "0",
     }, avatar(message.by, message.name), h("div", { class: "body" }, inside, this.drawButtons(message)), this.drawTools(message));
   }
 
