@@ -444,8 +444,9 @@ def test_the_commands_as_discord_takes_them() -> None:
     assert set(made) == {spec.name for spec in COMMANDS}
     assert made["post"]["contexts"] == [0, 1]
     assert [(option["name"], option["required"]) for option in made["post"]["options"]] == [
-        ("text", True),
+        ("text", False),
         ("visibility", False),
+        ("file", False),
     ]
     add = made["mirror"]["options"][0]
     assert (add["type"], add["name"], add["description"]) == (1, "add", "command.mirror.add (en)")
