@@ -6,11 +6,12 @@ import base64
 import hashlib
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 
 from core.counts import Happening
 from core.crashpoints import passing
-from core.intents import Capabilities, Intent, Tell
+from core.intents import Capabilities, Create, Intent, Tell
 from core.lanes import Later, keeps_key, pick
 from core.ports import Words
 from core.records import Chat, CopyState, Delivery, Doubt, Notice, Try, Verb
@@ -24,12 +25,16 @@ log = logging.getLogger(__name__)
 
 #: What is done to a copy. Until it is answered, nobody knows what that message shows, or whether it stands.
 _OF_COPIES = frozenset({Verb.EDIT, Verb.WITHDRAW})
+_ENDED = "the program ended before the answer came"
 _REPEATABLE = _OF_COPIES | {Verb.MARK, Verb.UNMARK, Verb.TAKE, Verb.UNPIN}
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """A try that is committed, with the call to make."""
+    """A try that is committed, with the call to make.
+
+    ``lost``: it was made already and its answer is lost; what became of it is to be looked up.
+    """
 
     row: Delivery
     chat: Chat
@@ -39,6 +44,7 @@ class Attempt:
     notice: Notice | None
     #: In whose name it is made; a repeated try keeps that of its first time.
     epoch: int
+    lost: bool = False
 
     @property
     def exempt(self) -> bool:
@@ -104,8 +110,8 @@ class Attempts:
         key = derive_key(self._rules.instance, row, plan)
         open_try = _same(tries, plan, key)
         if open_try is not None and not self.may_repeat(unit, open_try, chat):
-            self._unanswered(unit, plan, open_try, chat)
-            return None
+            return self._unanswered(unit, row, chat, plan, open_try, epoch)
+        intent = plan.make(open_try.key if open_try else key)
         attempt = open_try or Try(
             chat_id=chat.id,
             key=key,
@@ -117,16 +123,42 @@ class Attempts:
             epoch=epoch,
             at=unit.now,
             digest=plan.digest,
+            keyed=not _as_author(intent),
+            signed=_signed(intent) and self._platforms[chat.ref.platform].find_after is not None,
         )
         unit.delivery.add_try(attempt)
         passing("outbound.tried", chat.ref.platform)
         notice = unit.delivery.notice(row.thing_id) if row.kind is ThingKind.NOTICE else None
-        return Attempt(row, chat, plan, attempt, plan.make(attempt.key), notice, epoch)
+        # A repeat is recognised only when it is made in the same way.
+        return Attempt(row, chat, plan, attempt, _itself(intent) if attempt.keyed else intent, notice, epoch)
 
-    def _unanswered(self, unit: Unit, plan: Act, attempt: Try, chat: Chat) -> None:
-        """Where the platform recognises no key, a message that may stand and is not wanted any more is listed."""
+    def _unanswered(
+        self, unit: Unit, row: Delivery, chat: Chat, plan: Act, attempt: Try, epoch: int
+    ) -> Attempt | None:
+        """No repeat can tell what became of it. It is looked for once it can no longer be under way."""
+        wait = self._platforms[chat.ref.platform].find_after
+        if wait is None or not attempt.signed:
+            self.unknown(unit, plan, attempt, chat, "no answer came")
+        elif attempt.keyed or attempt.lost_at is None or unit.now < attempt.lost_at + wait:
+            self.look_for(unit, attempt, chat, attempt.lost_at or unit.now, "no answer came")
+        else:
+            return Attempt(row, chat, plan, attempt, plan.make(attempt.key), None, epoch, lost=True)
+        return None
+
+    def look_for(self, unit: Unit, attempt: Try, chat: Chat, lost_at: datetime, why: str) -> bool:
+        """A try whose answer is lost steps aside until it can be looked for. Returns whether it ever can."""
+        wait = self._platforms[chat.ref.platform].find_after
+        row = unit.delivery.delivery(chat.id, attempt.thing_id)
+        if wait is None or not attempt.signed or row is None:
+            return False
+        unit.delivery.lose_try(chat.id, attempt.key, lost_at, keyed=False)
+        unit.delivery.retry(chat.id, attempt.thing_id, lost_at + wait, f"looked for: {why}"[:200], row.form)
+        return True
+
+    def unknown(self, unit: Unit, plan: Act, attempt: Try, chat: Chat, why: str) -> None:
+        """Nothing can tell: a message that may stand and is not wanted any more is listed, another is in doubt."""
         if not plan.asks:
-            self.doubt(unit, attempt, chat, "no answer came")
+            self.doubt(unit, attempt, chat, why)
             return
         unit.delivery.end_try(chat.id, attempt.key)
         unit.delivery.add_doubt(attempt, unit.now, "may stand", "withdrawn before its answer came")
@@ -159,7 +191,7 @@ class Attempts:
             if notice is not None and notice.handle:
                 return True
         capabilities = self._platforms[chat.ref.platform]
-        return keeps_key(attempt.at, unit.now, capabilities.key_life)
+        return attempt.keyed and keeps_key(attempt.at, unit.now, capabilities.key_life)
 
     @staticmethod
     def doubt(unit: Unit, attempt: Try, chat: Chat, reason: str) -> bool:
@@ -180,7 +212,7 @@ class Attempts:
         return False
 
     def recover(self, unit: Unit, platform: Platform) -> None:
-        """Tries that an earlier owner left open: repeated with their key while it lives, else in doubt."""
+        """Tries that an earlier owner left open: repeated with their key while it lives, looked for, or in doubt."""
         for attempt in unit.delivery.tries():
             chat = unit.communities.chat_by_id(attempt.chat_id)
             if chat.ref.platform != platform:
@@ -189,5 +221,22 @@ class Attempts:
                 continue
             if attempt.verb in _REPEATABLE:
                 unit.delivery.end_try(chat.id, attempt.key)
-            elif not self.may_repeat(unit, attempt, chat):
-                self.doubt(unit, attempt, chat, "the program ended before the answer came")
+            elif self.may_repeat(unit, attempt, chat):
+                unit.delivery.lose_try(chat.id, attempt.key, unit.now, keyed=True)
+            elif not self.look_for(unit, attempt, chat, unit.now, _ENDED):
+                self.doubt(unit, attempt, chat, _ENDED)
+
+
+def _as_author(intent: Intent) -> bool:
+    return isinstance(intent, Create) and intent.view.as_author
+
+
+def _itself(intent: Intent) -> Intent:
+    """The same from the bot, whose sends its platform knows again."""
+    if isinstance(intent, Create) and intent.view.as_author:
+        return replace(intent, view=replace(intent.view, as_author=False))
+    return intent
+
+
+def _signed(intent: Intent) -> bool:
+    return isinstance(intent, Create) and bool(intent.view.about)

@@ -24,7 +24,7 @@ from core.counts import Counts, Outcome, outcome_of
 from core.crashpoints import passing
 from core.engine import Engine
 from core.errors import LeaseLost, Rejected, RetryLater, StormoError
-from core.intents import Receipt
+from core.intents import Create, Receipt
 from core.lanes import Later
 from core.leases import Leases
 from core.ports import Adapter, Clock, Transactions, Words
@@ -32,7 +32,7 @@ from core.receipts import Receipts
 from core.records import Foremost
 from core.scheduler import NEVER, Class, Scheduler
 from core.stores import Unit
-from core.types import ChatId, Platform
+from core.types import ChatId, MessageRef, Platform
 
 log = logging.getLogger(__name__)
 
@@ -156,7 +156,13 @@ class Courier:
     @property
     def idle(self) -> bool:
         """Whether no call is under way and no lane is due now."""
-        return not self._busy and self._asking is None and self._next_at() > self._clock.monotonic()
+        # Who was woken looks first.
+        return (
+            not self._woken.is_set()
+            and not self._busy
+            and self._asking is None
+            and self._next_at() > self._clock.monotonic()
+        )
 
     def _token_of(self, chat: ChatId) -> _Token | None:
         """The chat's token, if it was looked at before and its platform is ours."""
@@ -284,9 +290,10 @@ class Courier:
         )
         if isinstance(found, Attempt):
             passing("outbound.try_committed", token.adapter.platform)
-            if found.exempt:
+            if found.exempt or found.lost:
+                # What reads are bound by, an adapter knows.
                 token.scheduler.unbound(chat)
-            await self._perform(token, chat, found)
+            await (self._look_for if found.lost else self._perform)(token, chat, found)
             passing("outbound.next", token.adapter.platform)
         elif isinstance(found, Later) and bound:
             if found.at is None:
@@ -307,6 +314,36 @@ class Courier:
             passing("outbound.receipt_queued", token.adapter.platform)
             await recorded
             passing("outbound.receipt_committed", token.adapter.platform)
+
+    async def _look_for(self, token: _Token, chat: ChatId, found: Attempt) -> None:
+        """Settles a send whose answer was lost by what stands there."""
+        try:
+            there = await self._find_sent(token, chat, found)
+        except RetryLater as error:
+            log.info("chat %d, thing %d: cannot be looked for now: %s", chat, found.row.thing_id, error)
+            later, pause = error, error.after or _growing(found.row.attempts)
+            await self._note_down(found, lambda unit: self._receipts.put_off(unit, found, later, pause))
+        except Rejected as rejected:
+            refusal = rejected
+            await self._note_down(found, lambda unit: self._receipts.unseen(unit, found, refusal))
+        else:
+            await self._note_down(found, lambda unit: self._receipts.looked(unit, found, there))
+        passing("outbound.settled", token.adapter.platform)
+
+    async def _find_sent(self, token: _Token, chat: ChatId, found: Attempt) -> MessageRef | None:
+        """Raises ``RetryLater`` or ``Rejected`` and nothing else."""
+        assert isinstance(found.intent, Create)
+        platform = token.adapter.platform
+        try:
+            passing("outbound.looking", platform)
+            there = await token.adapter.find_sent(found.intent, found.attempt.at)
+            passing("outbound.looked", platform)
+        except (RetryLater, Rejected):
+            raise
+        except Exception as unforeseen:
+            log.warning("chat %d: looking failed", chat, exc_info=True)
+            raise RetryLater(type(unforeseen).__name__) from unforeseen
+        return there
 
     async def _call(self, token: _Token, chat: ChatId, found: Attempt) -> Receipt:
         """The call itself, counted. Raises ``RetryLater`` or ``Rejected`` and nothing else."""

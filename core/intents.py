@@ -95,7 +95,7 @@ class View:
     ``as_author``: where the platform can, a new message speaks in ``author``'s name instead of the bot's.
     ``parent``: the first words of what is answered, for a message that the platform lets be no reply.
     ``about``: the label of a button by which anybody may ask about this message. Only where an adapter has use for one;
-    it comes back as ``ABOUT``, and as the sign by which the message can be found again (``Adapter.find``).
+    it comes back as ``ABOUT``, and as the sign by which the message can be found again (``Adapter.find_sent``).
     """
 
     voice: Voice
@@ -224,6 +224,8 @@ class Capabilities:
     the files of an edit are those that stand there.
     ``as_author``: the right that the bot needs to show people's words in their name, as the platform names it in
     ``Place.lacks``; ``None`` where it never can.
+    ``find_after``: how long a call whose answer was lost may still be under way, after which ``find_sent`` can tell
+    what became of it: longer than the adapter waits for any answer. ``None`` where the platform lets nobody look.
     ``deaf_after``: so long without ``Gate.alive`` the connection counts as deaf; ``None``: it cannot be.
     ``measure``: how much of one message a view takes in a form, and how much there is, as the adapter counts it with
     all that it adds; without it, the bare words against ``max_text``. Pure, and exact enough that what it says to fit
@@ -248,6 +250,7 @@ class Capabilities:
     max_file: int = 0
     replaces_files: bool = False
     as_author: str | None = None
+    find_after: timedelta | None = None
     measure: Callable[[View, Form], tuple[int, int]] | None = None
     deaf_after: timedelta | None = timedelta(seconds=90)
     token_windows: tuple[Window, ...] = ()

@@ -13,7 +13,7 @@ from typing import Protocol, TypeVar
 
 from core.errors import Message
 from core.events import Inbound, Loss
-from core.intents import Capabilities, Intent, Receipt
+from core.intents import Capabilities, Create, Intent, Receipt
 from core.stores import Unit
 from core.types import ChatRef, MessageRef, Platform
 
@@ -104,6 +104,14 @@ class Adapter(Protocol):
 
     async def check(self) -> Sequence[Finding]:
         """Prove token and permissions for ``stormo check``, without changing anything."""
+        ...
+
+    async def find_sent(self, create: Create, since: datetime) -> MessageRef | None:
+        """The message that a call for ``create`` made after ``since``, if it made one; known by its key alone.
+
+        Asked only where ``Capabilities.find_after`` is set, and so long after the call. Changes nothing. Raises
+        ``RetryLater`` where it cannot be seen now, ``Rejected`` where it never can.
+        """
         ...
 
     async def standing(self, chat: ChatRef) -> Loss | None:

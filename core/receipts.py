@@ -17,7 +17,7 @@ from core.notices import load, pinned_now, private_chat, take_away
 from core.records import Copy, CopyState, Delivery, Look, Notice, Verb
 from core.removal import remove_here
 from core.stores import Unit
-from core.types import Platform, ThingKind
+from core.types import MessageRef, Platform, ThingKind
 
 log = logging.getLogger(__name__)
 
@@ -162,11 +162,36 @@ class Receipts:
             )
             unit.delivery.add_notice(kept, unit.now)
 
+    def looked(self, unit: Unit, found: Attempt, there: MessageRef | None) -> None:
+        """What was looked for stands there, or never arrived: then it is sent, if it is still wanted."""
+        if there is not None:
+            return self.record(unit, found, Receipt(there))
+        unit.delivery.end_try(found.row.chat_id, found.attempt.key)
+        unit.delivery.retry(found.row.chat_id, found.row.thing_id, unit.now, "never arrived", found.row.form)
+        return None
+
+    def unseen(self, unit: Unit, found: Attempt, error: Rejected) -> None:
+        """What became of it cannot be looked up."""
+        if error.why is RejectedWhy.CHAT_GONE:
+            # Once the chat is found again, so may be what stands there.
+            places.lose(unit, found.chat, Loss.REMOVED, str(error))
+        else:
+            self._attempts.unknown(unit, found.act, found.attempt, found.chat, str(error))
+
     def put_off(self, unit: Unit, found: Attempt, error: RetryLater, pause: timedelta) -> None:
+        """Tried again after ``pause``; a call that may have taken effect only so that nothing stands there twice."""
         row = found.row
-        if not error.unknown:
-            unit.delivery.end_try(row.chat_id, found.attempt.key)
-        elif not self._attempts.may_repeat(unit, found.attempt, found.chat):
+        if found.lost:
+            pass
+        elif not error.unknown:
+            # Of an earlier call that may have taken effect nothing is known yet.
+            if found.attempt.lost_at is None:
+                unit.delivery.end_try(row.chat_id, found.attempt.key)
+        elif self._attempts.may_repeat(unit, found.attempt, found.chat):
+            unit.delivery.lose_try(row.chat_id, found.attempt.key, unit.now, keyed=found.attempt.keyed)
+        elif self._attempts.look_for(unit, found.attempt, found.chat, unit.now, str(error)):
+            return
+        else:
             again = self._attempts.doubt(unit, found.attempt, found.chat, str(error))
             if not again:
                 # What follows it goes on.

@@ -338,6 +338,12 @@ class Try:
     at: datetime
     #: What the first try rendered, in short.
     digest: str = ""
+    #: Whether a repeat with its key may be recognised.
+    keyed: bool = True
+    #: Whether its message shows the key, so that it can be found again.
+    signed: bool = False
+    #: Since when its answer is lost.
+    lost_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

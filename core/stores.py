@@ -554,6 +554,10 @@ class Deliveries(Protocol):
 
     def add_try(self, attempt: Try) -> None: ...
 
+    def lose_try(self, chat: ChatId, key: str, at: datetime, *, keyed: bool) -> None:
+        """Its answer is lost since then. ``keyed``: a repeat may tell; else it is looked for, and steps aside."""
+        ...
+
     def end_try(self, chat: ChatId, key: str) -> None: ...
 
     def end_tries(self, chat: ChatId, thing: ThingId, part: int | None = None) -> None:

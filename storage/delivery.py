@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Integer, bindparam, case, delete, func, literal, select, update
+from sqlalchemy import Integer, bindparam, case, delete, exists, func, literal, select, update
 
 from core.intents import Form
 from core.records import LEFT_OUT, Copy, CopyState, Delivery, DoubtRow, Notice, Try, Verb
@@ -210,6 +210,13 @@ RETRIED_BEFORE = Statement(
         _O.attempts > 0,
         _O.ready_at > bindparam("at"),
         _O.thing_id < bindparam("thing"),
+        # What is looked for steps aside.
+        ~exists().where(
+            t.tries.c.chat_id == _O.chat_id,
+            t.tries.c.thing_id == _O.thing_id,
+            t.tries.c.keyed == 0,
+            t.tries.c.lost_at.is_not(None),
+        ),
     )
 )
 
@@ -388,10 +395,18 @@ REFUSED = Statement(
 )
 
 _T = t.tries.c
-_TRY_NAMES = ("chat_id", "key", "thing_id", "part", "verb", "version", "form", "epoch", "at", "digest")
+_TRY_NAMES = ("chat_id", "key", "thing_id", "part", "verb", "version", "form", "epoch", "at", "digest", "keyed",
+              "signed", "lost_at")  # fmt: skip
 _TRY = tuple(_T[name] for name in _TRY_NAMES)
 ADD_TRY = Statement(
     lambda d: d.insert(t.tries).values({n: bindparam(n) for n in _TRY_NAMES}).on_conflict_do_nothing()
+)
+LOSE_TRY = Statement(
+    lambda _: (
+        update(t.tries)
+        .where(_T.chat_id == bindparam("chat"), _T.key == bindparam("key"))
+        .values(lost_at=bindparam("at", type_=Instant), keyed=bindparam("still_keyed", type_=Integer))
+    )
 )
 END_TRY = Statement(
     lambda _: delete(t.tries).where(_T.chat_id == bindparam("chat"), _T.key == bindparam("key"))
@@ -628,7 +643,8 @@ def _copy(row: Row) -> Copy:
 
 def _try(row: Row) -> Try:
     values = dict(zip(_TRY_NAMES, row, strict=True))
-    return Try(**(values | {"verb": Verb(values["verb"])}))
+    flags = {name: bool(values[name]) for name in ("keyed", "signed")}
+    return Try(**(values | flags | {"verb": Verb(values["verb"])}))
 
 
 def _notice(row: Row) -> Notice:
@@ -798,6 +814,10 @@ class DeliveryStore:
     # tries
     def add_try(self, attempt: Try) -> None:
         self._run.run(ADD_TRY, **{name: getattr(attempt, name) for name in _TRY_NAMES})
+
+    def lose_try(self, chat: ChatId, key: str, at: datetime, *, keyed: bool) -> None:
+        """Its answer is lost since then. ``keyed``: a repeat may tell; else it is looked for, and steps aside."""
+        self._run.run(LOSE_TRY, chat=chat, key=key, at=at, still_keyed=keyed)
 
     def end_try(self, chat: ChatId, key: str) -> None:
         self._run.run(END_TRY, chat=chat, key=key)

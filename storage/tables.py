@@ -254,6 +254,12 @@ tries = Table(
     Column("at", Instant, nullable=False),
     #: What the first try rendered, as in ``copies``.
     _text("digest", ""),
+    #: Whether a repeat with its key may be recognised.
+    _flag("keyed", "1"),
+    #: Whether its message shows the key, so that it can be found again.
+    _flag("signed"),
+    #: Since when its answer is lost.
+    Column("lost_at", Instant, nullable=True),
 )
 
 doubts = Table(

@@ -73,6 +73,7 @@ PLATFORMS = (
             Key(name="guild_ids", read=several(matching(r"\d{1,20}")), example='["123456789012345678"]'),
             Key(name="message_content", read=switch, example="true"),
             Key(name="guild_ready_timeout", read=number(0.01, 60), example="2.0"),
+            Key(name="call_seconds", read=number(1, 300), example="20"),
             Key(name="catchup_days", read=number(0.1, 365), example="7"),
             Key(name="catchup_things", read=whole(0, 10000), example="1000"),
             Key(name="canary_seconds", read=number(1, 86400), example="300"),

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 from http import HTTPStatus
@@ -75,6 +75,8 @@ class Settings:
     guild_ids: tuple[str, ...] = ()
     message_content: bool = True
     guild_ready_timeout: float = 2.0
+    #: Seconds after which a call's answer counts as lost.
+    call_seconds: float = 20
     #: How many days are read back after an absence, and how many messages are read again.
     catchup_days: float = 7
     catchup_things: int = 1000
@@ -108,7 +110,10 @@ class DiscordAdapter:
         self._settings = settings
         self._words = words
         self._clock = clock
-        self._rest = Rest(settings.api_url, settings.token)
+        self._rest = Rest(settings.api_url, settings.token, settings.call_seconds)
+        # Discord may go on with what nobody waits for any more.
+        after = timedelta(seconds=2 * settings.call_seconds + 5)
+        self.capabilities = replace(type(self).capabilities, find_after=after)
         self._webhooks = Webhooks(self._rest)
         self._acts = Acts(self._rest, self._webhooks, clock)
         self._history = History(self._rest, self._webhooks)
@@ -253,7 +258,7 @@ class DiscordAdapter:
         """See ``core.ports.Adapter``."""
         raise FileRefused(FileWhy.GONE)
 
-    async def find(self, create: Create, since: datetime) -> MessageRef | None:
+    async def find_sent(self, create: Create, since: datetime) -> MessageRef | None:
         """See ``core.ports.Adapter``."""
         client = self._client
         if client is None or not client.is_ready():

@@ -25,7 +25,7 @@ from core.intents import Quota
 
 LABEL = "Discord"
 _USER_AGENT = "DiscordBot (stormo, 0.1)"
-_TIMEOUT = aiohttp.ClientTimeout(total=20, connect=10)
+_CONNECT_SECONDS = 10
 _PARKED_AT_MOST = 1024
 
 
@@ -77,10 +77,11 @@ class Route:
 
 
 class Rest:
-    """A thin client for one bot token; belongs to one event loop."""
+    """A thin client for one bot token; belongs to one event loop. ``call_seconds``: no call is waited for longer."""
 
-    def __init__(self, api_url: str, token: str) -> None:
+    def __init__(self, api_url: str, token: str, call_seconds: float = 20) -> None:
         self._root = api_url
+        self._timeout = aiohttp.ClientTimeout(total=call_seconds, connect=_CONNECT_SECONDS)
         self._token = token
         self._session: aiohttp.ClientSession | None = None
         self._parked: dict[tuple[str, str], float] = {}
@@ -139,7 +140,7 @@ class Rest:
 
     def _opened(self) -> aiohttp.ClientSession:
         if self._session is None or self._session.closed:
-            self._session = aiohttp.ClientSession(timeout=_TIMEOUT, cookie_jar=aiohttp.DummyCookieJar())
+            self._session = aiohttp.ClientSession(timeout=self._timeout, cookie_jar=aiohttp.DummyCookieJar())
         return self._session
 
     def _read(self, route: Route, response: aiohttp.ClientResponse, answer: Any) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from bots.matrix.convert import Reader
 from bots.matrix.homeserver import LABEL, Homeserver, Login, Refused
@@ -14,9 +14,9 @@ from bots.matrix.listen import Listener
 from bots.matrix.perform import Performer
 from bots.matrix.room import Room, words
 from bots.matrix.show import MAX_TEXT, event_link, measure
-from core.errors import BadToken, FileRefused, FileWhy, RetryLater, message
+from core.errors import BadToken, FileRefused, FileWhy, Rejected, RejectedWhy, RetryLater, message
 from core.events import Loss
-from core.intents import Capabilities, Intent, Receipt, Window
+from core.intents import Capabilities, Create, Intent, Receipt, Window
 from core.ports import Clock, Finding, Gate, Words
 from core.types import ChatRef, MessageRef
 
@@ -103,6 +103,10 @@ class MatrixAdapter:
     async def fetch(self, source: str, take: Callable[[bytes], None]) -> None:  # noqa: ARG002
         """See ``core.ports.Adapter``."""
         raise FileRefused(FileWhy.GONE)
+
+    async def find_sent(self, create: Create, since: datetime) -> MessageRef | None:  # noqa: ARG002 - the port names it
+        """See ``core.ports.Adapter``. Never asked here."""
+        raise Rejected("the transaction id tells: a repeat is the way to ask", why=RejectedWhy.UNREACHABLE)
 
     async def standing(self, chat: ChatRef) -> Loss | None:
         """See ``core.ports.Adapter``."""

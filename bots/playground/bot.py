@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from bots.playground.convert import Shown, fits_toast, show, toast
@@ -72,6 +72,10 @@ class PlaygroundAdapter:
     async def check(self) -> Sequence[Finding]:
         """There is nothing that could be wrong."""
         return (Finding(True, message("check.playground", platform=self.capabilities.label)),)
+
+    async def find_sent(self, create: Create, since: datetime) -> MessageRef | None:  # noqa: ARG002 - the port names it
+        """See ``core.ports.Adapter``. Never asked here."""
+        raise Rejected("the key tells: a repeat is the way to ask", why=RejectedWhy.UNREACHABLE)
 
     async def standing(self, chat: ChatRef) -> Loss | None:
         """Who is in a room of the playground may write there."""

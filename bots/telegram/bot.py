@@ -15,7 +15,7 @@ import ssl
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 import truststore
@@ -185,6 +185,10 @@ class TelegramAdapter:
         if webhook.url:
             findings.append(Finding(True, message("check.telegram.webhook")))
         return findings
+
+    async def find_sent(self, create: Create, since: datetime) -> MessageRef | None:  # noqa: ARG002 - the port names it
+        """See ``core.ports.Adapter``. Never asked here."""
+        raise Rejected("a bot cannot read what was written", why=RejectedWhy.UNREACHABLE)
 
     async def standing(self, chat: ChatRef) -> Loss | None:
         """See ``core.ports.Adapter``. No update tells when a chat changes what its ordinary members may do."""

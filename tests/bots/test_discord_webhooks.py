@@ -282,13 +282,15 @@ async def test_a_message_that_stands_there_is_found_by_its_button(
         await scene.adapter.perform(intent)
     assert lost.value.unknown
     async with running(scene):
-        found = await scene.adapter.find(intent, began)
+        found = await scene.adapter.find_sent(intent, began)
         (shown,) = scene.double.visible(scene.channel)
         assert found == MessageRef(scene.chat, str(shown.id))
         assert found is not None
         assert found.via == (str(shown.webhook_id) if as_author else "")
         await scene.adapter.perform(Edit(key="e", message=found, view=post(scene, "again").view))
-        assert await scene.adapter.find(intent, began) is None, "the button carries the key of the newest act"
+        assert await scene.adapter.find_sent(intent, began) is None, (
+            "the button carries the key of the newest act"
+        )
     assert [each.text.splitlines()[-1] for each in scene.double.visible(scene.channel)] == ["again"]
 
 
@@ -300,7 +302,7 @@ async def test_a_message_that_was_never_stored_is_not_found(scene: Scene) -> Non
     await sent(scene, post(scene, "another"))
     await scene.anna.say(scene.channel, "Hello")
     async with running(scene):
-        assert await scene.adapter.find(post(scene), began) is None
+        assert await scene.adapter.find_sent(post(scene), began) is None
 
 
 async def test_nobody_s_forged_button_is_taken_for_ours(scene: Scene) -> None:
@@ -310,7 +312,7 @@ async def test_nobody_s_forged_button_is_taken_for_ours(scene: Scene) -> None:
     rows = render.message(intent.view, Form.FULL, key=intent.key)["components"]
     forged.components = content.rows_as_stored(rows)
     async with running(scene):
-        assert await scene.adapter.find(intent, began) is None
+        assert await scene.adapter.find_sent(intent, began) is None
 
 
 async def test_it_is_found_among_many_that_were_written_since(scene: Scene) -> None:
@@ -319,12 +321,12 @@ async def test_it_is_found_among_many_that_were_written_since(scene: Scene) -> N
         await scene.anna.say(scene.channel, f"before {number}")
     message = await sent(scene, intent)
     async with running(scene):
-        assert await scene.adapter.find(intent, began) == message
+        assert await scene.adapter.find_sent(intent, began) == message
         for number in range(1000):
             await scene.anna.say(scene.channel, f"after {number}")
-        assert await scene.adapter.find(intent, began) == message
+        assert await scene.adapter.find_sent(intent, began) == message
         with pytest.raises(Rejected, match="too much"):
-            await scene.adapter.find(post(scene, "never sent"), began)
+            await scene.adapter.find_sent(post(scene, "never sent"), began)
 
 
 async def test_without_message_content_our_own_webhook_is_asked_for_its_words(scene: Scene) -> None:
@@ -333,24 +335,18 @@ async def test_without_message_content_our_own_webhook_is_asked_for_its_words(sc
     await sent(scene, post(scene, "another"))
     message = await sent(scene, intent)
     async with running(scene):
-        assert await scene.adapter.find(intent, began) == message
-        assert await scene.adapter.find(post(scene, "never sent"), began) is None
+        assert await scene.adapter.find_sent(intent, began) == message
+        assert await scene.adapter.find_sent(post(scene, "never sent"), began) is None
 
 
 async def test_where_history_may_not_be_read_nothing_is_claimed(scene: Scene) -> None:
     began, intent = datetime.now(UTC), post(scene)
     await sent(scene, intent)
     with pytest.raises(RetryLater, match="not connected"):
-        await scene.adapter.find(intent, began)
+        await scene.adapter.find_sent(intent, began)
     async with running(scene):
         scene.channel.overwrite(scene.guild.bot_role, deny=Permission.READ_MESSAGE_HISTORY)
         await scene.anna.say(scene.channel, "end")
         await scene.gate.until(MessageReceived, lambda event: event.source == "end")
         with pytest.raises(Rejected, match="history"):
-            await scene.adapter.find(intent, began)
-
-
-async def test_what_carries_no_key_is_not_looked_for(scene: Scene) -> None:
-    async with running(scene):
-        with pytest.raises(Rejected, match="no key"):
-            await scene.adapter.find(post(scene, about=""), datetime.now(UTC))
+            await scene.adapter.find_sent(intent, began)

@@ -114,6 +114,9 @@ class Paper:
         self.losses: dict[str, Loss] = {}
         #: How often the bot asked whether it may.
         self.asked = 0
+        #: What was looked for, and why it cannot be.
+        self.looked: list[Create] = []
+        self.unreadable: list[Exception] = []
         #: Why nobody's words can be shown in their own name, where that is so.
         self.voiceless: NotAsAuthor | None = None
         self.holds: list[Hold] = []
@@ -134,6 +137,14 @@ class Paper:
 
     async def check(self) -> Sequence[Finding]:
         return ()
+
+    async def find_sent(self, create: Create, since: datetime) -> MessageRef | None:
+        self.looked.append(create)
+        if self.unreadable:
+            raise self.unreadable[0]
+        lines = self.rooms.get(create.chat.key, [])
+        found = [x for x in lines if x.key == create.key and x.at >= since and not x.deleted]
+        return replace(found[0].ref, via=VOICE if found[0].voiced else "") if found else None
 
     async def standing(self, chat: ChatRef) -> Loss | None:
         self.asked += 1

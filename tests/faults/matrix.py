@@ -61,6 +61,14 @@ OUTBOUND = {
     "receipt committed": "outbound.receipt_committed@{x}*{n}",
     "next": "outbound.next@{x}*{n}",
 }
+#: How a send whose answer was lost is settled: from a start on, which finds its try.
+LOST = {
+    "about to look": "outbound.looking@{x}",
+    "seen": "outbound.looked@{x}",
+    "settled, not yet written": "outbound.looked@{x}>writer.settled",
+    "written, nobody told": "outbound.looked@{x}>writer.committed",
+    "settled": "outbound.settled@{x}",
+}
 #: Only a first send makes a copy.
 FIRST_SENDS = ("copy written", "parked events applied")
 #: At the platform's end of a call: the traps are the doubles' and the proxy's.

@@ -11,7 +11,7 @@ import pytest
 from tests.conftest import ROOT
 from tests.faults.conftest import Note
 from tests.faults.flock import FlockStage
-from tests.faults.matrix import INBOUND, OUTBOUND, Round, gaps, sample, whole
+from tests.faults.matrix import INBOUND, LOST, OUTBOUND, Round, gaps, sample, whole
 from tests.faults.play import Player
 from tests.stage import until
 
@@ -29,7 +29,7 @@ def _shares() -> list[list[Round]]:
 
 
 def test_the_matrix_has_every_crash_point_of_the_code_and_no_other() -> None:
-    triggers = (*INBOUND.values(), *OUTBOUND.values())
+    triggers = (*INBOUND.values(), *OUTBOUND.values(), *LOST.values())
     named = {step for trigger in triggers for step in re.findall(r"\w+\.\w+", trigger)}
     assert named == {name for folder in ("core", "storage", "bots", "stormo") for name in _passed(folder)}
 
