@@ -382,7 +382,7 @@ class Waits(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Backlog:
+class Waiting:
     """Rows of the outbox alike in these. ``since``: when the oldest of them could have been sent."""
 
     platform: Platform
@@ -396,7 +396,7 @@ class Backlog:
 class Stock:
     """How much there is of what an operator watches. Refused rows and doubts are those of late only."""
 
-    backlog: list[Backlog]
+    backlog: list[Waiting]
     tries: dict[Platform, int]
     parked: dict[Platform, int]
     refused: dict[Platform, int]

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Integer, bindparam, case, func, literal, select, update
 
 from core.intents import Form
-from core.records import Backlog, ChatState, CopyState, LostRoom, Stock, Waits
+from core.records import ChatState, CopyState, LostRoom, Stock, Waiting, Waits
 from core.types import ChatId, Platform, ThingId
 from storage import tables as t
 from storage.communities import CHAT, chat_of
@@ -139,7 +139,7 @@ class SightStore:
         run = self._run
         return Stock(
             backlog=[
-                Backlog(platform=Platform(p), rank=rank, waits=Waits(waits), rows=int(rows), since=began)
+                Waiting(platform=Platform(p), rank=rank, waits=Waits(waits), rows=int(rows), since=began)
                 for p, rank, waits, rows, began in run.all(BACKLOG, at=now)
             ],
             tries=dict(run.all(OPEN_TRIES)),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from core.records import Backlog, ChatState, CopyState, Parked, Stock, Waits
+from core.records import ChatState, CopyState, Parked, Stock, Waiting, Waits
 from core.types import Platform
 from storage.unit import SqlUnit
 from tests.storage.conftest import NOW, later
@@ -39,8 +39,8 @@ def test_what_waits_is_told_apart_by_platform_class_and_reason(unit: SqlUnit) ->
     done = wanted(unit, here)
     unit.delivery.shown(here, done, 1, NOW, NOW)
 
-    def row(rank: int, waits: Waits, rows: int, seconds: float = 0, platform: Platform = PLATFORM) -> Backlog:
-        return Backlog(platform=platform, rank=rank, waits=waits, rows=rows, since=later(seconds))
+    def row(rank: int, waits: Waits, rows: int, seconds: float = 0, platform: Platform = PLATFORM) -> Waiting:
+        return Waiting(platform=platform, rank=rank, waits=waits, rows=rows, since=later(seconds))
 
     found = sorted(stock(unit).backlog, key=lambda one: (one.platform, one.rank, one.waits))
     assert found == [
