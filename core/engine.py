@@ -86,8 +86,7 @@ class Engine:
         else:
             unit.release("event")
         passing("inbound.done")
-        if event.bookmark is not None:
-            unit.intake.set_bookmark(event.bookmark.scope, event.bookmark.value)
+        _advance(unit, event)
 
     def read_ahead(self, unit: Unit, events: Sequence[Inbound]) -> None:
         """Before the events of a batch are handled one by one."""
@@ -102,6 +101,7 @@ class Engine:
         if event.key is not None:
             unit.intake.claim(event.key, unit.now)
         _count(unit, platform_of(event), Happening.BURIED)
+        _advance(unit, event)
         unit.intake.bury(
             unit.new_id(),
             type(event).__name__,
@@ -407,6 +407,13 @@ class Engine:
         unit.communities.move_chat(chat.id, to)
         places.find(unit, chat)
         unit.woken.add(chat.id)
+
+
+def _advance(unit: Unit, event: Inbound) -> None:
+    """An event that was refused by the database is read back from here: what came after it must not hide it."""
+    mark = event.bookmark
+    if mark is not None and mark.after in (None, unit.intake.bookmark(mark.scope)):
+        unit.intake.set_bookmark(mark.scope, mark.value)
 
 
 def _count(unit: Unit, platform: Platform | None, what: Happening, number: int = 1) -> None:

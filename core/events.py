@@ -66,10 +66,15 @@ class Place:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bookmark:
-    """How far this adapter has read; committed together with the event that carries it."""
+    """How far this adapter has read; committed together with the event that carries it.
+
+    ``after``: the value that stands there if everything before was stored; where another one does, something was not,
+    and the bookmark stays before it. ``None``: whatever stands there.
+    """
 
     scope: str
     value: str
+    after: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection
+from dataclasses import replace
 
-from bots.discord.convert import PLATFORM
+from bots.discord.convert import PLATFORM, bookmark_scope
 from core.crashpoints import passing
 from core.events import Inbound
 from core.ports import Gate
@@ -23,6 +24,8 @@ class Intake:
         self._tasks = tasks
         self._hold_new = False
         self._held: dict[str, list[Inbound]] = {}
+        #: The newest mark of each bookmark that was handed over live.
+        self._marks: dict[str, str] = {}
 
     def submit(self, chat: str, event: Inbound) -> None:
         """Call in the events' order; returns at once. A fault of the core ends the task group."""
@@ -51,6 +54,7 @@ class Intake:
 
     def release(self, chat: str, *, read_to: str = "") -> None:
         """Let a chat's events go, without those that were read back already (up to message ``read_to``)."""
+        self._marks.pop(bookmark_scope(chat), None)
         for event in self._held.pop(chat, ()):
             # History holds messages only: an interaction was not among what was read.
             mark = None if getattr(event, "handle", "") else event.bookmark
@@ -58,6 +62,11 @@ class Intake:
                 self._hand_over(event)
 
     def _hand_over(self, event: Inbound) -> None:
+        mark = event.bookmark
+        if mark is not None:
+            # Several are under way at once: if the core cannot take one, none after it may move the bookmark past it.
+            event = replace(event, bookmark=replace(mark, after=self._marks.get(mark.scope)))
+            self._marks[mark.scope] = mark.value
         self._tasks.create_task(self._handle(event))
 
     async def _handle(self, event: Inbound) -> None:

@@ -16,6 +16,7 @@ from core.events import Inbound
 from core.intents import Create, View, Voice
 from core.ports import Adapter, WatchedMessage
 from core.types import ChatRef, MessageRef, Platform
+from storage.database import StorageUnavailable
 from tests.doubles.discord import Channel, DiscordDouble, Guild, Person
 from tests.doubles.discord import Message as Seen
 
@@ -37,20 +38,31 @@ def words(message: Message, language: str) -> str:
 
 @dataclass
 class CollectingGate:
-    """A core that commits at once: keeps events once a key, bookmarks, and what is watched."""
+    """A core that commits at once: keeps events once a key, bookmarks, and what is watched.
+
+    ``refuses``: the words of a message that it cannot take now, as it finds when the next one was taken.
+    """
 
     events: list[Inbound] = field(default_factory=list)
     bookmarks: dict[str, str] = field(default_factory=dict)
     watched: list[ChatRef] = field(default_factory=list)
     signs: int = 0
     recent: list[WatchedMessage] = field(default_factory=list)
+    refuses: str = ""
     on_event: Callable[[Inbound], Awaitable[None]] | None = None
     _seen: set[str] = field(default_factory=set)
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def handle(self, event: Inbound) -> None:
-        if event.bookmark is not None:
-            self.bookmarks[event.bookmark.scope] = event.bookmark.value
+        if self.refuses and self.refuses == getattr(event, "source", ""):
+            taken = len(self.events)
+            while len(self.events) == taken:
+                self._changed.clear()
+                await self._changed.wait()
+            raise StorageUnavailable("away")
+        mark = event.bookmark
+        if mark is not None and mark.after in (None, self.bookmarks.get(mark.scope)):
+            self.bookmarks[mark.scope] = mark.value
         if event.key is not None and event.key in self._seen:
             return
         if event.key is not None:

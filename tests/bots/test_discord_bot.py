@@ -30,6 +30,7 @@ from core.events import (
 from core.intents import Button, Create, Edit, Form, Mark, Tell, Voice, Withdraw
 from core.ports import WatchedMessage
 from core.types import AccountRef, ChatRef, MessageRef
+from storage.database import StorageUnavailable
 from tests.bots.discord_scene import (
     DISCORD,
     Scene,
@@ -502,6 +503,30 @@ async def test_without_message_content_it_runs_and_says_so_once(
     assert event.name == "whoami"
     assert not [event for event in scene.gate.events if isinstance(event, MessageReceived)]
     assert sum("Message Content Intent" in record.getMessage() for record in caplog.records) == 1
+
+
+async def test_what_the_core_could_not_take_is_read_back_though_later_messages_were_taken(
+    scene: Scene,
+) -> None:
+    scene.gate.watched = [scene.chat]
+    async with running(scene):
+        await scene.anna.say(scene.channel, "before")
+        await scene.gate.until(MessageReceived, lambda event: event.source == "before")
+    task = asyncio.create_task(scene.adapter.run(scene.gate))
+    await scene.double.gateway.wait_connected()
+    await scene.anna.say(scene.channel, "heard")
+    await scene.gate.until(MessageReceived, lambda event: event.source == "heard")
+    scene.gate.refuses = "refused"
+    for text in ("refused", "after it", "and more"):
+        await scene.anna.say(scene.channel, text)
+    with pytest.raises(StorageUnavailable):
+        await asyncio.wait_for(task, 10)
+    scene.gate.refuses = ""
+    async with running(scene):
+        await scene.gate.until(MessageReceived, lambda event: event.source == "refused")
+        await scene.gate.until(MessageReceived, lambda event: event.source == "and more")
+    heard = [event.source for event in scene.gate.events if isinstance(event, MessageReceived)]
+    assert sorted(heard) == ["after it", "and more", "before", "heard", "refused"]
 
 
 async def test_a_gateway_that_tells_nothing_more_ends_the_run_and_nothing_is_missing(scene: Scene) -> None:

@@ -365,6 +365,44 @@ async def test_a_long_absence_is_read_back_whole_and_in_order(
     assert bot.gate.heard(CommandInvoked)[-1].actor.rights.admin
 
 
+async def test_edits_reactions_and_deletions_of_a_long_absence_come_in_their_order(
+    new_bot: NewBot, matrix_person: NewPerson
+) -> None:
+    ada, ben = await matrix_person("Ada"), await matrix_person("Ben")
+    bot = new_bot("")
+    async with bot.running():
+        room = await in_a_room(bot, ada)
+        await ada.invite(room, ben.user_id)
+        await ben.join(room)
+        one, two = await ada.say(room, "!post one"), await ada.say(room, "!post two")
+        thumb = await ben.react(room, one, "👍")
+        await bot.gate.next(ReactionChanged)
+        await bot.gate.wait(lambda: bot.synced)
+    before = len(bot.gate.events)
+    await ada.edit(room, one, "!post one, better")
+    heart = await ben.react(room, one, "❤️")
+    for number in range(150):
+        await ben.say(room, f"chatter {number}")
+    await ben.redact(room, thumb)
+    await ada.redact(room, two)
+    await ada.say(room, "!post three")
+    async with bot.running():
+        await bot.gate.next(CommandInvoked, 3)
+    told = [
+        event for event in bot.gate.events[before:] if not isinstance(event, MessageReceived | PlaceChanged)
+    ]
+    edited, loved, thumb_gone, two_gone, invoked = told
+    assert isinstance(edited, CommandEdited)
+    assert (edited.message, edited.text) == (ref(room, one), "one, better")
+    assert isinstance(loved, ReactionChanged)
+    assert (loved.message, loved.ref) == (ref(room, one), ref(room, heart))
+    assert isinstance(thumb_gone, MessageDeleted)
+    assert isinstance(two_gone, MessageDeleted)
+    assert [thumb_gone.message, two_gone.message] == [ref(room, thumb), ref(room, two)]
+    assert isinstance(invoked, CommandInvoked)
+    assert invoked.text == "three"
+
+
 async def test_what_is_too_much_to_be_read_back_is_said(new_bot: NewBot, matrix_person: NewPerson) -> None:
     ada = await matrix_person("Ada")
     bot = new_bot("")

@@ -208,6 +208,38 @@ async def test_what_waited_while_we_were_away_is_read_once(
     assert min(double.world.updates.deliveries.items())[1] == 1
 
 
+async def test_all_that_people_did_while_we_were_away_comes_in_its_order_but_deletions(
+    double: TelegramDouble, adapter: TelegramAdapter
+) -> None:
+    """No update of any kind tells a bot of a deletion, neither later nor at once."""
+    anna, bob = double.person("Anna"), double.person("Bob")
+    group = double.group("Flock", admins=[anna], members=[bob], bot_admin=True)
+    async with listening(adapter, double) as gate:
+        kept, gone = await anna.send(group, "/post one"), await anna.send(group, "/post two")
+        await gate.until(2)
+        await double.wait_until(lambda: not double.world.updates.pending)
+    await anna.edit(kept, "/post one, better")
+    await bob.react(kept, ["👍"])
+    await bob.react(kept, [])
+    await anna.delete(gone)
+    await anna.send(group, "/post three")
+    await bob.react(kept, ["❤"])
+    async with listening(adapter, double, gate):
+        edited, thumb, taken_back, invoked, heart = (await gate.until(7))[2:]
+        await double.wait_until(lambda: not double.world.updates.pending)
+    assert isinstance(edited, CommandEdited)
+    assert (edited.text, edited.message) == ("one, better", ref(group, kept.id))
+    assert isinstance(invoked, CommandInvoked)
+    assert invoked.text == "three"
+    reactions = [event for event in (thumb, taken_back, heart) if isinstance(event, ReactionChanged)]
+    assert [(event.added, event.whole) for event in reactions] == [
+        (("👍",), True),
+        ((), True),
+        (("❤",), True),
+    ]
+    assert len(gate.events) == 7
+
+
 async def test_more_than_a_days_absence_is_said(double: TelegramDouble, adapter: TelegramAdapter) -> None:
     """Telegram forgets what it could not tell for a day."""
     anna = double.person("Anna")

@@ -82,6 +82,21 @@ async def test_a_bookmark_is_stored_with_its_event_and_read_back_after_a_restart
     assert await world.gate.bookmark("telegram") is None
 
 
+async def test_a_bookmark_does_not_pass_what_was_not_stored(world: World) -> None:
+    """Messages are handed over while earlier ones are under way: one of those may have failed."""
+
+    async def reads(value: str, after: str | None) -> str | None:
+        mark = Bookmark(scope="discord:5", value=value, after=after)
+        await world.hand(PositionAdvanced(key=None, bookmark=mark))
+        return await world.gate.bookmark("discord:5")
+
+    assert await reads("1", None) == "1"
+    assert await reads("2", "1") == "2"
+    assert await reads("4", "3") == "2", "3 was not stored"
+    assert await reads("5", "4") == "2"
+    assert await reads("3", None) == "3", "read back"
+
+
 async def test_the_inbox_forgets_after_thirty_days(world: World) -> None:
     anna = world.person("telegram", "anna")
     await anna.runs(anna.private, "help")
