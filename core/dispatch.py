@@ -235,6 +235,10 @@ def _help(scene: Scene, call: Call) -> None:
     return answer(scene, Said(tuple(lines)))
 
 
+#: Commands that are needed where a platform tells nobody of a deleted message.
+_INSTEAD_OF_DELETING = ("delete", "remove")
+
+
 def _explain(scene: Scene, name: str) -> Said:
     """One command with its examples, or each of its further words."""
     group = next((c for c in COMMANDS if c.name == name and c.verbs), None)
@@ -245,6 +249,9 @@ def _explain(scene: Scene, name: str) -> Said:
         text = message(f"command.{full.replace(' ', '.')}")
         lines.append(message("help.line", name=_prefixed(scene, full), text=text))
         lines += [message("help.example", example=_prefixed(scene, example)) for example in spec.examples]
+    able = scene.rules.capabilities(scene.chat.ref.platform)
+    if name in _INSTEAD_OF_DELETING and able and not able.tells_deletions:
+        lines.append(message(f"untold.{name}", platform=able.label))
     return Said(tuple(lines))
 
 

@@ -222,6 +222,7 @@ class Capabilities:
     ``files_per_message``: 0 where no file can be shown; ``max_file``: the bytes of the largest one.
     ``replaces_files``: whether an edit may bring other files than the message has; else such a part is sent anew, and
     the files of an edit are those that stand there.
+    ``tells_deletions``: whether it tells that somebody took a message away; where not, a command must say it.
     ``as_author``: the right that the bot needs to show people's words in their name, as the platform names it in
     ``Place.lacks``; ``None`` where it never can.
     ``find_after``: how long a call whose answer was lost may still be under way, after which ``find_sent`` can tell
@@ -243,6 +244,7 @@ class Capabilities:
     ephemeral: bool = False
     silent: bool = True
     pins: bool = True
+    tells_deletions: bool = True
     command_prefix: str = "/"
     key_life: timedelta | None = None
     tally_every: timedelta = timedelta(seconds=5)

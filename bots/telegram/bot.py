@@ -91,6 +91,7 @@ def capabilities(settings: Settings) -> Capabilities:
         label=LABEL,
         max_text=MAX_TEXT,
         length_unit="utf16",
+        tells_deletions=False,
         key_life=None,
         tally_every=timedelta(seconds=30),
         measure=measure,

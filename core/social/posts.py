@@ -198,6 +198,7 @@ def _confirm(scene: Scene, post: PostId, seen_by: Visibility, chats: list[Chat],
         message(outcome, n=len(chats), visibility=message(f"visibility.{seen_by}")),
         *_place_lines(scene, chats, hold),
         *_file_lines(scene, post),
+        *_untold_line(scene),
     ]
     undo = Choice(message("post.undo"), data=f"undo:{short_id(post)}")
     answer(scene, Said(tuple(lines), (undo,), text_command=f"delete {short_id(post)}"))
@@ -214,6 +215,15 @@ def _file_lines(scene: Scene, post: PostId) -> list[Message]:
     if enclosures.undescribed(unit, thing):
         lines.append(message("file.describe", post=short_id(post)))
     return lines
+
+
+def _untold_line(scene: Scene) -> list[Message]:
+    """Said with somebody's first post: that deleting their message here is seen by nobody."""
+    able = scene.rules.capabilities(scene.chat.ref.platform)
+    first = scene.member is not None and scene.member.posts == 0
+    if not (first and scene.message and able and not able.tells_deletions):
+        return []
+    return [message("post.untold", platform=able.label)]
 
 
 def _held_line(hold: timedelta) -> Message:

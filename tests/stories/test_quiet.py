@@ -119,7 +119,7 @@ async def test_a_post_is_confirmed_by_one_mark_and_its_author_told_in_private_wh
     own = await anna.posts(group, "swifts")
     assert own.marks == {"👌"}
     assert group.heard == ["setup.started"]
-    assert anna.told == ["post.done", "post.place"]
+    assert anna.told == ["post.done", "post.place", "post.untold"]
     assert "Swift watchers" in anna.told_text
     await world.passes(MINUTE * 5)
     assert not own.deleted

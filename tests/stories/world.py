@@ -76,6 +76,7 @@ CAPABILITIES: Mapping[str, Capabilities] = {
         label="Telegram",
         max_text=4096,
         length_unit="utf16",
+        tells_deletions=False,
         key_life=None,
         tally_every=timedelta(seconds=30),
         files_per_message=1,
