@@ -26,6 +26,8 @@ _TIMEOUT: Final = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=3
 _PORTION: Final = 64 * 1024
 _REDIRECTS: Final = 5
 _MOVED: Final = frozenset({301, 302, 303, 307, 308})
+#: A token that ended is renewed by whoever owns it.
+_PASSING: Final = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.UNAUTHORIZED})
 _LONGEST_PAUSE: Final = 3600
 #: IPv4 addresses in IPv6 clothes, by which a gateway reaches them (RFC 6052).
 _TRANSLATED: Final = ipaddress.ip_network("64:ff9b::/96")
@@ -148,7 +150,9 @@ async def _read(answer: aiohttp.ClientResponse, take: Take) -> None:
     status = answer.status
     if status == HTTPStatus.TOO_MANY_REQUESTS:
         raise RetryLater("no file: too many requests", after=_pause(answer))
-    if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status == HTTPStatus.REQUEST_TIMEOUT:
+    if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+        raise FileRefused(FileWhy.SIZE, "more than its server gives")
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in _PASSING:
         raise RetryLater(f"no file: {status}", after=_pause(answer))
     if status != HTTPStatus.OK:
         raise FileRefused(FileWhy.GONE, f"status {status}")

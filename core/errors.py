@@ -118,6 +118,8 @@ class RejectedWhy(StrEnum):
     GONE = "gone"
     #: The platform does not take this form (too long, bad entities): one step down the ladder may work.
     FORM = "form"
+    #: The platform does not take a file of it: the words alone may pass.
+    FILE = "file"
     #: The bot may not do this here (any more).
     FORBIDDEN = "forbidden"
     #: The chat does not exist (any more), or the bot was put out of it.

@@ -42,6 +42,18 @@ class Form(StrEnum):
     FULL = "full"
     PLAIN = "plain"
     LINK = "link"
+    #: The same as the first two, where the place does not take the files. An adapter never sees these.
+    FULL_WORDS = "full words"
+    PLAIN_WORDS = "plain words"
+
+    @property
+    def said(self) -> Form:
+        """As an adapter is asked for it."""
+        return {Form.FULL_WORDS: Form.FULL, Form.PLAIN_WORDS: Form.PLAIN}.get(self, self)
+
+    @property
+    def with_files(self) -> bool:
+        return self in (Form.FULL, Form.PLAIN)
 
 
 _ENGLISH = Language("en")

@@ -12,7 +12,7 @@ from core.crashpoints import passing
 from core.engine import Engine
 from core.errors import Rejected, RejectedWhy, RetryLater
 from core.events import Loss
-from core.intents import Capabilities, Edit, Form, Receipt
+from core.intents import Capabilities, Create, Edit, Form, Receipt
 from core.notices import load, pinned_now, private_chat, take_away
 from core.records import Copy, CopyState, Delivery, Look, Notice, Verb
 from core.removal import remove_here
@@ -23,7 +23,14 @@ log = logging.getLogger(__name__)
 
 #: Begins the reason of a row that waits for the right to write.
 _MUTED = "may not write: "
-_LADDER = {Form.FULL: Form.PLAIN, Form.PLAIN: Form.LINK}
+#: One step down the ladder: what takes neither this form nor, perhaps, its files.
+_LADDER = {
+    Form.FULL: Form.PLAIN,
+    Form.FULL_WORDS: Form.PLAIN_WORDS,
+    Form.PLAIN: Form.LINK,
+    Form.PLAIN_WORDS: Form.LINK,
+}
+_WITHOUT_FILES = {Form.FULL: Form.FULL_WORDS, Form.PLAIN: Form.PLAIN_WORDS}
 
 
 class Receipts:
@@ -134,8 +141,8 @@ class Receipts:
             case RejectedWhy.GONE:
                 gone = found.intent.message.key if isinstance(found.intent, Edit) else ""
                 remove_here(unit, row.chat_id, row.thing_id, str(error)[:200], gone=gone)
-            case RejectedWhy.FORM if verb is not Verb.WITHDRAW and Form(row.form) in _LADDER:
-                store.retry(row.chat_id, row.thing_id, unit.now, str(error)[:200], _LADDER[Form(row.form)])
+            case RejectedWhy.FORM | RejectedWhy.FILE if lower := _lower(found, error.why):
+                store.retry(row.chat_id, row.thing_id, unit.now, str(error)[:200], lower)
             case _:
                 why = f"{error.why}: {error}"[:200]
                 store.settle(row.chat_id, row.thing_id, CopyState.REFUSED, why)
@@ -212,3 +219,14 @@ def _copy(found: Attempt, receipt: Receipt, now: datetime) -> Copy:
         sent_at=now,
         digest=found.attempt.digest,
     )
+
+
+def _lower(found: Attempt, why: RejectedWhy) -> Form | None:
+    """The next rung for what a place refused: without its files where those may be why, else in a simpler form."""
+    if not isinstance(found.intent, Create | Edit):
+        return None
+    form = Form(found.row.form)
+    bare = _WITHOUT_FILES.get(form) if found.intent.view.files else None
+    if bare is not None and (why is RejectedWhy.FILE or form is Form.PLAIN):
+        return bare
+    return _LADDER.get(form)

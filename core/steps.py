@@ -77,7 +77,7 @@ class _Wanted:
 
 def show(place: Place, parts: Sequence[View], reply_to: MessageRef | None) -> Plan:
     """These parts are to stand there."""
-    row, form = place.row, Form(place.row.form)
+    row, form = place.row, Form(place.row.form).said
     if row.state is not CopyState.LIVE:
         return Drop(row.state, row.reason)
     views = dict(enumerate(parts))

@@ -64,7 +64,7 @@ class Views:
         def number(part: int, of: int) -> str:
             return self._words(message("footer.part", part=part, of=of), view.language)
 
-        return show(place, parted(view, Form(place.row.form), place.can, number), reply_to)
+        return show(place, parted(view, Form(place.row.form).said, place.can, number), reply_to)
 
     # -- posts ---------------------------------------------------------------------------------------------------
 
@@ -78,7 +78,7 @@ class Views:
         if _kept_out(unit, post, chat):
             # What stands stays as its moderators left it; nothing newer of this author comes in.
             return keep(place, "kept out of this room")
-        view = self._post_view(unit, post, chat)
+        view = self._post_view(unit, post, place)
         return self._show(place, view, self._parent_copy(unit, post, chat))
 
     def _blank(self, chat: Chat, kind: ThingKind) -> View:
@@ -88,11 +88,12 @@ class Views:
         about = self._words(message("about.button"), language) if kind is ThingKind.POST else ""
         return View(voice=Voice.BOT, body=Body((Paragraph((Text(text),)),)), language=language, about=about)
 
-    def _post_view(self, unit: Unit, post: Post, chat: Chat) -> View:
+    def _post_view(self, unit: Unit, post: Post, place: Place) -> View:
+        chat = place.chat
         language = self._room_language(chat)
         tree = self._veiled(unit, unit.posts.revision(post.id).body, chat, language)
         quoted = self._quoted_parent(unit, post, chat, language)
-        files, told = self._files(unit, ThingId(post.id), chat, language, self._link(post))
+        files, told = self._files(unit, place, self._link(post))
         replies = self._parent_copy(unit, post, chat) is not None
         return View(
             voice=Voice.PERSON,
@@ -107,12 +108,11 @@ class Views:
             files=files,
         )
 
-    def _files(
-        self, unit: Unit, thing: ThingId, chat: Chat, language: Language, link: str = ""
-    ) -> tuple[tuple[File, ...], tuple[Block, ...]]:
+    def _files(self, unit: Unit, place: Place, link: str = "") -> tuple[tuple[File, ...], tuple[Block, ...]]:
         """The files that this room can show, and a line for each that it cannot."""
-        can = self._rules.capabilities(chat.ref.platform)
-        shown = enclosures.shown(unit, self._store, thing, can, link)
+        can = place.can if Form(place.row.form).with_files else None
+        shown = enclosures.shown(unit, self._store, place.row.thing_id, can, link)
+        language = self._room_language(place.chat)
         lines = (Text(self._words(line, language)) for line in shown.lines)
         return shown.files, tuple(Paragraph((Emphasis((line,)),)) for line in lines)
 
@@ -174,7 +174,7 @@ class Views:
         member = unit.people.member(account.member_id) if account.member_id else None
         parent = unit.delivery.copy_in(chat.id, relay.reply_to) if relay.reply_to else None
         language = self._room_language(chat)
-        files, told = self._files(unit, relay.id, chat, language)
+        files, told = self._files(unit, place)
         view = View(
             voice=Voice.PERSON,
             body=Body((*self._veiled(unit, relay.body, chat, language).blocks, *told)),

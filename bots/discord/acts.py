@@ -5,17 +5,18 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 from bots.discord import convert, render
-from bots.discord.rest import Refused, Rest, Route
+from bots.discord.attachments import filename
+from bots.discord.rest import Refused, Rest, Route, Upload
 from bots.discord.webhooks import ENDED as WEBHOOK_ENDED
 from bots.discord.webhooks import Voiceless, Webhooks
 from core.errors import Rejected, RejectedWhy, RetryLater
-from core.intents import Create, Edit, Form, Intent, Mark, Receipt, Tell, Withdraw
+from core.intents import Create, Edit, Form, Intent, Mark, Receipt, Tell, View, Withdraw
 from core.ports import Clock
 from core.types import ChatRef, MessageRef
 
@@ -56,21 +57,23 @@ _WHY: Mapping[int, RejectedWhy] = {
 }
 _BY_STATUS: Mapping[int, RejectedWhy] = {400: RejectedWhy.FORM, 404: RejectedWhy.GONE, 413: RejectedWhy.FORM}
 _TOKEN_ENDED = (401, 404)
-_MISSING_PERMISSIONS = 50013
+_MISSING_PERMISSIONS, _TOO_LARGE = 50013, 40005
 _UNKNOWN_MESSAGE = 10008
 _INVALID_FORM = 50035
 _ALREADY_ACKNOWLEDGED = 40060
 
 
-def rejected(refused: Refused, *, embeds: bool = False) -> Rejected:
+def rejected(refused: Refused, *, embeds: bool = False, files: bool = False) -> Rejected:
     """What a refusal means.
 
-    Without the right to embed links Discord refuses embeds as it refuses all writing: plain content, one step
-    down the ladder, tells the two apart.
+    Without the right to embed links, or to attach files, Discord refuses those as it refuses all writing: plain
+    content, then words alone, each one step down the ladder, tell them apart.
     """
     why = _WHY.get(refused.code) or _BY_STATUS.get(refused.status, RejectedWhy.FORBIDDEN)
-    if embeds and refused.code == _MISSING_PERMISSIONS:
-        why = RejectedWhy.FORM
+    if refused.code == _MISSING_PERMISSIONS and (embeds or files):
+        why = RejectedWhy.FORM if embeds else RejectedWhy.FILE
+    elif files and refused.code == _TOO_LARGE:
+        why = RejectedWhy.FILE
     return Rejected(str(refused), why=why)
 
 
@@ -118,17 +121,19 @@ class Acts:
         self._note_answer(handle, "")
         return True
 
-    async def _call(self, route: Route, body: Mapping[str, Any] | None = None) -> Any:
+    async def _call(
+        self, route: Route, body: Mapping[str, Any] | None = None, files: Sequence[Upload] = ()
+    ) -> Any:
         try:
-            return await self._rest.call(route, body)
+            return await self._rest.call(route, body, files=files)
         except Refused as refused:
-            raise rejected(refused, embeds=bool(body and body.get("embeds"))) from None
+            raise rejected(refused, embeds=bool(body and body.get("embeds")), files=bool(files)) from None
 
     async def _create(self, intent: Create) -> Receipt:
         if intent.view.as_author:
             return await self._as_author(intent)
         payload = render.created(intent.view, intent.form, key=intent.key, reply_to=intent.reply_to)
-        receipt = await self._send(intent.chat, payload)
+        receipt = await self._send(intent.chat, payload, _uploads(intent.view))
         if intent.pin and receipt.message is not None:
             await self._pin(receipt.message)
         return receipt
@@ -138,23 +143,23 @@ class Acts:
         itself = replace(intent, view=replace(intent.view, as_author=False))
         payload = render.spoken(intent.view, intent.form, key=intent.key)
         try:
-            return Receipt(await self._webhooks.speak(intent.chat, payload))
+            return Receipt(await self._webhooks.speak(intent.chat, payload, _uploads(intent.view)))
         except Voiceless as voiceless:
             return replace(await self._create(itself), not_as_author=voiceless.why)
         except Refused as refused:
             if refused.code != _INVALID_FORM:
-                raise rejected(refused) from None
+                raise rejected(refused, files=bool(intent.view.files)) from None
             # The name, as often as not: Discord's list of those that it keeps for itself is not told.
             log.info("discord: not said in its author's name: %s", refused)
             return await self._create(itself)
 
-    async def _send(self, chat: ChatRef, payload: Mapping[str, Any]) -> Receipt:
+    async def _send(self, chat: ChatRef, payload: Mapping[str, Any], files: Sequence[Upload] = ()) -> Receipt:
         """Of all acts, what Discord tells of this one's limit is worth knowing beforehand: most are such."""
         try:
-            answer, quota = await self._rest.told(Route("POST", _MESSAGES, (chat.key,)), payload)
+            answer, quota = await self._rest.told(Route("POST", _MESSAGES, (chat.key,)), payload, files=files)
             return Receipt(MessageRef(chat, convert.snowflake(answer["id"])), quota=quota)
         except Refused as refused:
-            raise rejected(refused, embeds=bool(payload.get("embeds"))) from None
+            raise rejected(refused, embeds=bool(payload.get("embeds")), files=bool(files)) from None
         except (KeyError, TypeError, ValueError):
             raise RetryLater("an answer without a message", unknown=True) from None
 
@@ -166,13 +171,30 @@ class Acts:
             log.info("discord: a message was not pinned: %s", error)
 
     async def _edit(self, intent: Edit) -> Receipt:
-        message = intent.message
+        message, ids = intent.message, await self._standing(intent)
         if message.via:
-            await self._through(message, render.voiced(intent.view, intent.form, key=intent.key))
+            payload = render.voiced(intent.view, intent.form, key=intent.key)
+            await self._through(message, render.with_files(payload, intent.view, ids))
             return Receipt(message)
-        payload = render.message(intent.view, intent.form, key=intent.key)
+        payload = render.with_files(
+            render.message(intent.view, intent.form, key=intent.key), intent.view, ids
+        )
         await self._call(Route("PATCH", _MESSAGE, (message.chat.key, message.key)), payload)
         return Receipt(message)
+
+    async def _standing(self, intent: Edit) -> Sequence[str]:
+        """The ids of the files that stand there: they are the ones wanted, and only their descriptions may change."""
+        message = intent.message
+        if not intent.view.files:
+            return ()
+        if message.via:
+            try:
+                there = await self._webhooks.read(message)
+            except Refused as refused:
+                raise rejected(refused) from None
+        else:
+            there = await self._call(Route("GET", _MESSAGE, (message.chat.key, message.key)))
+        return [str(one["id"]) for one in there.get("attachments") or []]
 
     async def _through(self, message: MessageRef, payload: Mapping[str, Any]) -> None:
         try:
@@ -246,6 +268,10 @@ class Acts:
         self._answers[_hashed(handle)] = key
         if len(self._answers) > _HANDLES_KEPT:
             self._answers.popitem(last=False)
+
+
+def _uploads(view: View) -> list[Upload]:
+    return [Upload(file.path, filename(file), file.mime) for file in view.files]
 
 
 def _hashed(handle: convert.Handle) -> bytes:

@@ -19,21 +19,21 @@ from discord.http import Route as SdkRoute
 
 from bots.discord import render, slash
 from bots.discord.acts import Acts
+from bots.discord.attachments import MAX_FILE
 from bots.discord.canary import Canary
 from bots.discord.catchup import CatchUp, Limits
 from bots.discord.convert import PLATFORM, bare_emoji
 from bots.discord.ears import Cache, Client, Ears
+from bots.discord.fetching import Fetching
 from bots.discord.history import History
 from bots.discord.identify import wait_for_turn
 from bots.discord.intake import Intake
 from bots.discord.permissions import ADMINISTRATOR, AS_AUTHOR, invite, missing
-from bots.discord.rest import LABEL, Refused, Rest, Route
+from bots.discord.rest import LABEL, UPLOADS, Refused, Rest, Route
 from bots.discord.webhooks import Webhooks
 from core.errors import (
     BadToken,
     ConfigError,
-    FileRefused,
-    FileWhy,
     Message,
     Rejected,
     RejectedWhy,
@@ -100,7 +100,7 @@ class DiscordAdapter:
         tally_every=timedelta(seconds=5),
         measure=render.measure,
         files_per_message=10,
-        max_file=10 * 1024 * 1024,
+        max_file=MAX_FILE,
         as_author=AS_AUTHOR,
         token_windows=(Window(40, timedelta(seconds=1)),),
         chat_windows=(Window(5, timedelta(seconds=5)),),
@@ -112,11 +112,12 @@ class DiscordAdapter:
         self._clock = clock
         self._rest = Rest(settings.api_url, settings.token, settings.call_seconds)
         # Discord may go on with what nobody waits for any more.
-        after = timedelta(seconds=2 * settings.call_seconds + 5)
+        after = timedelta(seconds=UPLOADS * settings.call_seconds + 5)
         self.capabilities = replace(type(self).capabilities, find_after=after)
         self._webhooks = Webhooks(self._rest)
         self._acts = Acts(self._rest, self._webhooks, clock)
         self._history = History(self._rest, self._webhooks)
+        self._fetching = Fetching(self._rest, settings.cdn_url)
         self._client: Client | None = None
         self._without_content = not settings.message_content
         for name in _TALKATIVE:
@@ -142,7 +143,7 @@ class DiscordAdapter:
             )
             await self._session(gate)
         finally:
-            await self._rest.close()
+            await self.close()
 
     def _point_sdk(self) -> None:
         settings = self._settings
@@ -254,9 +255,9 @@ class DiscordAdapter:
     async def perform(self, intent: Intent) -> Receipt:
         return await self._acts.perform(intent)
 
-    async def fetch(self, source: str, take: Callable[[bytes], None]) -> None:  # noqa: ARG002
+    async def fetch(self, source: str, take: Callable[[bytes], None]) -> None:
         """See ``core.ports.Adapter``."""
-        raise FileRefused(FileWhy.GONE)
+        await self._fetching.fetch(source, take)
 
     async def find_sent(self, create: Create, since: datetime) -> MessageRef | None:
         """See ``core.ports.Adapter``."""
@@ -272,6 +273,7 @@ class DiscordAdapter:
     async def close(self) -> None:
         """Give connections back after acts outside of ``run``."""
         await self._rest.close()
+        await self._fetching.close()
 
     async def standing(self, chat: ChatRef) -> Loss | None:
         """See ``core.ports.Adapter``. By what the gateway told; whether an unknown channel is there is asked."""

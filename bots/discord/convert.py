@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
+from bots.discord.attachments import attached, chosen
 from bots.discord.permissions import lacks
 from bots.discord.permissions import rights as rights_of
 from bots.discord.text import DIALECT, read
@@ -43,7 +44,7 @@ _TALK = frozenset({_PLAIN, _REPLY})
 _DIGITS = 20
 _DM_CHANNELS = frozenset({1, 3})
 _SLASH, _COMPONENT = 2, 3
-_SUBCOMMAND, _GROUP = 1, 2
+_SUBCOMMAND, _GROUP, _ATTACHMENT = 1, 2, 11
 #: The option in which people write, with Discord's Markdown.
 _TEXT_OPTION = "text"
 _EPOCH = datetime(2015, 1, 1, tzinfo=UTC)
@@ -230,6 +231,7 @@ def message_created(
         "actor": _author(data, rights),
         "message": message,
         "dialect": DIALECT,
+        "files": attached(data),
     }
     target = _replied_to(data, message.chat)
     if command is None:
@@ -276,15 +278,16 @@ def message_edited(
     if command is None:
         return MessageEdited(body=_tree(text, data), source=text, **shared)
     rest = command.rest
-    return CommandEdited(name=command.name, text=rest, body=_tree(rest, data), source=rest, **shared)
+    tree, files = _tree(rest, data), attached(data)
+    return CommandEdited(name=command.name, text=rest, body=tree, source=rest, files=files, **shared)
 
 
 def _is_talk(data: Payload) -> bool:
-    """Words of a person. Without the message-content intent they are empty: there is nothing to hand over."""
+    """What a person said. Without the message-content intent it is empty: there is nothing to hand over."""
     author = data["author"]
     if data.get("webhook_id") is not None or author.get("bot") or author.get("system"):
         return False
-    return data.get("type", 0) in _TALK and bool(_text(data, "content"))
+    return data.get("type", 0) in _TALK and bool(_text(data, "content") or data.get("attachments"))
 
 
 def _author(data: Payload, rights: Rights | None) -> Actor:
@@ -488,7 +491,8 @@ def interaction(data: Payload, *, me: str, room: Room) -> CommandInvoked | Butto
         name, options = _options(body)
         words = options.get(_TEXT_OPTION)
         tree = None if words is None else read(words, _resolved(body))
-        return CommandInvoked(name=name, options=options, body=tree, dialect=DIALECT, **shared)
+        files = chosen(body)
+        return CommandInvoked(name=name, options=options, body=tree, dialect=DIALECT, files=files, **shared)
     custom = _text(body, "custom_id")
     message = MessageRef(chat(channel), snowflake(data["message"]["id"]))
     if custom.startswith(PRIVATE_PREFIX):
@@ -534,7 +538,8 @@ def _options(body: Payload) -> tuple[str, dict[str, str]]:
         options = options[0].get("options") or []
     if not name:
         raise _Malformed("name")
-    return name, {_text(option, "name"): _value(option["value"]) for option in options}
+    words = (option for option in options if option.get("type") != _ATTACHMENT)
+    return name, {_text(option, "name"): _value(option["value"]) for option in words}
 
 
 def _resolved(body: Payload) -> dict[str, str]:

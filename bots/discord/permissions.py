@@ -14,6 +14,7 @@ VIEW_CHANNEL = 1 << 10
 SEND_MESSAGES = 1 << 11
 MANAGE_MESSAGES = 1 << 13
 EMBED_LINKS = 1 << 14
+ATTACH_FILES = 1 << 15
 READ_MESSAGE_HISTORY = 1 << 16
 MANAGE_WEBHOOKS = 1 << 29
 SEND_MESSAGES_IN_THREADS = 1 << 38
@@ -26,6 +27,7 @@ NEEDED: Mapping[str, int] = {
     "send_messages": SEND_MESSAGES,
     "send_messages_in_threads": SEND_MESSAGES_IN_THREADS,
     "embed_links": EMBED_LINKS,
+    "attach_files": ATTACH_FILES,
     "add_reactions": ADD_REACTIONS,
     "read_message_history": READ_MESSAGE_HISTORY,
 }

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,6 +17,7 @@ from urllib.parse import urlsplit
 import regex
 from discord.utils import escape_markdown
 
+from bots.discord.attachments import MAX_REQUEST, described
 from bots.discord.convert import PRIVATE_PREFIX
 from bots.discord.text import write
 from core.body import Body
@@ -76,7 +78,7 @@ def voiced(view: View, form: Form, *, key: str) -> Payload:
 
 def spoken(view: View, form: Form, *, key: str) -> Payload:
     """A new message of a webhook. Discord knows no nonce of these."""
-    payload = voiced(view, form, key=key)
+    payload = with_files(voiced(view, form, key=key), view)
     payload["username"] = name(view.author)
     if view.silent:
         payload["flags"] |= SUPPRESS_NOTIFICATIONS
@@ -103,8 +105,20 @@ def _payload(content: str, embeds: list[Payload], view: View, key: str) -> Paylo
     }
 
 
+def with_files(payload: Payload, view: View, ids: Sequence[str] = ()) -> Payload:
+    """The same with its files described: those that come with it, or (by their ids) those that stand there."""
+    return payload | {"attachments": described(view.files, ids)} if view.files else payload
+
+
 def measure(view: View, form: Form) -> tuple[int, int]:
-    """Characters that a view takes, and how many fit: of an embed's description, or of content."""
+    """Characters that a view takes, and how many fit; or bytes of its files, where those are the tighter of the two."""
+    words = _measure_words(view, form)
+    files = sum(file.size for file in view.files), MAX_REQUEST
+    return max((words, files), key=lambda pair: pair[0] / pair[1])
+
+
+def _measure_words(view: View, form: Form) -> tuple[int, int]:
+    """Of an embed's description, or of content."""
     if form is Form.LINK:
         return len(_linked(view)), CONTENT
     text = write(Body((*view.parent, *view.body.blocks)) if view.as_author else view.body)
@@ -116,7 +130,7 @@ def measure(view: View, form: Form) -> tuple[int, int]:
 
 def created(view: View, form: Form, *, key: str, reply_to: MessageRef | None) -> Payload:
     """A new message, with the nonce by which Discord knows a repeated send."""
-    payload = message(view, form, key=key)
+    payload = with_files(message(view, form, key=key), view)
     payload["nonce"] = nonce(key)
     payload["enforce_nonce"] = True
     if view.silent:
@@ -174,7 +188,7 @@ def _shown(view: View, form: Form) -> tuple[str, list[Payload]]:
         return _linked(view), []
     text = write(view.body)
     if form is Form.FULL and view.voice is Voice.PERSON:
-        return "", [_embed(view, text)]
+        return "", [_embed(view, text)] if text or not view.files or view.author else []
     content = _lines(view, text)
     if len(content) <= CONTENT:
         return content, []
@@ -184,7 +198,9 @@ def _shown(view: View, form: Form) -> tuple[str, list[Payload]]:
 
 
 def _embed(view: View, text: str) -> Payload:
-    embed: Payload = {"description": text, "color": _COLOR}
+    embed: Payload = {"color": _COLOR}
+    if text:
+        embed["description"] = text
     if view.author:
         embed["author"] = {"name": cut(view.author, _AUTHOR)}
         if _is_web(view.link):
@@ -193,7 +209,7 @@ def _embed(view: View, text: str) -> Payload:
     if footer:
         embed["footer"] = {"text": cut(footer, _FOOTER)}
     total = len(text) + len(view.author[:_AUTHOR]) + len(footer[:_FOOTER])
-    if not text or len(text) > DESCRIPTION or total > EMBED_TOTAL:
+    if not (text or view.files) or len(text) > DESCRIPTION or total > EMBED_TOTAL:
         raise Rejected(f"{len(text)} characters of text, {DESCRIPTION} fit", why=RejectedWhy.FORM)
     return embed
 

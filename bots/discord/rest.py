@@ -9,11 +9,14 @@ back of history, where waiting does no harm.
 
 from __future__ import annotations
 
+import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import timedelta
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -26,6 +29,8 @@ from core.intents import Quota
 LABEL = "Discord"
 _USER_AGENT = "DiscordBot (stormo, 0.1)"
 _CONNECT_SECONDS = 10
+#: How many times longer a call with files may take.
+UPLOADS = 2
 _PARKED_AT_MOST = 1024
 
 
@@ -76,12 +81,22 @@ class Route:
         return f"Route({self.method} {self.path})"
 
 
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A file that goes beside a call."""
+
+    path: Path
+    name: str
+    mime: str
+
+
 class Rest:
     """A thin client for one bot token; belongs to one event loop. ``call_seconds``: no call is waited for longer."""
 
     def __init__(self, api_url: str, token: str, call_seconds: float = 20) -> None:
         self._root = api_url
         self._timeout = aiohttp.ClientTimeout(total=call_seconds, connect=_CONNECT_SECONDS)
+        self._upload = aiohttp.ClientTimeout(total=UPLOADS * call_seconds, connect=_CONNECT_SECONDS)
         self._token = token
         self._session: aiohttp.ClientSession | None = None
         self._parked: dict[tuple[str, str], float] = {}
@@ -98,13 +113,14 @@ class Rest:
         route: Route,
         body: Mapping[str, Any] | list[Any] | None = None,
         query: Mapping[str, str] | None = None,
+        files: Sequence[Upload] = (),
     ) -> Any:
-        """The JSON of the answer, ``None`` where it is empty.
+        """The JSON of the answer, ``None`` where it is empty. ``files`` go beside ``body``, read from the disk.
 
         Raises ``RetryLater`` (limits, faults of the server, lost connections), ``Refused`` (other 4xx),
         ``BadToken`` (401).
         """
-        answer, _ = await self.told(route, body, query)
+        answer, _ = await self.told(route, body, query, files)
         return answer
 
     async def told(
@@ -112,17 +128,27 @@ class Rest:
         route: Route,
         body: Mapping[str, Any] | list[Any] | None = None,
         query: Mapping[str, str] | None = None,
+        files: Sequence[Upload] = (),
     ) -> tuple[Any, Quota | None]:
         """The same with what Discord tells of the limit that the call counted against."""
         if route.remembered:
             self._check_parked(route)
+        with ExitStack() as opened:
+            form = _form(body, files, opened) if files else None
+            return await self._exchange(route, body, query, form)
+
+    async def _exchange(
+        self, route: Route, body: Any, query: Mapping[str, str] | None, form: aiohttp.FormData | None
+    ) -> tuple[Any, Quota | None]:
         try:
             async with self._opened().request(
                 route.method,
                 route.url(self._root),
-                json=body,
+                json=body if form is None else None,
+                data=form,
                 params=query,
                 headers=self._headers(route),
+                timeout=self._timeout if form is None else self._upload,
             ) as response:
                 answer = await _json(response)
                 return self._read(route, response, answer), _quota(response)
@@ -199,6 +225,20 @@ class Rest:
             left = self._parked.get(key, 0.0) - now
             if left > 0:
                 raise RetryLater(f"limit of {route!r}", after=timedelta(seconds=left), whole_token=not key[0])
+
+
+def _form(body: Any, files: Sequence[Upload], opened: ExitStack) -> aiohttp.FormData:
+    """Raises ``RetryLater`` where a file cannot be read: nothing is sent then."""
+    form = aiohttp.FormData()
+    form.add_field("payload_json", json.dumps(body), content_type="application/json")
+    for number, file in enumerate(files):
+        try:
+            content = opened.enter_context(file.path.open("rb"))
+        except OSError as error:
+            # Its post may have gone meanwhile, and its file with it: then it is planned anew.
+            raise RetryLater(f"a stored file cannot be read: {type(error).__name__}") from None
+        form.add_field(f"files[{number}]", content, filename=file.name, content_type=file.mime)
+    return form
 
 
 async def _json(response: aiohttp.ClientResponse) -> Any:

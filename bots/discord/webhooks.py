@@ -9,12 +9,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from bots.discord import convert
-from bots.discord.rest import Refused, Rest, Route
+from bots.discord.rest import Refused, Rest, Route, Upload
 from core.errors import RetryLater, StormoError
 from core.intents import NotAsAuthor
 from core.types import ChatRef, MessageRef
@@ -79,14 +79,16 @@ class Webhooks:
         self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._application: Mapping[str, Any] = {}
 
-    async def speak(self, chat: ChatRef, payload: Mapping[str, Any]) -> MessageRef:
+    async def speak(
+        self, chat: ChatRef, payload: Mapping[str, Any], files: Sequence[Upload] = ()
+    ) -> MessageRef:
         """A new message. Raises ``Voiceless`` where there can be no webhook (any more)."""
         home = await self._home(chat)
         while True:
             hook = await self._hook(home)
             route = Route("POST", _SPEAK, (hook.id, hook.token), secret=True, limit="webhooks")
             try:
-                answer = await self._rest.call(route, payload, {"wait": "true", **home.query})
+                answer = await self._rest.call(route, payload, {"wait": "true", **home.query}, files)
             except Refused as refused:
                 if refused.code not in ENDED:
                     raise

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from bots.matrix.convert import Reader
+from bots.matrix.files import Files
 from bots.matrix.homeserver import LABEL, Homeserver, Login, Refused
 from bots.matrix.html import PLATFORM
 from bots.matrix.joining import Habits
@@ -14,7 +15,7 @@ from bots.matrix.listen import Listener
 from bots.matrix.perform import Performer
 from bots.matrix.room import Room, words
 from bots.matrix.show import MAX_TEXT, event_link, measure
-from core.errors import BadToken, FileRefused, FileWhy, Rejected, RejectedWhy, RetryLater, message
+from core.errors import BadToken, Rejected, RejectedWhy, RetryLater, message
 from core.events import Loss
 from core.intents import Capabilities, Create, Intent, Receipt, Window
 from core.ports import Clock, Finding, Gate, Words
@@ -74,7 +75,8 @@ class MatrixAdapter:
             device=settings.device_id,
         )
         self._server = Homeserver(settings.homeserver, login)
-        self._performer = Performer(self._server, self._rooms)
+        self._files = Files(self._server, settings.homeserver)
+        self._performer = Performer(self._server, self._files, self._rooms)
 
     async def run(self, gate: Gate) -> None:
         """Listen until cancelled. Raises ``BadToken`` for a dead token; lost connections are waited out."""
@@ -100,9 +102,9 @@ class MatrixAdapter:
         """One act; see ``core.ports.Adapter``."""
         return await self._performer.perform(intent)
 
-    async def fetch(self, source: str, take: Callable[[bytes], None]) -> None:  # noqa: ARG002
+    async def fetch(self, source: str, take: Callable[[bytes], None]) -> None:
         """See ``core.ports.Adapter``."""
-        raise FileRefused(FileWhy.GONE)
+        await self._files.fetch(source, take)
 
     async def find_sent(self, create: Create, since: datetime) -> MessageRef | None:  # noqa: ARG002 - the port names it
         """See ``core.ports.Adapter``. Never asked here."""
@@ -124,6 +126,7 @@ class MatrixAdapter:
     async def close(self) -> None:
         """Close the connections; a later act opens new ones."""
         await self._server.close()
+        await self._files.close()
 
     def link(self, message: MessageRef) -> str:
         """The ``matrix.to`` address of a message."""

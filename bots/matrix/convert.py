@@ -12,12 +12,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from bots.matrix.files import TYPES, attached, has_caption
 from bots.matrix.html import read_html, write_html
 from bots.matrix.room import OURS, Room, localpart, mapping, words
 from core.body import Body, Inline, Mention, Paragraph, Text
 from core.canonical import normalise
 from core.commands import COMMANDS
 from core.events import (
+    Attachment,
     CommandEdited,
     CommandInvoked,
     Loss,
@@ -126,14 +128,14 @@ class Reader:
         relation = mapping(content.get("m.relates_to"))
         if relation.get("rel_type") == "m.replace":
             return self._edit(content, words(relation.get("event_id")), common)
-        answered = _answered(relation)
-        said = _said(content, reply=bool(answered))
+        answered, files = _answered(relation), attached(content)
+        said = _said(content, reply=bool(answered), wordless=bool(files))
         if said is None:
             return None
         command = self._command(said, content, common.room)
         target = MessageRef(common.room.chat, answered) if answered else None
         if command:
-            return self._invoked(command, target, common)
+            return self._invoked(command, target, files, common)
         place = common.room.place(self.me)
         return MessageReceived(
             key=common.key,
@@ -146,9 +148,16 @@ class Reader:
             dialect=said.dialect,
             reply_to=target,
             to_bot=place.private or self._mentioned(said, content),
+            files=files,
         )
 
-    def _invoked(self, command: _Command, target: MessageRef | None, common: _Common) -> CommandInvoked:
+    def _invoked(
+        self,
+        command: _Command,
+        target: MessageRef | None,
+        files: tuple[Attachment, ...],
+        common: _Common,
+    ) -> CommandInvoked:
         return CommandInvoked(
             key=common.key,
             at=common.at,
@@ -161,11 +170,13 @@ class Reader:
             dialect=command.said.dialect,
             message=common.ref,
             target=target,
+            files=files,
         )
 
     def _edit(self, content: Mapping[str, Any], original: str, common: _Common) -> Heard | None:
         new = mapping(content.get("m.new_content"))
-        said = _said(new, reply=False)
+        files = attached(new)
+        said = _said(new, reply=False, wordless=bool(files))
         if said is None or not original:
             return None
         place, actor = common.room.place(self.me), common.room.actor(common.sender)
@@ -193,6 +204,7 @@ class Reader:
             body=command.said.body,
             source=command.said.source,
             dialect=command.said.dialect,
+            files=files,
         )
 
     def _mentioned(self, said: _Said, content: Mapping[str, Any]) -> bool:
@@ -244,18 +256,21 @@ def _answered(relation: Mapping[str, Any]) -> str:
     return answered
 
 
-def _said(content: Mapping[str, Any], *, reply: bool) -> _Said | None:
-    """The words of a message's content. Bots speak in ``m.notice``: those are nobody's words."""
-    if words(content.get("msgtype")) not in _MESSAGE_TYPES or OURS in content:
+def _said(content: Mapping[str, Any], *, reply: bool, wordless: bool) -> _Said | None:
+    """The words of a message's content; ``wordless``: there may be none. Bots' ``m.notice`` are nobody's words."""
+    kind = words(content.get("msgtype"))
+    if kind not in _MESSAGE_TYPES | TYPES or OURS in content:
         return None
+    if kind in TYPES and not has_caption(content):
+        return _Said(Body(), "", PLAIN) if wordless else None
     formatted = words(content.get("formatted_body"))
     if formatted and content.get("format") == "org.matrix.custom.html":
         body = read_html(formatted)
-        return _Said(body, formatted, HTML) if body.blocks else None
+        return _Said(body, formatted, HTML) if body.blocks or wordless else None
     source = words(content.get("body"))
     source = _without_fallback(source) if reply else source
     body = from_plain(source)
-    return _Said(body, source, PLAIN) if body.blocks else None
+    return _Said(body, source, PLAIN) if body.blocks or wordless else None
 
 
 def _without_fallback(source: str) -> str:

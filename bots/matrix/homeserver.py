@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from http import HTTPStatus
-from typing import Any
+from typing import Any, BinaryIO
 from urllib.parse import quote, urlencode
 
 import truststore
@@ -26,6 +26,9 @@ from core.errors import BadToken, RetryLater, StormoError
 LABEL = "Matrix"
 #: How long a call may take, in seconds; a sync may take this and its own waiting.
 PATIENCE = 30.0
+
+#: The same for a file of fifty megabytes on a slow line.
+_UPLOAD = 180.0
 
 _NO_SUCH_TOKEN = {"M_UNKNOWN_TOKEN", "M_MISSING_TOKEN", "M_USER_DEACTIVATED", "M_USER_LOCKED"}
 
@@ -90,6 +93,16 @@ class Homeserver:
             self._token = ""
         return await self._exchange(method, path, body, query, version, wait, await self._current_token())
 
+    async def authorization(self) -> Mapping[str, str]:
+        """The headers of a call that is made elsewhere."""
+        return _bearer(await self._current_token())
+
+    async def upload(self, content: BinaryIO, mime: str, name: str) -> Mapping[str, Any]:
+        """Brings a file to the homeserver, and gives its JSON answer. Raises as ``call`` does."""
+        headers = {"Content-Type": mime, **_bearer(await self._current_token())}
+        address = f"/_matrix/media/v3/upload?{urlencode({'filename': name})}"
+        return await self._sent("POST", address, content, headers, _UPLOAD)
+
     async def versions(self) -> Mapping[str, Any]:
         """What the homeserver speaks; needs no token."""
         return await self._exchange("GET", "/versions", None, None, "", 0.0, "")
@@ -134,19 +147,18 @@ class Homeserver:
         token: str,
     ) -> Mapping[str, Any]:
         address = f"/_matrix/client{'/' + version if version else ''}{path}"
-        headers = {"Content-Type": "application/json"}
-        if token:
-            headers["Authorization"] = f"Bearer {token}"
+        address += f"?{urlencode(query)}" if query else ""
+        headers = {"Content-Type": "application/json", **_bearer(token)}
         data = None if body is None else json.dumps(body, ensure_ascii=False)
+        return await self._sent(method, address, data, headers, PATIENCE + wait)
+
+    async def _sent(
+        self, method: str, address: str, data: Any, headers: dict[str, str], seconds: float
+    ) -> Mapping[str, Any]:
+        # nio hands the value on to aiohttp as it is, which wants this type.
+        patience: Any = ClientTimeout(total=seconds)
         try:
-            response = await self._transport().send(
-                method,
-                address + (f"?{urlencode(query)}" if query else ""),
-                data,
-                headers,
-                # nio hands the value on to aiohttp as it is, which wants this type.
-                timeout=ClientTimeout(total=PATIENCE + wait),
-            )
+            response = await self._transport().send(method, address, data, headers, timeout=patience)
             async with response:
                 return await _answer(response)
         except InvalidURL as error:
@@ -162,6 +174,10 @@ class Homeserver:
             context = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
             self._client = AsyncClient(self._url, self.me, config=config, ssl=context)
         return self._client
+
+
+def _bearer(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"} if token else {}
 
 
 async def _answer(response: ClientResponse) -> Mapping[str, Any]:

@@ -12,6 +12,7 @@ from http import HTTPStatus
 from typing import Any
 
 from bots.matrix import show
+from bots.matrix.files import Files
 from bots.matrix.homeserver import Homeserver, Refused, part
 from bots.matrix.room import Room, mapping, words
 from core.errors import Rejected, RejectedWhy, RetryLater
@@ -28,8 +29,9 @@ _ITS_FORM = {"M_TOO_LARGE", "M_BAD_JSON", "M_NOT_JSON", "M_INVALID_PARAM"}
 class Performer:
     """Performs intents as the account of ``server``; ``rooms`` is what the listener knows by now."""
 
-    def __init__(self, server: Homeserver, rooms: Mapping[str, Room]) -> None:
+    def __init__(self, server: Homeserver, files: Files, rooms: Mapping[str, Room]) -> None:
         self._server = server
+        self._files = files
         self._rooms = rooms
         self._marks: OrderedDict[tuple[MessageRef, str], str] = OrderedDict()
 
@@ -59,7 +61,9 @@ class Performer:
 
     async def _create(self, intent: Create) -> Receipt:
         self._in_clear(intent.chat)
-        content = show.message(intent.view, intent.form, self._server.me, _here(intent.reply_to, intent.chat))
+        answered = _here(intent.reply_to, intent.chat)
+        uri = await self._files.uploaded(intent.view.files[0]) if intent.view.files else ""
+        content = show.message(intent.view, intent.form, self._server.me, answered, uri)
         sent = await self._send(intent.chat, "m.room.message", content, intent.key)
         if intent.pin:
             await self._pin(sent)
@@ -73,17 +77,20 @@ class Performer:
 
     async def _edit(self, intent: Edit) -> Receipt:
         self._in_clear(intent.message.chat)
-        content = show.edit(intent.view, intent.form, self._server.me, intent.message)
-        await self._must_stand(intent.message)
+        stands = await self._must_stand(intent.message)
+        # The file that is wanted is the one that stands there.
+        uri = words(stands.get("url")) if intent.view.files else ""
+        content = show.edit(intent.view, intent.form, self._server.me, intent.message, uri)
         await self._send(intent.message.chat, "m.room.message", content, intent.key)
         return Receipt(intent.message)
 
-    async def _must_stand(self, message: MessageRef) -> None:
-        """The server stores edits of removed messages, and a removed copy is final: so ask first."""
+    async def _must_stand(self, message: MessageRef) -> Mapping[str, Any]:
+        """Its content. The server stores edits of removed messages, and a removed copy is final: so ask first."""
         path = f"/rooms/{part(message.chat.key)}/event/{part(message.key)}"
         event = await self._server.call("GET", path)
         if mapping(event.get("unsigned")).get("redacted_because") or not mapping(event.get("content")):
             raise Rejected("the message was removed", why=RejectedWhy.GONE)
+        return mapping(event.get("content"))
 
     async def _mark(self, intent: Mark) -> Receipt:
         content = show.reaction(intent.message, intent.emoji)

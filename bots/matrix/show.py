@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 import regex
 
+from bots.matrix.files import shown
 from bots.matrix.html import write_html
 from bots.matrix.room import OURS, server_of
 from core.errors import Rejected, RejectedWhy
@@ -33,18 +34,21 @@ _HEAD_MAX = 300
 Content = dict[str, Any]
 
 
-def message(view: View, form: Form, me: str, reply_to: MessageRef | None = None) -> Content:
-    """The content of a new message. Raises ``Rejected(FORM)`` where it, or an edit of it, does not fit."""
-    content = _content(view, form, me)
+def message(view: View, form: Form, me: str, reply_to: MessageRef | None = None, uri: str = "") -> Content:
+    """The content of a new message; ``uri``: of its file.
+
+    Raises ``Rejected(FORM)`` where it, or an edit of it, does not fit.
+    """
+    content = _content(view, form, me, uri)
     _fits(_edit(content, "$" + "x" * 254))
     if reply_to is not None:
         content["m.relates_to"] = {"m.in_reply_to": {"event_id": reply_to.key}}
     return content
 
 
-def edit(view: View, form: Form, me: str, target: MessageRef) -> Content:
+def edit(view: View, form: Form, me: str, target: MessageRef, uri: str = "") -> Content:
     """The content of an edit of ``target``. Raises ``Rejected(FORM)`` where it does not fit."""
-    content = _edit(_content(view, form, me), target.key)
+    content = _edit(_content(view, form, me, uri), target.key)
     _fits(content)
     return content
 
@@ -76,7 +80,7 @@ def _fits(content: Content) -> None:
 
 def measure(view: View, form: Form) -> tuple[int, int]:
     """Bytes that an edit to this view takes, and how many there are: of the event, or of its plain text if fewer."""
-    content = _edit(_content(view, form, "@" + "x" * 254), "$" + "x" * 254)
+    content = _edit(_content(view, form, "@" + "x" * 254, "mxc://" + "x" * 255), "$" + "x" * 254)
     size = len(json.dumps(content, ensure_ascii=False).encode("utf-8", "replace"))
     text = len(mapping_body(content).encode("utf-8", "replace"))
     return max((size, MAX_EVENT), (text, MAX_TEXT), key=lambda pair: pair[0] * MAX_EVENT // pair[1])
@@ -87,15 +91,28 @@ def mapping_body(content: Mapping[str, Any]) -> str:
     return str(content.get("m.new_content", content)["body"])
 
 
-def _content(view: View, form: Form, me: str) -> Content:
+def _content(view: View, form: Form, me: str, uri: str) -> Content:
+    """What is said; with a file that is its caption, and without words its description or its name."""
+    content = _words(view, form, me)
+    if not view.files:
+        return content
+    file = view.files[0]
+    caption = content if content["body"] else content | {"body": file.alt or file.name}
+    return caption | shown(file, uri)
+
+
+def _words(view: View, form: Form, me: str) -> Content:
     kind = "m.text" if view.voice is Voice.PERSON else "m.notice"
     content: Content = {"msgtype": kind, "m.mentions": {}, OURS: {}}
     if form is Form.LINK:
         return content | {"body": _short(view)}
     if form is Form.PLAIN:
         return content | {"body": _plain(view, me, hide_spoilers=False)}
+    body = _plain(view, me, hide_spoilers=True)
+    if not body:
+        return content | {"body": body}
     return content | {
-        "body": _plain(view, me, hide_spoilers=True),
+        "body": body,
         "format": "org.matrix.custom.html",
         "formatted_body": _html(view, me),
     }
@@ -108,14 +125,21 @@ def _html(view: View, me: str) -> str:
         f'<a href="{escape(url)}">{escape(button.label, quote=False)}</a>' for button, url in _doors(view, me)
     )
     footer = f"<p><em>{escape(view.footer, quote=False)}</em></p>" if view.footer else ""
-    return author + write_html(view.body) + command + (f"<p>{doors}</p>" if doors else "") + footer
+    alt = f"<p>{escape(_alt(view), quote=False)}</p>" if _alt(view) else ""
+    return author + write_html(view.body) + alt + command + (f"<p>{doors}</p>" if doors else "") + footer
 
 
 def _plain(view: View, me: str, *, hide_spoilers: bool) -> str:
     doors = " · ".join(f"{button.label}: {url}" for button, url in _doors(view, me))
     words = plain(view.body, hide_spoilers=hide_spoilers)
-    lines = [_head(view), words, view.text_command, doors, view.footer]
+    lines = [_head(view), words, _alt(view), view.text_command, doors, view.footer]
     return "\n\n".join(line for line in lines if line)
+
+
+def _alt(view: View) -> str:
+    """There is no other place for what a picture shows, once words stand with it."""
+    alt = view.files[0].alt if view.files else ""
+    return f"({alt})" if alt and (view.author or view.body.blocks or view.footer) else ""
 
 
 def _short(view: View) -> str:

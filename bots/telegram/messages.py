@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from typing import Final
 
 from telegram import Bot, InlineKeyboardMarkup, LinkPreviewOptions, Message, ReplyParameters
-from telegram.error import BadRequest
+from telegram.error import NetworkError
 
 from bots.telegram.attachments import sending
 from bots.telegram.refs import chat_ids, message_ids, message_ref
-from bots.telegram.refusals import no_photo, reply_is_gone
+from bots.telegram.refusals import file_is_refused, no_photo, reply_is_gone
 from bots.telegram.roster import Topics
 from bots.telegram.showing import compose, keyboard
 from bots.telegram.writing import Composed
-from core.errors import RetryLater
+from core.errors import Rejected, RejectedWhy, RetryLater
 from core.intents import Edit, File, Form, View, Voice
 from core.types import ChatRef, MessageRef
 
@@ -84,11 +84,13 @@ class Messages:
         while True:
             try:
                 return await self._post(letter, reply, as_document=as_document)
-            except BadRequest as error:
+            except NetworkError as error:
                 if reply is not None and reply_is_gone(error):
                     reply = None
                 elif letter.file is not None and not as_document and no_photo(error):
                     as_document = True
+                elif letter.file is not None and file_is_refused(error):
+                    raise Rejected(str(error), why=RejectedWhy.FILE) from error
                 else:
                     raise
 

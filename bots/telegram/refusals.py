@@ -70,6 +70,25 @@ _FORBIDDEN: Final[Mapping[str, RejectedWhy]] = {
     "bot is not a member": RejectedWhy.CHAT_GONE,
     "chat was deleted": RejectedWhy.CHAT_GONE,
 }
+#: Rights that are given for each kind of file apart, and files that Telegram does not take.
+_FILES: Final = (
+    "not enough rights to send photos",
+    "not enough rights to send videos",
+    "not enough rights to send audios",
+    "not enough rights to send documents",
+    "not enough rights to send animations",
+    "chat_send_photos_forbidden",
+    "chat_send_videos_forbidden",
+    "chat_send_audios_forbidden",
+    "chat_send_docs_forbidden",
+    "chat_send_gifs_forbidden",
+    "chat_send_media_forbidden",
+    "too big",
+    "too large",
+    "file must be non-empty",
+    "failed to get http url content",
+    "wrong file",
+)
 #: A picture that is broken, or of a form that photographs do not have.
 _NO_PHOTO: Final = ("photo_invalid_dimensions", "image_process_failed", "photo_ext_invalid")
 #: A reply to a message that is no longer there; ``allow_sending_without_reply`` does not hold for topics.
@@ -109,12 +128,17 @@ def unfetched(error: TelegramError) -> RetryLater | FileRefused:
     return refusal if isinstance(refusal, RetryLater) else FileRefused(FileWhy.GONE, str(refusal))
 
 
-def no_photo(error: BadRequest) -> bool:
+def file_is_refused(error: NetworkError) -> bool:
+    """Whether words alone may pass where they were refused with a file."""
+    return any(part in str(error).lower() for part in _FILES)
+
+
+def no_photo(error: NetworkError) -> bool:
     """Whether only the picture is none that Telegram can show as one: as a document it takes any."""
     return any(part in str(error).lower() for part in _NO_PHOTO)
 
 
-def reply_is_gone(error: BadRequest) -> bool:
+def reply_is_gone(error: NetworkError) -> bool:
     """Whether only the message answered to is missing."""
     return any(part in str(error).lower() for part in REPLY_GONE)
 

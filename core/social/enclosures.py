@@ -154,7 +154,7 @@ def _what(row: Enclosure) -> Message:
 
 
 def shown(unit: Unit, store: MediaStore, thing: ThingId, can: Capabilities | None, link: str) -> Shown:
-    """The files of a thing in one chat. ``link``: where the whole can be seen, or empty."""
+    """The files of a thing in one chat. ``can`` is ``None`` where it takes none; ``link``: to the whole, or empty."""
     rows = unit.media.of(thing)
     if not rows:
         return Shown()
@@ -174,7 +174,7 @@ def shown(unit: Unit, store: MediaStore, thing: ThingId, can: Capabilities | Non
 
 
 def _elsewhere(name: str, link: str) -> Message:
-    return message("file.linked", name=name, url=link) if link else message("file.too_large", name=name)
+    return message("file.linked", name=name, url=link) if link else message("file.not_here", name=name)
 
 
 def _fitting(unit: Unit, digest: str, can: Capabilities | None) -> Blob | None:

@@ -212,7 +212,7 @@ def _shown(spot: Spot) -> Message:
     if _edit_waits(spot.row):
         return message("status.what.edit")
     if spot.row.form != Form.FULL:
-        return message(f"status.what.{spot.row.form}")
+        return message(f"status.what.{spot.row.form.replace(' ', '_')}")
     return message("status.what.parts", n=spot.parts) if spot.parts > 1 else message("status.what.shown")
 
 

@@ -150,7 +150,7 @@ def find(channel: Channel, message_id: int) -> Message:
 
 
 def edit(world: World, message: Message, body: Json, files: list[Attachment]) -> None:
-    """Changes the parts named in `body`; `attachments` lists the old ones that stay."""
+    """Changes the parts named in `body`; `attachments` lists the old ones that stay, perhaps with other alt texts."""
     content.check_body(body)
     after = {
         "content": body.get("content", message.content),
@@ -159,8 +159,10 @@ def edit(world: World, message: Message, body: Json, files: list[Attachment]) ->
     }
     kept = message.attachments
     if body.get("attachments") is not None:
-        ids = {str(each.get("id")) for each in body["attachments"]}
-        kept = [each for each in kept if str(each.id) in ids]
+        listed = {str(each.get("id")): each for each in body["attachments"]}
+        kept = [each for each in kept if str(each.id) in listed]
+        for attachment in kept:
+            attachment.description = listed[str(attachment.id)].get("description", attachment.description)
     content.require_something(after, len(kept) + len(files))
     message.attachments = kept + files
     for attachment in files:
