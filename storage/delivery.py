@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime
@@ -383,7 +384,11 @@ LEAVE_SHOWN = Statement(
     )
 )
 STATES = Statement(
-    lambda _: select(_O.state, func.count()).where(_O.kind != ThingKind.NOTICE.value).group_by(_O.state)
+    lambda _: (
+        select(_O.state, _O.due, func.count())
+        .where(_O.kind != ThingKind.NOTICE.value)
+        .group_by(_O.state, _O.due)
+    )
 )
 REFUSED = Statement(
     lambda d: (
@@ -806,7 +811,11 @@ class DeliveryStore:
         self._woken.add(chat)
 
     def states(self) -> dict[str, int]:
-        return dict(self._run.all(STATES))
+        """How many rows wait for something to be done (``waiting``), and how many of the others are in which state."""
+        found: Counter[str] = Counter()
+        for state, due, many in self._run.all(STATES):
+            found["waiting" if due else state] += many
+        return dict(found)
 
     def in_states(self, states: list[CopyState]) -> list[Delivery]:
         return [_delivery(row) for row in self._run.all(REFUSED, states=[str(s) for s in states])]

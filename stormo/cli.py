@@ -18,6 +18,7 @@ from core.errors import ConfigError, Message, StormoError, message
 from stormo import config as configuration
 from stormo.config import Config
 from stormo.logs import Redacting, set_up
+from stormo.usage import speak
 from stormo.words import Catalogue
 
 Say = Callable[[Message], str]
@@ -90,6 +91,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command. Returns the exit code: 0 done, 1 it went wrong, 2 the config or the call is unusable."""
     catalogue, language = Catalogue(), terminal_language(os.environ)
     say: Say = partial(catalogue, language=language)
+    speak(lambda id_: say(message(id_)))
     args = parser(lambda id_: say(message(id_)).replace("%", "%%")).parse_args(argv)
     try:
         code = args.act(args, say)

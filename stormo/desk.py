@@ -87,7 +87,8 @@ def _doubts(unit: Unit, say: Say) -> list[str]:
     for row in unit.delivery.doubts():
         part = f"  {say(message('doubts.part', n=row.part + 1))}" if row.part else ""
         thing = f"{_thing(unit, row.thing_id)}{part}"
-        lines.append(f"{_time(row.at)}  {_place(unit, row.chat)}  {thing}  {row.resolution}: {row.reason}")
+        done = say(message(f"doubts.{row.resolution.replace(' ', '_')}"))
+        lines.append(f"{_time(row.at)}  {_place(unit, row.chat)}  {thing}  {done}: {row.reason}")
     return lines
 
 
@@ -110,11 +111,11 @@ def show_outbox(config: Config, say: Say) -> int:
     """How many rows are in which state; those that a person should look at, one a line."""
     with _reading(config) as readers:
         states = readers.read_now(lambda unit: unit.delivery.states())
-        lines = readers.read_now(_failed)
+        lines = readers.read_now(lambda unit: _failed(unit, say))
         paused = readers.read_now(lambda unit: unit.intake.meta("paused"))
         expired = readers.read_now(lambda unit: unit.intake.meta(EXPIRED))
     for state, count in sorted(states.items()):
-        print(f"{count:>8}  {state}")
+        print(f"{count:>8}  {say(message(f'outbox.state.{state}'))}")
     print(*lines, sep="\n", end="\n" if lines else "")
     if expired:
         print(say(message("outbox.expired", n=int(expired))))
@@ -123,12 +124,12 @@ def show_outbox(config: Config, say: Say) -> int:
     return 0
 
 
-def _failed(unit: Unit) -> list[str]:
+def _failed(unit: Unit, say: Say) -> list[str]:
     """One line each, newest first: in which state, since when it was to be shown, where, what, why not."""
     rows = unit.delivery.in_states([CopyState.REFUSED, CopyState.DOUBT])
     chats = unit.communities.chats_by_id(sorted({row.chat_id for row in rows}))
     return [
-        f"{row.state}  {_time(row.queued_at)}  {_place(unit, chats[row.chat_id].ref)}  "
+        f"{say(message(f'outbox.state.{row.state}'))}  {_time(row.queued_at)}  {_place(unit, chats[row.chat_id].ref)}  "
         f"{_thing(unit, row.thing_id)}  {row.reason}"
         for row in rows
     ]

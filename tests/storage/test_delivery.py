@@ -345,9 +345,10 @@ def test_a_retry_waits_counts_and_says_why(unit: SqlUnit) -> None:
 
 def test_a_permanent_failure_is_a_row_to_read_and_to_revive(unit: SqlUnit) -> None:
     chat = a_chat(unit)
-    thing, fine = wanted(unit, chat), wanted(unit, chat)
+    thing, fine, stands = wanted(unit, chat), wanted(unit, chat), wanted(unit, chat)
     unit.delivery.settle(chat, thing, CopyState.REFUSED, "no right to write")
-    assert unit.delivery.states() == {"live": 1, "refused": 1}
+    unit.delivery.shown(chat, stands, 1, NOW, later(5))
+    assert unit.delivery.states() == {"waiting": 1, "live": 1, "refused": 1}
     refused = unit.delivery.in_states([CopyState.REFUSED, CopyState.DOUBT])
     assert [(d.thing_id, d.reason) for d in refused] == [(thing, "no right to write")]
     assert unit.delivery.in_states([]) == []

@@ -93,7 +93,28 @@ def test_help_is_there_for_everything_in_both_languages(tmp_path: Path) -> None:
         shown = stormo(tmp_path, command, "--help")
         assert "--passphrase-file" in shown.stdout
         assert "[cli." not in shown.stdout
-    assert stormo(tmp_path, "--help", LANG="it_IT.UTF-8").stdout != overview.stdout
+    italian = stormo(tmp_path, "backup", "--help", LANG="it_IT.UTF-8").stdout
+    assert italian.startswith("uso: stormo backup")
+    assert not [word for word in ("usage", "options", "positional", "show this help") if word in italian]
+
+
+@pytest.mark.parametrize(
+    ("args", "english", "italian"),
+    [
+        (("frob",), "there is no 'frob'", "'frob' non esiste"),
+        (("backup",), "this is missing: FILE", "manca: FILE"),
+        (("dead-letters", "show", "x"), "'x' is not of the right kind", "'x' non è del tipo giusto"),
+        (("run", "--frob"), "this is not known: --frob", "non è conosciuto: --frob"),
+        (("run", "--port"), "a value is missing", "manca un valore"),
+    ],
+)
+def test_a_call_that_is_not_understood_ends_with_two_and_says_why_in_both_languages(
+    tmp_path: Path, args: tuple[str, ...], english: str, italian: str
+) -> None:
+    for language, words in (("en_US.UTF-8", english), ("it_IT.UTF-8", italian)):
+        ended = stormo(tmp_path, *args, LANG=language)
+        assert ended.returncode == 2
+        assert words in ended.stderr
 
 
 def test_init_writes_the_example_for_its_owner_only_and_never_over_a_file(tmp_path: Path) -> None:
