@@ -26,6 +26,7 @@ from core.intents import (
     View,
     Withdraw,
 )
+from core.parts import taken_of
 from core.ports import Clock, Finding, Gate
 from core.text import plain
 from core.types import ChatRef, MessageRef, Platform
@@ -235,6 +236,7 @@ class Paper:
         known = None if voiced else self._known(intent.key)
         if known is not None:
             return Receipt(known.ref)
+        self._fits(intent.view, form)
         line = self.write(intent.chat, BOT, plain(intent.view.body), view=intent.view, key=intent.key)
         line.form, line.reply_to, line.voiced = form, None if voiced else intent.reply_to, voiced
         line.pinned = isinstance(intent, Create) and intent.pin
@@ -261,9 +263,18 @@ class Paper:
             raise Rejected("not ours", why=RejectedWhy.FORBIDDEN)
         if self.unchanged and (line.view, line.form) == (intent.view, intent.form):
             raise Rejected("not modified", why=RejectedWhy.UNCHANGED)
+        self._fits(intent.view, intent.form)
+        if line.view and line.view.files != intent.view.files and not self.capabilities.replaces_files:
+            raise Rejected("an edit brings no files", why=RejectedWhy.FORM)
         line.view, line.text, line.form = intent.view, plain(intent.view.body), intent.form
         line.edits += 1
         return Receipt(line.ref)
+
+    def _fits(self, view: View, form: Form) -> None:
+        """The last rung is a line with an address, however long the text."""
+        taken, room = taken_of(view, form, self.capabilities)
+        if form is not Form.LINK and (taken > room or len(view.files) > self.capabilities.files_per_message):
+            raise Rejected(f"{taken} of {room}", why=RejectedWhy.FORM)
 
     def _withdraw(self, intent: Withdraw) -> Receipt:
         line = self._reached(intent.message)

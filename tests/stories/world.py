@@ -36,7 +36,7 @@ from core.events import (
     ReactionChanged,
     Rights,
 )
-from core.intents import Capabilities, Tell
+from core.intents import Capabilities, Tell, Voice
 from core.leases import Leases
 from core.media import Fetcher
 from core.mediastore import MediaRules
@@ -146,6 +146,13 @@ class Room:
     def copies(self) -> list[Line]:
         """People's words that we brought here."""
         return [line for line in self.lines if line.by == BOT and line.author]
+
+    @property
+    def parts(self) -> list[Line]:
+        """Every message that carries people's words, also those behind the first of a long text."""
+        return [
+            line for line in self.lines if line.by == BOT and line.view and line.view.voice is Voice.PERSON
+        ]
 
     @property
     def texts(self) -> list[str]:
@@ -464,6 +471,7 @@ class World:
 
     async def crash(self) -> None:
         """The process dies: what a platform has done meanwhile is recorded by nobody."""
+        self.courier._stopping = True
         busy = list(self.courier._busy.values())
         for task in busy:
             task.cancel()
