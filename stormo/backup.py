@@ -15,7 +15,7 @@ import shutil
 import tarfile
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
@@ -24,6 +24,7 @@ from typing import IO, Any, Final, cast
 from sqlalchemy import Connection
 
 from core.errors import StormoError, message
+from core.mediastore import MediaStore
 from storage import dump, migrate
 from storage.database import open_engine
 from stormo import lock
@@ -33,6 +34,8 @@ from stormo.seal import Damaged, NotABackup, Opening, Sealing
 
 _FORMAT: Final = 1
 MEDIA: Final = MEDIA_FOLDER
+#: The table that names every file of the store.
+_BLOBS: Final = "blobs"
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +111,7 @@ def _write(config: Config, out: IO[bytes], passphrase: str) -> Made:
     sealing = Sealing(out, passphrase)
     at = datetime.now(UTC)
     rows: Counter[str] = Counter()
+    digests: list[str] = []
     engine = open_engine(config.database_url)
     try:
         with tarfile.open(fileobj=cast("IO[bytes]", sealing), mode="w|", format=tarfile.PAX_FORMAT) as tar:
@@ -116,16 +120,25 @@ def _write(config: Config, out: IO[bytes], passphrase: str) -> Made:
             with dump.snapshot(engine) as state:
                 for number, (table, columns, portion) in enumerate(state.portions()):
                     rows[table] += len(portion)
+                    if table == _BLOBS:
+                        digests += [row[columns.index("digest")] for row in portion]
                     _put(tar, f"tables/{table}/{number}.json", {"columns": columns, "rows": portion})
             # After the rows: what a row names is there by then.
             _put_bytes(tar, KEY_FILE, instance_key(config.data))
-            if (media := config.data / MEDIA).is_dir():
-                tar.add(media, MEDIA)
+            for digest in digests:
+                _put_media(tar, config.media.folder, digest)
             _put(tar, "end.json", dict(rows))
     finally:
         engine.dispose()
     sealing.close()
     return Made(sum(rows.values()), at)
+
+
+def _put_media(tar: tarfile.TarFile, folder: Path, digest: str) -> None:
+    path = MediaStore(folder).path(digest)
+    # The running program may have swept it since the snapshot: nothing shows it any more then.
+    with suppress(FileNotFoundError):
+        tar.add(path, f"{MEDIA}/{path.relative_to(folder).as_posix()}")
 
 
 def _put(tar: tarfile.TarFile, name: str, value: object) -> None:

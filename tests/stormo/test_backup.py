@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from core.records import CopyState, Try, Verb
+from core.mediastore import MediaStore
+from core.records import Blob, CopyState, Try, Verb
 from core.types import ChatId, ChatRef, MemberId, Platform, ThingId, ThingKind
 from storage import dump, migrate
 from storage.database import open_engine
@@ -27,6 +28,7 @@ from stormo.seal import Damaged, WrongPassphrase
 from tests.doubles.telegram import TelegramDouble
 from tests.stage import until
 
+PICTURE = b"\xff\xd8\xff\xdb" + bytes(range(256)) * 1000
 WORDS = "correct horse battery"
 SOON = datetime.now(UTC) - timedelta(minutes=5)
 SHOWN, WAITING, TRIED = ThingId(101), ThingId(102), ThingId(103)
@@ -72,8 +74,20 @@ async def live(made: Config) -> None:
     """An instance with something in every corner."""
     async with Instance(made) as instance:
         await instance.writer.submit(_fill)
-    (made.data / MEDIA / "ab").mkdir(parents=True)
-    (made.data / MEDIA / "ab" / "bird.jpg").write_bytes(bytes(range(256)) * 1000)
+        kept, swept = _stored(made, PICTURE), Blob(digest="cd" * 32, mime="image/png", size=1)
+        await instance.writer.submit(lambda unit: unit.media.add_blob(kept, SOON))
+        await instance.writer.submit(lambda unit: unit.media.add_blob(swept, SOON))
+    # What no row names, and what is only half there, is no part of a backup.
+    _stored(made, b"%PDF-1.7")
+    MediaStore(made.media.folder).incoming(made.media).discard()
+    (made.media.folder / "parts" / "half").write_bytes(b"x")
+
+
+def _stored(made: Config, content: bytes) -> Blob:
+    store = MediaStore(made.media.folder)
+    file = store.incoming(made.media)
+    file.take(content)
+    return store.keep(file)
 
 
 def rows(url: str) -> Mapping[str, set[tuple[object, ...]]]:
@@ -113,7 +127,9 @@ async def test_a_backup_brings_back_everything_and_leaves_what_was_open_in_doubt
     for name in set(before) - {"outbox", "tries", "doubts", "meta"}:
         assert after[name] == before[name], name
     assert (target.data / "key").read_bytes() == (source.data / "key").read_bytes()
-    assert (target.data / MEDIA / "ab" / "bird.jpg").read_bytes() == bytes(range(256)) * 1000
+    store = MediaStore(target.media.folder)
+    assert [store.path(digest).read_bytes() for digest in store.digests()] == [PICTURE]
+    assert not (target.data / MEDIA / "parts").exists()
 
     assert look(target, WAITING) == (CopyState.DOUBT, "left out")
     assert look(target, TRIED) == (CopyState.DOUBT, "left out")
