@@ -7,10 +7,11 @@ import hashlib
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from core.counts import Happening
 from core.crashpoints import passing
+from core.errors import RejectedWhy
 from core.intents import Capabilities, Create, Intent, Tell
 from core.lanes import Later, keeps_key, pick
 from core.ports import Words
@@ -26,6 +27,7 @@ log = logging.getLogger(__name__)
 #: What is done to a copy. Until it is answered, nobody knows what that message shows, or whether it stands.
 _OF_COPIES = frozenset({Verb.EDIT, Verb.WITHDRAW})
 _ENDED = "the program ended before the answer came"
+_FIRST_SEND = 1
 _REPEATABLE = _OF_COPIES | {Verb.MARK, Verb.UNMARK, Verb.TAKE, Verb.UNPIN}
 
 
@@ -84,6 +86,13 @@ def _same(tries: Sequence[Try], act: Act, key: str) -> Try | None:
     return None
 
 
+def failing_since(row: Delivery, now: datetime) -> datetime:
+    """Since when it is tried in vain. What it waits beyond its pauses, for its room or the night, is no trying."""
+    if row.attempts == 0 or row.failing_since is None:
+        return now
+    return row.failing_since + max(now - row.ready_at, timedelta(0))
+
+
 class Attempts:
     """The writer's side of a call that is to be made. Every method is a job of the writer."""
 
@@ -100,7 +109,7 @@ class Attempts:
             return row
         passing("outbound.picked", chat.ref.platform)
         tries = unit.delivery.tries_of(chat.id, row.thing_id)
-        plan = self._plan(unit, row, chat, tries)
+        plan = self._stale(unit, row, tries) or self._plan(unit, row, chat, tries)
         passing("outbound.rendered", chat.ref.platform)
         if not isinstance(plan, Act):
             if tries:
@@ -152,7 +161,8 @@ class Attempts:
         if wait is None or not attempt.signed or row is None:
             return False
         unit.delivery.lose_try(chat.id, attempt.key, lost_at, keyed=False)
-        unit.delivery.retry(chat.id, attempt.thing_id, lost_at + wait, f"looked for: {why}"[:200], row.form)
+        since, why = failing_since(row, unit.now), f"looked for: {why}"[:200]
+        unit.delivery.retry(chat.id, attempt.thing_id, lost_at + wait, why, row.form, since)
         return True
 
     def unknown(self, unit: Unit, plan: Act, attempt: Try, chat: Chat, why: str) -> None:
@@ -160,9 +170,21 @@ class Attempts:
         if not plan.asks:
             self.doubt(unit, attempt, chat, why)
             return
+        self.may_stand(unit, attempt, chat, "withdrawn before its answer came")
+
+    @staticmethod
+    def may_stand(unit: Unit, attempt: Try, chat: Chat, reason: str) -> None:
+        """Perhaps sent, and nothing is done about it any more: it is listed."""
         unit.delivery.end_try(chat.id, attempt.key)
-        unit.delivery.add_doubt(attempt, unit.now, "may stand", "withdrawn before its answer came")
+        unit.delivery.add_doubt(attempt, unit.now, "may stand", reason)
         unit.happened[chat.ref.platform, Happening.DOUBT] += 1
+
+    def _stale(self, unit: Unit, row: Delivery, tries: Sequence[Try]) -> Drop | None:
+        """Talk that waited so long is no talk any more: a room that opens again is not flooded with it."""
+        new = row.shown == 0 and not row.begun and not tries and row.rank == _FIRST_SEND
+        if row.kind is ThingKind.RELAY and new and unit.now - row.queued_at >= self._rules.give_up:
+            return Drop(CopyState.REFUSED, f"{RejectedWhy.LATE}: waited too long")
+        return None
 
     def _plan(self, unit: Unit, row: Delivery, chat: Chat, tries: Sequence[Try]) -> Plan:
         """What cannot be rendered steps aside visibly: it must not keep its room waiting for ever."""

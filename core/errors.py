@@ -128,6 +128,8 @@ class RejectedWhy(StrEnum):
     UNCHANGED = "unchanged"
     #: The door to this person is shut: no private chat, an interaction that grew too old.
     UNREACHABLE = "unreachable"
+    #: It was tried for too long. Said by us, never by a platform.
+    LATE = "late"
 
 
 class Rejected(StormoError):

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from core import places
-from core.attempts import Attempt, Attempts
+from core.attempts import Attempt, Attempts, failing_since
 from core.crashpoints import passing
 from core.engine import Engine
 from core.errors import Rejected, RejectedWhy, RetryLater
@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 
 #: Begins the reason of a row that waits for the right to write.
 _MUTED = "may not write: "
+#: The rank of an edit that only moves a tally.
+_TALLY = 3
 #: One step down the ladder: what takes neither this form nor, perhaps, its files.
 _LADDER = {
     Form.FULL: Form.PLAIN,
@@ -173,8 +175,10 @@ class Receipts:
         """What was looked for stands there, or never arrived: then it is sent, if it is still wanted."""
         if there is not None:
             return self.record(unit, found, Receipt(there))
-        unit.delivery.end_try(found.row.chat_id, found.attempt.key)
-        unit.delivery.retry(found.row.chat_id, found.row.thing_id, unit.now, "never arrived", found.row.form)
+        row = found.row
+        unit.delivery.end_try(row.chat_id, found.attempt.key)
+        since = failing_since(row, unit.now)
+        unit.delivery.retry(row.chat_id, row.thing_id, unit.now, "never arrived", row.form, since)
         return None
 
     def unseen(self, unit: Unit, found: Attempt, error: Rejected) -> None:
@@ -203,7 +207,29 @@ class Receipts:
             if not again:
                 # What follows it goes on.
                 return
-        unit.delivery.retry(row.chat_id, row.thing_id, unit.now + pause, str(error)[:200], row.form)
+        since = failing_since(row, unit.now)
+        if unit.now - since >= self._engine.rules.give_up and found.act.verb is not Verb.WITHDRAW:
+            self._give_up(unit, found, error)
+        else:
+            unit.delivery.retry(
+                row.chat_id, row.thing_id, unit.now + pause, str(error)[:200], row.form, since
+            )
+
+    def _give_up(self, unit: Unit, found: Attempt, error: RetryLater) -> None:
+        """Tried in vain for too long. A withdrawal never ends so: what somebody took back must go."""
+        row, attempt = found.row, found.attempt
+        log.info("chat %d, thing %d: given up: %s", row.chat_id, row.thing_id, error)
+        if row.kind is ThingKind.NOTICE:
+            unit.delivery.end_tries(row.chat_id, row.thing_id)
+            self._untold(unit, found)
+            return
+        tries = unit.delivery.tries_of(row.chat_id, row.thing_id)
+        if attempt.verb is Verb.CREATE and any(one.key == attempt.key for one in tries):
+            self._attempts.may_stand(unit, attempt, found.chat, "given up before its answer came")
+        why = f"{RejectedWhy.LATE}: {error}"[:200]
+        # A tally is made good by the next one; all else waits for other words, or for a person.
+        ended = CopyState.LIVE if row.rank == _TALLY else CopyState.REFUSED
+        unit.delivery.settle(row.chat_id, row.thing_id, ended, why)
 
 
 def _copy(found: Attempt, receipt: Receipt, now: datetime) -> Copy:

@@ -299,6 +299,8 @@ class Delivery:
     retries: int = 0
     #: Some parts of its first send stand, or may, and others are still to come.
     begun: bool = False
+    #: Since when it is tried in vain, as long as ``attempts`` counts: what it waited for otherwise is not in it.
+    failing_since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,6 +27,7 @@ class Rules:
     """The instance's settings and the numbers of good manners.
 
     ``key`` signs one-time codes; it lives in a file beside the database and never in it.
+    ``give_up``: how long a row of the outbox is tried in vain; relayed talk also ends when it only waited so long.
     ``max_post`` in UTF-16 code units. ``platforms``: what each adapter can do, by platform.
     """
 
@@ -44,6 +45,7 @@ class Rules:
     copies_an_hour: int = 10
     copies_a_day: int = 60
     fold_after: timedelta = timedelta(minutes=15)
+    give_up: timedelta = timedelta(hours=24)
     quiet_hours: tuple[int, int] | None = None
     quiet_zone: str = "UTC"
     code_life: timedelta = timedelta(minutes=10)

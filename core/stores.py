@@ -532,7 +532,15 @@ class Deliveries(Protocol):
         """Removed locally, for good; what may still be there of it is looked for."""
         ...
 
-    def retry(self, chat: ChatId, thing: ThingId, at: datetime, reason: str, form: str) -> None: ...
+    def retry(
+        self,
+        chat: ChatId,
+        thing: ThingId,
+        at: datetime,
+        reason: str,
+        form: str,
+        failing_since: datetime | None = None,
+    ) -> None: ...
 
     def revive(self, chat: ChatId, thing: ThingId, now: datetime) -> None: ...
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import Integer, bindparam, case, delete, exists, func, literal, select, update
 
+from core.errors import RejectedWhy
 from core.intents import Form
 from core.records import LEFT_OUT, Copy, CopyState, Delivery, DoubtRow, Notice, Try, Verb
 from core.stores import EVER, NEVER
@@ -22,7 +23,7 @@ from storage.tables import Instant, from_micros, to_micros
 _O = t.outbox.c
 _P = t.posts.c
 _DELIVERY_NAMES = ("chat_id", "thing_id", "kind", "wanted", "shown", "generation", "state", "rank", "form", "ready_at",
-                   "queued_at", "attempts", "reason", "fold_id", "retries", "begun")  # fmt: skip
+                   "queued_at", "attempts", "reason", "fold_id", "retries", "begun", "failing_since")  # fmt: skip
 _DELIVERY = tuple(_O[name] for name in _DELIVERY_NAMES)
 _LIVE = CopyState.LIVE.value
 #: What a newer version may make due.
@@ -51,12 +52,17 @@ def _bump(_: Build) -> Any:
     first = (_O.shown == 0) & ((_O.begun == 0) | (rank > 0))
     halted = (_O.state == CopyState.REFUSED.value) | (_O.state == CopyState.DOUBT.value)
     ended = halted & ((_O.shown > 0) | (_O.begun == 1))
+    # What was given up was never refused: other words are tried.
+    late = (_O.state == CopyState.REFUSED.value) & _O.reason.startswith(f"{RejectedWhy.LATE}:")
+    anew = late & (_O.shown > 0) & (rank > 0) & (rank < TALLY)
     return (
         update(t.outbox)
         .where(_O.thing_id == bindparam("thing"), _O.wanted < bindparam("version"))
         .values(
             wanted=bindparam("version"),
-            due=case((_O.state == _LIVE, 1), (ended & (rank == 0), 1), else_=_O.due),
+            state=case((anew, _LIVE), else_=_O.state),
+            due=case((_O.state == _LIVE, 1), (anew | (ended & (rank == 0)), 1), else_=_O.due),
+            attempts=case((anew, 0), else_=_O.attempts),
             rank=case((first, _O.rank), (idle | (_O.rank > rank), rank), else_=_O.rank),
             ready_at=case((first, _O.ready_at), (rank == TALLY, _later(_O.ready_at, now)), else_=now),
             # Other words may fit where the old ones did not.
@@ -323,7 +329,7 @@ RETRY = Statement(
     .where(_O.chat_id == bindparam("chat"), _O.thing_id == bindparam("thing"))
     .values(
         ready_at=bindparam("next_at", type_=Instant), attempts=_O.attempts + 1, reason=bindparam("why"),
-        form=bindparam("new_form"),
+        form=bindparam("new_form"), failing_since=bindparam("since", type_=Instant),
     )
 )  # fmt: skip
 REVIVE = Statement(
@@ -784,8 +790,18 @@ class DeliveryStore:
         self._run.run(REMOVE, chat=chat, thing=thing, at=now, why=reason)
         self._woken.add(chat)
 
-    def retry(self, chat: ChatId, thing: ThingId, at: datetime, reason: str, form: str) -> None:
-        self._run.run(RETRY, chat=chat, thing=thing, next_at=at, why=reason, new_form=form)
+    def retry(
+        self,
+        chat: ChatId,
+        thing: ThingId,
+        at: datetime,
+        reason: str,
+        form: str,
+        failing_since: datetime | None = None,
+    ) -> None:
+        self._run.run(
+            RETRY, chat=chat, thing=thing, next_at=at, why=reason, new_form=form, since=failing_since
+        )
         self._woken.add(chat)
 
     def revive(self, chat: ChatId, thing: ThingId, now: datetime) -> None:

@@ -203,6 +203,8 @@ outbox = Table(
     Column("returns", Integer, nullable=False, server_default="0"),
     #: 1 while some parts of its first send stand, or may, and others are still to come.
     _flag("begun"),
+    #: Since when it is tried in vain.
+    Column("failing_since", Instant, nullable=True),
     #: When its first message was sent: what a room's caps count, whatever became of it since.
     Column("sent_at", Instant, nullable=True),
 )

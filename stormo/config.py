@@ -85,6 +85,7 @@ SECTIONS: Mapping[str, tuple[Key, ...]] = {
         Key(name="quiet_hours", read=hours, example='"22-08"'),
         Key(name="hold_seconds", read=whole(0, _DAY), example="60"),
         Key(name="fold_after_seconds", read=whole(1, _DAY), example="900", default=900),
+        Key(name="give_up_hours", read=whole(1, 720), example="24", default=24),
     ),
     "media": (
         Key(name="max_bytes", read=whole(1, 2**31), example="26214400", default=25 * 1024 * 1024),
@@ -143,6 +144,7 @@ class Room:
     quiet_hours: tuple[int, int] | None
     hold: timedelta
     fold_after: timedelta
+    give_up: timedelta
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -396,6 +398,7 @@ def _room(values: Mapping[str, Any], *, real: bool) -> Room:
         quiet_hours=quiet,
         hold=timedelta(seconds=values.get("hold_seconds", _HOLD_SECONDS if real else 0)),
         fold_after=timedelta(seconds=values["fold_after_seconds"]),
+        give_up=timedelta(hours=values["give_up_hours"]),
     )
 
 

@@ -183,6 +183,7 @@ class Instance:
             copies_an_hour=config.room.copies_an_hour,
             copies_a_day=config.room.copies_a_day,
             fold_after=config.room.fold_after,
+            give_up=config.room.give_up,
             quiet_hours=config.room.quiet_hours,
             quiet_zone=config.coop.timezone,
             media=config.media,

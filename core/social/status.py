@@ -243,5 +243,11 @@ def _refused(reason: str) -> Message:
 
 
 _REASONS = frozenset(
-    (RejectedWhy.FORM, RejectedWhy.FORBIDDEN, RejectedWhy.CHAT_GONE, RejectedWhy.UNREACHABLE)
+    (
+        RejectedWhy.FORM,
+        RejectedWhy.FORBIDDEN,
+        RejectedWhy.CHAT_GONE,
+        RejectedWhy.UNREACHABLE,
+        RejectedWhy.LATE,
+    )
 )

@@ -10,7 +10,7 @@ import pytest
 
 from core import codec
 from core.errors import Rejected, RejectedWhy, RetryLater
-from core.events import MessageDeleted, PlaceChanged
+from core.events import Loss, MessageDeleted, PlaceChanged, place_now
 from core.intents import Create, Edit, Form, Intent, Tell, Window, Withdraw
 from core.records import CopyState
 from core.types import ChatRef, Platform
@@ -512,3 +512,122 @@ async def test_a_chat_of_a_platform_that_is_not_configured_waits_quietly(world: 
     await world.restart()
     assert room.texts == ["one"]
     assert room.ref == ChatRef(Platform("matrix"), "room0")
+
+
+# -- giving up ---------------------------------------------------------------------------------------------------
+
+
+async def test_what_no_attempt_delivers_for_a_day_ends_with_a_reason_and_can_be_tried_again(
+    world: World,
+) -> None:
+    anna, group, (room, other) = await pair(world, "matrix", "discord")
+    fault = room.paper.fails(RetryLater("error 500"), when=creates(room), times=10**6)
+    await anna.posts(group, "one")
+    await world.passes(23 * HOUR)
+    assert await state_of(world, room) == [(CopyState.LIVE, "error 500")]
+    await world.passes(2 * HOUR)
+    assert await state_of(world, room) == [(CopyState.REFUSED, "late: error 500")]
+    calls = len(room.paper.calls)
+    await world.passes(24 * HOUR)
+    assert len(room.paper.calls) == calls, "nothing is tried any more"
+    world.forget()
+    await anna.runs(group, "status")
+    assert world.speech_of("refused.late") in anna.told_text
+    fault.times = 0
+    await anna.runs(group, "retry")
+    assert room.texts == other.texts == ["one"]
+
+
+async def test_a_pause_of_days_and_the_nights_make_nothing_too_late(world: World) -> None:
+    world.rules = world.with_rules(quiet_hours=(22, 8), quiet_zone="Europe/Rome")
+    await world.restart()
+    anna, group, (room,) = await pair(world, "matrix")
+    admin = world.person("matrix", "admin").leads(room)
+    fault = room.paper.fails(RetryLater("error 500"), when=creates(room), times=2)
+    await anna.posts(group, "one")
+    await admin.runs(room, "pause")
+    await world.passes(timedelta(days=3))
+    fault.times = 1
+    await admin.runs(room, "resume")
+    await world.passes(24 * HOUR)
+    assert room.texts == ["one"]
+
+
+async def test_a_withdrawal_is_tried_for_ever(world: World) -> None:
+    anna, group, (room,) = await pair(world, "matrix")
+    own = await anna.posts(group, "one")
+    fault = room.paper.fails(
+        RetryLater("error 500"),
+        when=lambda i: isinstance(i, Withdraw) and chat_of(i) == room.ref,
+        times=10**6,
+    )
+    await anna.deletes(own)
+    await world.passes(timedelta(days=3))
+    assert room.texts == ["one"]
+    fault.times = 0
+    await world.passes(HOUR)
+    assert room.texts == []
+
+
+async def test_an_edit_that_was_given_up_is_followed_by_newer_words_and_by_a_withdrawal(world: World) -> None:
+    anna, group, (room,) = await pair(world, "matrix")
+    own = await anna.posts(group, "one")
+    fault = room.paper.fails(RetryLater("error 500"), when=edits(room), times=10**6)
+    await anna.edits(group, own, "/post two")
+    await world.passes(25 * HOUR)
+    assert await state_of(world, room) == [(CopyState.REFUSED, "late: error 500")]
+    fault.times = 0
+    await anna.edits(group, own, "/post three")
+    assert room.texts == ["three"]
+    fault.times = 10**6
+    await anna.edits(group, own, "/post four")
+    await world.passes(25 * HOUR)
+    await anna.deletes(own)
+    await world.passes(MINUTE)
+    assert room.texts == []
+
+
+async def test_a_tally_that_was_given_up_is_made_good_by_the_next(world: World) -> None:
+    anna, group, (room,) = await pair(world, "matrix")
+    own = await anna.posts(group, "one")
+    bruno, carla = await world.member("telegram", "bruno"), await world.member("telegram", "carla")
+    fault = room.paper.fails(RetryLater("error 500"), when=edits(room), times=10**6)
+    await bruno.reacts(own, "👍")
+    await world.passes(26 * HOUR)
+    calls = len(room.paper.calls)
+    await world.passes(24 * HOUR)
+    assert len(room.paper.calls) == calls
+    fault.times = 0
+    await carla.reacts(own, "👍")
+    await world.passes(HOUR)
+    assert room.copies[0].footer == world.speech_of("footer.votes", n=2)
+
+
+async def test_a_send_that_may_have_happened_is_listed_when_it_is_given_up(world: World) -> None:
+    anna, group, (room,) = await pair(world, "matrix")
+    room.paper.fails(RetryLater("cut", unknown=True), when=creates(room), times=10**6)
+    world.rules = world.with_rules(give_up=HOUR)
+    await world.restart()
+    await anna.posts(group, "one")
+    await world.passes(3 * HOUR)
+    assert await state_of(world, room) == [(CopyState.REFUSED, "late: cut")]
+    assert await world.rows("SELECT resolution FROM doubts") == [("may stand",)]
+    assert await world.rows("SELECT * FROM tries") == []
+
+
+async def test_talk_that_waited_for_days_is_not_poured_into_a_room_that_opens_again(world: World) -> None:
+    group, channel = world.room("telegram", "group"), world.room("matrix", "channel")
+    founder = await world.community(group, channel)
+    await founder.runs(group, "relay on")
+    await world.person("matrix", "admin-channel").leads(channel).runs(channel, "relay on")
+    anna = await world.member("telegram", "anna")
+    await anna.says(group, "first")
+    await world.hand(place_now(channel.ref, Loss.MUTED))
+    for n in range(5):
+        await anna.says(group, f"old {n}")
+    await world.passes(timedelta(hours=47))
+    await anna.says(group, "new")
+    await world.hand(place_now(channel.ref, None))
+    assert channel.texts == ["first", "new"]
+    late = await world.rows("SELECT count(*) FROM outbox WHERE state = 'refused' AND reason LIKE 'late:%'")
+    assert late == [(5,)]
