@@ -183,6 +183,8 @@ def start(scene: Scene, payload: str) -> None:
     """The private chat was opened: what waited is said, else the way to begin."""
     if payload == "join" and scene.member is None:
         return members.join(scene, "")
+    if payload.startswith(members.START_LINK):
+        return run(scene, "link", payload.removeprefix(members.START_LINK), None, None, "plain")
     # Typed in a room it opens nothing: what waits is for the private chat, or for who pressed there alone.
     opens = scene.chat.private or bool(scene.handle)
     if not opens or private_opened(scene) == 0:

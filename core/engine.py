@@ -48,7 +48,7 @@ from core.types import ChatRef, MessageRef, Platform, PostId, ThingKind, Visibil
 log = logging.getLogger(__name__)
 
 #: Commands whose argument is a one-time code.
-CODED = frozenset({"link", "setup"})
+CODED = frozenset({"link", "setup", "start"})
 #: The name in ``meta`` of the number of parked events that ever expired.
 EXPIRED = "parked events expired"
 

@@ -14,9 +14,13 @@ from enum import StrEnum
 
 @dataclass(frozen=True, slots=True)
 class Secret:
-    """A one-time code in a message: only its nonce is stored, the code is made again when it is shown."""
+    """A one-time code in a message: only its nonce is stored, the code is made again when it is shown.
+
+    ``behind``: the address that the code stands at the end of, or empty.
+    """
 
     nonce: str
+    behind: str = ""
 
 
 @dataclass(frozen=True, slots=True)

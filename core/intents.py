@@ -239,6 +239,8 @@ class Capabilities:
     ``Place.lacks``; ``None`` where it never can.
     ``find_after``: how long a call whose answer was lost may still be under way, after which ``find_sent`` can tell
     what became of it: longer than the adapter waits for any answer. ``None`` where the platform lets nobody look.
+    ``door``: the address that opens the private chat with the bot and hands over a start payload, with which it ends;
+    empty while it is not known. ``None``: there is no such thing.
     ``deaf_after``: so long without ``Gate.alive`` the connection counts as deaf; ``None``: it cannot be.
     ``measure``: how much of one message a view takes in a form, and how much there is, as the adapter counts it with
     all that it adds; without it, the bare words against ``max_text``. Pure, and exact enough that what it says to fit
@@ -266,6 +268,7 @@ class Capabilities:
     as_author: str | None = None
     find_after: timedelta | None = None
     measure: Callable[[View, Form], tuple[int, int]] | None = None
+    door: Callable[[str], str] | None = None
     deaf_after: timedelta | None = timedelta(seconds=90)
     token_windows: tuple[Window, ...] = ()
     chat_windows: tuple[Window, ...] = ()

@@ -240,7 +240,7 @@ def _dump_value(value: object) -> object:
         case datetime():
             return {"time": value.isoformat()}
         case Secret():
-            return {"secret": value.nonce}
+            return {"secret": value.nonce, "behind": value.behind}
         case Glimpse():
             return {"glimpse": value.post, "length": value.length}
         case _:
@@ -258,6 +258,8 @@ def _load_value(raw: object) -> Argument:
             return _load_message(inner)
         case {"time": str() as text}:
             return datetime.fromisoformat(text)
+        case {"secret": str() as nonce, "behind": str() as behind}:
+            return Secret(nonce, behind)
         case {"secret": str() as nonce}:
             return Secret(nonce)
         case {"glimpse": int() as post, "length": int() as length}:

@@ -285,7 +285,7 @@ class Views:
         for name, value in line.args.items():
             match value:
                 case Secret():
-                    args[name] = self._rules.code(value.nonce)
+                    args[name] = value.behind + self._rules.code(value.nonce)
                 case Glimpse():
                     args[name] = glimpse(value)
                 case Message():

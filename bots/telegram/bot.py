@@ -14,7 +14,7 @@ import os
 import ssl
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -35,7 +35,7 @@ from bots.telegram.messages import Messages
 from bots.telegram.refs import TELEGRAM, address, chat_ids, message_ids
 from bots.telegram.refusals import outcome, unfetched
 from bots.telegram.roster import Roster, Topics
-from bots.telegram.showing import fits_toast, mark, measure, toast
+from bots.telegram.showing import deep_link, fits_toast, mark, measure, toast
 from bots.telegram.writing import MAX_TEXT
 from core.errors import BadToken, FileRefused, FileWhy, Rejected, RejectedWhy, RetryLater, message
 from core.events import Loss
@@ -109,7 +109,7 @@ class TelegramAdapter:
 
     def __init__(self, settings: Settings, words: Words, clock: Clock) -> None:
         _tame()
-        self.capabilities = capabilities(settings)
+        self.capabilities = replace(capabilities(settings), door=self._door)
         self._settings = settings
         self._words = words
         self._polling = _request(settings, connections=1)
@@ -210,6 +210,9 @@ class TelegramAdapter:
             return address(message, self._usernames.get(message_ids(message)[0], ""))
         except Rejected:
             return ""
+
+    def _door(self, payload: str) -> str:
+        return deep_link(self._me.username, payload) if self._me is not None else ""
 
     async def _connect(self) -> None:
         me = await self._identity()

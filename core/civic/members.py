@@ -12,6 +12,8 @@ from core.stores import Unit
 from core.types import MemberId
 
 LINK = "link"
+#: Begins the start payload of a deep link; the code follows.
+START_LINK = "link-"
 #: Handles that are kept for one member at a time: no more changes before the first of them is free.
 MAX_RENAMES = 3
 
@@ -176,8 +178,18 @@ def _offer_code(scene: Scene) -> None:
     nonce = new_nonce()
     add_code(scene, LINK, nonce)
     minutes = int(scene.rules.code_life.total_seconds() // 60)
-    code = Secret(nonce)
-    answer(scene, Said((message("link.code", code=code, minutes=minutes), message("link.warning"))))
+    first = message("link.code", code=Secret(nonce), minutes=minutes)
+    answer(scene, Said((first, *_doors(scene, nonce), message("link.warning"))))
+
+
+def _doors(scene: Scene, nonce: str) -> list[Message]:
+    """Where a platform has deep links, one that carries the code."""
+    found = []
+    for platform, can in scene.rules.platforms.items():
+        address = can.door(START_LINK) if can.door and platform != scene.account.ref.platform else ""
+        if address:
+            found.append(message("link.door", platform=can.label, address=Secret(nonce, address)))
+    return found
 
 
 def add_code(scene: Scene, purpose: str, nonce: str) -> None:

@@ -658,6 +658,16 @@ async def test_a_pin_follows_the_message_and_its_failure_costs_nothing(
         assert double.visible(group) == []
 
 
+async def test_the_door_is_known_once_the_bot_knows_its_name(
+    double: TelegramDouble, adapter: TelegramAdapter
+) -> None:
+    door = adapter.capabilities.door
+    assert door is not None
+    assert door("link-X") == ""
+    await adapter.standing(ref(double.group("One", admins=[double.person("Anna")])))
+    assert door("link-X") == f"https://t.me/{double.bot.username}?start=link-X"
+
+
 async def test_a_pinned_message_too_old_to_be_deleted_is_unpinned_all_the_same(
     double: TelegramDouble, adapter: TelegramAdapter
 ) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
+from core.types import Platform
 from tests.stories.world import MINUTE, Person, World, code_in
 
 
@@ -161,6 +163,26 @@ async def test_two_accounts_become_one_when_the_first_confirms_the_second_s_name
     assert await anna.asks(anna.private, "link yes") == ["link.done_first"]
     assert twin.told == ["link.done"]
     assert await twin.asks(twin.private, "whoami") == ["whoami.member", "whoami.account", "whoami.account"]
+
+
+async def test_a_deep_link_carries_the_code_to_a_platform_that_has_them(world: World) -> None:
+    has = replace(
+        world.rules.platforms[Platform("telegram")],
+        door=lambda payload: f"https://t.me/flock?start={payload}",
+    )
+    world.rules = world.with_rules(platforms={**world.rules.platforms, Platform("telegram"): has})
+    await world.restart()
+    anna, twin = await world.member("matrix", "anna"), world.person("telegram", "twin")
+    assert await anna.asks(anna.private, "link") == ["link.code", "link.door", "link.warning"]
+    payload = anna.told_text.partition("https://t.me/flock?start=")[2].split()[0]
+    assert payload == f"link-{code_in(anna.told_text)}"
+    assert await world.rows(f"SELECT id FROM notices WHERE payload LIKE '%{code_in(anna.told_text)}%'") == []
+    assert await twin.asks(twin.private, f"start {payload}") == ["link.claim", "link.confirm_warning"]
+    await twin.runs(twin.private, "link yes")
+    await anna.runs(anna.private, "link yes")
+    assert await twin.asks(twin.private, "whoami") == ["whoami.member", "whoami.account", "whoami.account"]
+    assert await twin.asks(twin.private, "start link-AAAAAAAAAAAAA") == ["code.wrong"]
+    assert await twin.asks(twin.private, "link") == ["link.code", "link.warning"], "not to where one is"
 
 
 async def test_without_the_first_side_s_yes_nothing_is_linked(world: World) -> None:
