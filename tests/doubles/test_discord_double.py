@@ -130,6 +130,10 @@ async def test_a_nonce_guards_bot_sends(
     first = await bot.http.request(path, json=body)
     second = await bot.http.request(path, json=body | {"content": "twice"})
     assert first["id"] == second["id"]
+    assert first["nonce"] == "a" * 25
+    read = discord.http.Route("GET", "/channels/{channel_id}/messages", channel_id=channel.id)
+    (there,) = await bot.http.request(read)
+    assert "nonce" not in there, "history gives no nonce back"
     assert [each.content for each in discord_double.visible(channel)] == ["once"]
     assert discord_double.messages.deduplicated == 1
     discord_double.limits.nonce_seconds = 0
@@ -163,15 +167,34 @@ async def test_webhooks_have_limits_of_number_and_name(
     discord_double: DiscordDouble, channel: Channel, start: Start
 ) -> None:
     bot = await start()
-    with pytest.raises(discord.HTTPException) as refusal:
-        await bot.text_channel(channel).create_webhook(name="My Discord friend")
-    assert refusal.value.code == 50035
+    for name in ("My Discord friend", "clyde", "everyone"):
+        with pytest.raises(discord.HTTPException) as refusal:
+            await bot.text_channel(channel).create_webhook(name=name)
+        assert refusal.value.code == 50035
     for number in range(15):
         made = Webhook(discord_double.world.ids.next(), channel, f"w{number}", discord_double.bot, None)
         discord_double.world.webhooks[made.id] = made
     with pytest.raises(discord.HTTPException) as refusal:
         await bot.text_channel(channel).create_webhook(name="one more")
     assert refusal.value.code == 30007
+
+
+async def test_only_a_webhook_of_an_application_has_buttons(
+    discord_double: DiscordDouble, anna: Person, channel: Channel, start: Start
+) -> None:
+    bot = await start()
+    ours = await bot.text_channel(channel).create_webhook(name="Stormo")
+    theirs = await anna.make_webhook(channel, "feed")
+    button = {"type": 2, "style": 2, "label": "About", "custom_id": "about:x"}
+    body = {"content": "hello", "components": [{"type": 1, "components": [button]}]}
+    async with aiohttp.ClientSession() as session:
+        for webhook in (ours, theirs):
+            url = f"{discord_double.api_url}/webhooks/{webhook.id}/{webhook.token}"
+            async with session.post(url, json=body, params={"wait": "true"}) as answer:
+                assert answer.status == 200
+    assert [bool(each.components) for each in discord_double.visible(channel)] == [True, False]
+    tokens = {each.id: each.token for each in await bot.text_channel(channel).webhooks()}
+    assert tokens == {ours.id: ours.token, theirs.id: None}
 
 
 async def test_threads_take_messages_of_bots_and_webhooks(
