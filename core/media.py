@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Final
 
 from core.errors import FileRefused, FileWhy, RetryLater, StormoError
@@ -29,6 +32,8 @@ AT_ONCE: Final = 4
 FETCH_SECONDS: Final = 180.0
 #: The wait after each failure; after the last one the file counts as unreachable.
 PAUSES: Final = tuple(timedelta(seconds=seconds) for seconds in (2, 5, 15, 60, 300, 900, 1800))
+#: A smaller picture of a file, at most so many bytes; ``None`` where there can be none. It takes its time.
+Smaller = Callable[[Path, int], bytes | None]
 _STORAGE_PAUSE: Final = timedelta(seconds=5)
 #: Files of things that are gone, taken away in one go.
 _SWEPT: Final = 500
@@ -48,12 +53,14 @@ class Fetcher:
         rules: MediaRules,
         clock: Clock,
         leases: Leases,
+        smaller: Smaller,
     ) -> None:
         self._adapters = adapters
         self._leases = leases
         self._writer = writer
         self._rules = rules
         self._clock = clock
+        self._smaller = smaller
         self._store = MediaStore(rules.folder)
         self._busy: dict[tuple[ThingId, int], asyncio.Task[None]] = {}
         self._woken = asyncio.Event()
@@ -119,9 +126,11 @@ class Fetcher:
         except StormoError as error:
             log.warning("file %d of %d: %s", row.position, row.thing_id, error)
             await self._clock.wait(asyncio.Event(), self._clock.now() + _STORAGE_PAUSE)
-        except Exception:
+        except Exception as unforeseen:
+            # A fault of ours: tried again like one of the platform, and as often.
             log.exception("file %d of %d", row.position, row.thing_id)
-            await self._clock.wait(asyncio.Event(), self._clock.now() + _STORAGE_PAUSE)
+            with suppress(StormoError):
+                await self._put_off(row, type(unforeseen).__name__, None)
         finally:
             del self._busy[row.thing_id, row.position]
             self._woken.set()
@@ -129,6 +138,7 @@ class Fetcher:
     async def _fetch(self, row: Enclosure) -> None:
         try:
             blob = await self._brought(row)
+            small = await asyncio.to_thread(self._small, blob)
         except FileRefused as refused:
             why = refused.why
             log.info("file %d of %d: %s", row.position, row.thing_id, refused)
@@ -139,7 +149,7 @@ class Fetcher:
             await self._put_off(row, f"{type(unforeseen).__name__}: {unforeseen}", None)
         else:
             quota = self._rules.quota
-            await self._writer.submit(lambda unit: record(unit, row, blob, quota))
+            await self._writer.submit(lambda unit: record(unit, row, blob, small, quota))
 
     async def _brought(self, row: Enclosure) -> Blob:
         """From where it lies into our store."""
@@ -148,6 +158,25 @@ class Fetcher:
             async with asyncio.timeout(FETCH_SECONDS):
                 await self._adapters[row.platform].fetch(row.source, file.take)
             return await asyncio.to_thread(self._store.keep, file)
+        finally:
+            file.discard()
+
+    def _small(self, blob: Blob) -> Blob | None:
+        """A smaller picture, where one of our platforms does not take this one; it waits for the disk."""
+        every = (adapter.capabilities for adapter in self._adapters.values())
+        limit = min((can.max_file for can in every if can.files_per_message), default=blob.size)
+        if blob.size <= limit or not blob.mime.startswith("image/"):
+            return None
+        content = self._smaller(self._store.path(blob.digest), limit)
+        if content is None:
+            return None
+        file = self._store.incoming(self._rules)
+        try:
+            file.take(content)
+            return self._store.keep(file)
+        except FileRefused:
+            # An instance that keeps no JPEGs keeps none of its own making.
+            return None
         finally:
             file.discard()
 
@@ -165,13 +194,16 @@ class Fetcher:
 # -- jobs of the writer ------------------------------------------------------------------------------------------
 
 
-def record(unit: Unit, row: Enclosure, blob: Blob, quota: int) -> None:
-    """It is in our store. Where that is full, it is taken out again by the next sweep."""
+def record(unit: Unit, row: Enclosure, blob: Blob, small: Blob | None, quota: int) -> None:
+    """It is in our store, with a smaller one of it. Where that is full, they are taken out by the next sweep."""
     if unit.media.blob(blob.digest) is None:
-        if quota and unit.media.total() + blob.size > quota:
+        size = blob.size + (small.size if small else 0)
+        if quota and unit.media.total() + size > quota:
             log.error("the store of files is full: [media] quota_bytes")
             return refuse(unit, row, FileWhy.QUOTA)
-        unit.media.add_blob(blob, unit.now)
+        if small is not None:
+            unit.media.add_blob(small, unit.now)
+        unit.media.add_blob(replace(blob, small=small.digest if small else ""), unit.now)
     if unit.media.store(row.thing_id, row.position, blob.digest):
         enclosures.settle(unit, row.thing_id)
     return None

@@ -19,7 +19,7 @@ from typing import Final
 
 from core.errors import FileRefused, FileWhy
 from core.formats import HEAD, allowed, sniff
-from core.metadata import stripped
+from core.metadata import sides, stripped
 from core.records import Blob
 
 #: Seconds for which what no row names is left alone: its row may be about to be written.
@@ -105,21 +105,22 @@ class MediaStore:
     def keep(self, file: Incoming) -> Blob:
         """Takes it in, without what a camera wrote into it. The same bytes again are the same file."""
         file.finish()
-        _strip(file.path, file.mime)
+        width, height = _strip(file.path, file.mime)
         size, digest = _digest(file.path)
+        blob = Blob(digest=digest, mime=file.mime, size=size, width=width, height=height)
         target = self.path(digest)
         if target.exists():
             # Nobody may take it for forgotten before its row is written.
             with suppress(FileNotFoundError):
                 os.utime(target)
                 file.path.unlink()
-                return Blob(digest=digest, mime=file.mime, size=size)
+                return blob
         if not target.parent.exists():
             target.parent.mkdir(parents=True, exist_ok=True)
             _sync(self.folder)
         file.path.replace(target)
         _sync(target.parent)
-        return Blob(digest=digest, mime=file.mime, size=size)
+        return blob
 
     def drop(self, digest: str) -> None:
         """Takes a file away that no row names, unless somebody just stored it again."""
@@ -155,13 +156,15 @@ def _age(path: Path) -> float:
     return time.time() - path.stat().st_mtime
 
 
-def _strip(path: Path, mime: str) -> None:
+def _strip(path: Path, mime: str) -> tuple[int, int]:
+    """Takes a picture's metadata out, and gives its width and height where it tells them."""
     if not mime.startswith("image/"):
-        return
+        return 0, 0
     before = path.read_bytes()
     after = stripped(before, mime)
     if after != before:
         path.write_bytes(after)
+    return sides(after, mime)
 
 
 def _digest(path: Path) -> tuple[int, str]:

@@ -15,6 +15,11 @@ from typing import Final
 _LEFT_OUT: Final = frozenset({*range(0xE1, 0xEE), 0xEF, 0xFE})
 _PROFILE: Final = b"ICC_PROFILE\0"
 _SCAN, _END = 0xDA, 0xD9
+#: Frame headers: SOF0 to SOF15, among which other markers stand.
+_FRAMES: Final = frozenset({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})
+_LONGEST_SIDE: Final = 1_000_000
+#: Orientations from here on turn by a quarter.
+_LYING: Final = 5
 #: What ends a scan: neither a stuffed byte nor a restart.
 _NEXT_MARKER: Final = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 _EXIF: Final = b"Exif\0\0"
@@ -40,15 +45,45 @@ def stripped(data: bytes, mime: str) -> bytes:
 # -- JPEG --------------------------------------------------------------------------------------------------------
 
 
+def sides(data: bytes, mime: str) -> tuple[int, int]:
+    """Width and height as the picture is seen, in pixels; 0 where its first bytes do not tell."""
+    try:
+        if mime == "image/png":
+            width, height = struct.unpack_from(">II", data, 16)
+        elif mime == "image/gif":
+            width, height = struct.unpack_from("<HH", data, 6)
+        elif mime == "image/jpeg":
+            width, height = _frame(data)
+        else:
+            return 0, 0
+    except (ValueError, IndexError, struct.error):
+        return 0, 0
+    # Anybody may write anything there.
+    return (int(width), int(height)) if max(width, height) <= _LONGEST_SIDE else (0, 0)
+
+
+def _frame(data: bytes) -> tuple[int, int]:
+    """Of the frame header; a picture that lies on its side is as wide as that is high."""
+    lying = False
+    for marker, segment in _segments(data):
+        if segment[4:10] == _EXIF:
+            lying = _way_up(segment[10:]) >= _LYING
+        if marker in _FRAMES:
+            height, width = struct.unpack_from(">HH", segment, 5)
+            return (height, width) if lying else (width, height)
+    return 0, 0
+
+
 def _jpeg(data: bytes) -> bytes:
-    parts, turned = [data[:2]], b""
+    parts, way = [data[:2]], 0
     for marker, segment in _segments(data):
         if marker not in _LEFT_OUT or segment[4:16] == _PROFILE:
             parts.append(segment)
-        elif segment[4:10] == _EXIF and not turned:
-            turned = _turned(segment[10:])
+        elif segment[4:10] == _EXIF and not way:
+            way = _way_up(segment[10:])
     # The way up goes behind JFIF's own header, which must be first.
-    parts.insert(2 if parts[1][1:2] == b"\xe0" else 1, turned)
+    if way:
+        parts.insert(2 if parts[1][1:2] == b"\xe0" else 1, _orientation(way))
     return b"".join(parts)
 
 
@@ -74,8 +109,8 @@ def _segments(data: bytes) -> Iterator[tuple[int, bytes]]:
         at = end
 
 
-def _turned(tiff: bytes) -> bytes:
-    """An Exif segment that says nothing but which way is up; nothing where that is the usual one."""
+def _way_up(tiff: bytes) -> int:
+    """How the picture lies, from 2 to 8 as Exif counts it; 0 where it lies as usual."""
     order = "<" if tiff[:2] == b"II" else ">"
     try:
         (first,) = struct.unpack_from(f"{order}I", tiff, 4)
@@ -83,13 +118,14 @@ def _turned(tiff: bytes) -> bytes:
         for entry in range(count):
             tag, kind, _, value = struct.unpack_from(f"{order}HHIH", tiff, first + 2 + entry * 12)
             if tag == _ORIENTATION and kind == 3 and 1 < value <= 8:  # noqa: PLR2004
-                return _orientation(value)
+                return int(value)
     except struct.error:
         pass
-    return b""
+    return 0
 
 
 def _orientation(value: int) -> bytes:
+    """An Exif segment that says nothing else."""
     tiff = struct.pack(">2sHIHHHIHHI", b"MM", 42, 8, 1, _ORIENTATION, 3, 1, value, 0, 0)
     return struct.pack(">BBH", 0xFF, 0xE1, 2 + len(_EXIF) + len(tiff)) + _EXIF + tiff
 

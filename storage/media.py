@@ -194,4 +194,8 @@ class EnclosureStore:
         return {row[0] for row in self._run.all(KNOWN, digests=digests)}
 
     def forget(self, count: int) -> list[str]:
-        return [row[0] for row in self._run.all(FORGET, count=count)]
+        found: list[str] = []
+        # A smaller picture is forgotten once the one it was made of is.
+        while len(found) < count and (rows := self._run.all(FORGET, count=count)):
+            found += [row[0] for row in rows]
+        return found

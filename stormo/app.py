@@ -30,6 +30,7 @@ from stormo.config import Config
 from stormo.gate import EngineGate
 from stormo.health import Doing, Health
 from stormo.instance import Instance
+from stormo.pictures import smaller
 from stormo.probing import Prober
 from stormo.site import listening, make_site
 from stormo.tenure import Tenure
@@ -146,6 +147,7 @@ class Stormo:
             adapters=self.adapters,
             writer=self.writer,
             rules=self.instance.rules.media,
+            smaller=smaller,
             clock=self.clock,
             leases=self.leases,
         )

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import io
 import os
+import random
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from core import media
-from core.errors import FileRefused, FileWhy, RetryLater
-from core.intents import Create
+from core.errors import FileRefused, FileWhy, Rejected, RejectedWhy, RetryLater
+from core.intents import Create, Form, Intent
 from core.media import PAUSES
 from core.mediastore import MediaStore
+from core.types import Platform
 from tests.doubles.paper import Line
 from tests.stories.world import MINUTE, Person, Room, World
 
@@ -269,6 +273,73 @@ async def test_a_full_store_says_so_and_keeps_what_it_has(world: World) -> None:
     await anna.posts(group, "one again", anna.attaches("c.png", PNG))
     assert [shown(line) for line in channel.copies] == [[PNG], [], [PNG]]
     assert await kept(world) == [("stored", ""), ("refused", "quota"), ("stored", "")]
+
+
+# -- too large for one place ---------------------------------------------------------------------------------------
+
+
+async def small_discord(world: World, limit: int) -> None:
+    """Discord takes files up to so many bytes, from the next start on."""
+    paper = world.papers[Platform("discord")]
+    paper.capabilities = replace(paper.capabilities, max_file=limit)
+    platforms = {platform: each.capabilities for platform, each in world.papers.items()}
+    world.rules = world.with_rules(platforms=platforms, public_url="https://birds.example")
+    await world.restart()
+
+
+def large_picture() -> bytes:
+    out = io.BytesIO()
+    Image.frombytes("RGB", (400, 300), random.Random(1).randbytes(360_000)).save(out, "PNG")
+    return out.getvalue()
+
+
+async def test_a_picture_that_is_too_large_for_one_place_is_made_smaller_there(world: World) -> None:
+    await small_discord(world, 100_000)
+    anna, group, channel, room = await flock(world)
+    picture = large_picture()
+    mine = await anna.posts(group, "Look", anna.attaches("swifts.png", picture))
+    assert shown(room.copies[0]) == [picture]
+    assert channel.copies[0].view is not None
+    (file,) = channel.copies[0].view.files
+    assert (file.mime, file.name) == ("image/jpeg", "swifts.png.jpg")
+    assert file.size == len(file.path.read_bytes()) <= 100_000
+    await anna.deletes(mine)
+    await world.fetcher.sweep()
+    assert await world.rows("SELECT count(*) FROM blobs") == [(0,)]
+
+
+@pytest.mark.parametrize(("flag", "line"), [("visibility:public ", "file.linked"), ("", "file.not_here")])
+async def test_another_file_is_linked_where_its_post_has_a_page_and_else_named(
+    world: World, flag: str, line: str
+) -> None:
+    await small_discord(world, 100)
+    anna, group, channel, room = await flock(world)
+    paper = b"%PDF-1.7" + bytes(1000)
+    await anna.posts(group, f"{flag}Minutes", anna.attaches("may.pdf", paper))
+    assert shown(room.copies[0]) == [paper]
+    (copy,) = channel.copies
+    assert shown(copy) == []
+    said = {"name": "may.pdf"}
+    if flag:
+        said["url"] = f"https://birds.example/p/{await world.short_id_of('Minutes')}"
+    assert copy.text == f"Minutes\n\n{world.speech_of(line, **said)}"
+
+
+async def test_a_place_that_refuses_the_file_gets_the_words(world: World) -> None:
+    anna, group, channel, room = await flock(world)
+
+    def brings_a_file(intent: Intent) -> bool:
+        return isinstance(intent, Create) and bool(intent.view.files)
+
+    channel.paper.fails(Rejected("no right", why=RejectedWhy.FILE), when=brings_a_file, times=9)
+    await anna.posts(group, "Look", anna.attaches("a.png", PNG))
+    assert shown(room.copies[0]) == [PNG]
+    (copy,) = channel.copies
+    assert copy.form is Form.FULL
+    assert copy.text == f"Look\n\n{world.speech_of('file.not_here', name='a.png')}"
+    told = await anna.asks(anna.private, f"status {await world.short_id_of('Look')}")
+    assert told[0] == "status.shown"
+    assert world.speech_of("status.what.full_words") in anna.told_text
 
 
 # -- described -----------------------------------------------------------------------------------------------------

@@ -50,6 +50,7 @@ from storage.migrate import upgrade
 from storage.tables import metadata
 from storage.unit import SqlUnit
 from storage.writer import Writer
+from stormo.pictures import smaller
 from stormo.words import Catalogue
 from tests.clock import FakeClock
 from tests.doubles.paper import BOT, Line, Paper
@@ -443,6 +444,7 @@ class World:
         self.fetcher = Fetcher(
             adapters=self.adapters,
             writer=self.writer,
+            smaller=smaller,
             rules=self.rules.media,
             clock=self.clock,
             leases=leases,
