@@ -66,7 +66,7 @@ async def test_rooms_that_close_pause_and_go_on_once_and_in_order_when_they_open
     assert (lost(stage), stage.doubts(), stage.telegram.refused[429]) == (set(), 0, 0)
 
 
-async def _set_levels(stage: Stage, levels: object) -> None:
+async def _set_levels(stage: Stage, levels: dict[str, object]) -> None:
     await stage.chiara.ask("PUT", f"/rooms/{stage.room}/state/{POWER_LEVELS}/", levels)
 
 

@@ -431,7 +431,7 @@ class World:
             counts=self.counts,
         )
         self.readers = Readers(self.database, self.clock)
-        leases = Leases(self.clock, alone=self.papers)
+        leases = Leases(self.clock, alone=self.adapters)
         self.courier = Courier(
             adapters=self.adapters,
             writer=self.writer,
