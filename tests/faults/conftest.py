@@ -35,6 +35,14 @@ async def flock(homeserver: SynapseServer, tmp_path: Path, database_url: str) ->
         yield built
 
 
+@pytest_asyncio.fixture
+async def flock_on_sqlite(homeserver: SynapseServer, tmp_path: Path) -> AsyncIterator[FlockStage]:
+    """For what has nothing to do with the database."""
+    async with FlockStage(homeserver, tmp_path) as built:
+        await built.set_up()
+        yield built
+
+
 @pytest.fixture
 def note(record_property: Callable[[str, object], None]) -> Note:
     """Takes what was counted, for the report."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -137,7 +137,8 @@ class FlockStage(QuickStage):
         on = voter in post.votes
         match voter:
             case "telegram":
-                copy = next(m for m in self.telegram.visible(self.mirror) if post.words in m.text)
+                # Where it stands twice, the program knows the later one: the first one's answer was lost.
+                *_, copy = (m for m in self.telegram.visible(self.mirror) if post.words in m.text)
                 await self.anna.react(copy, ["👍"] if on else [])
             case "discord":
                 shown = next(m for m in self.discord.visible(self.channels[1]) if post.words in m.text)
@@ -192,6 +193,13 @@ class FlockStage(QuickStage):
             return [m.body for m in await self.chiara.visible(id_) if m.sender == self.bot.user_id]
 
         return Room(name, "matrix", texts, id_)
+
+    async def counted(self, posts: Sequence[Post], why: str) -> Counter[str]:
+        """Waits until all of them are stored and shown as they are meant, and counts them room by room."""
+        for post in posts:
+            await until(lambda post=post: self.stored(post), f"{why}: {post} in the database", 60)  # type: ignore[misc]
+        await self.quiet()
+        return sum([await self.count(post, why) for post in posts], Counter())
 
     async def copies(self, post: Post) -> list[str]:
         """Whatever of this post stands anywhere."""
