@@ -71,7 +71,7 @@ def _is_broken_postgres(error: BaseException) -> bool:
 
 
 class StorageUnavailable(StormoError):
-    """The database could not take the change; nothing of it was stored, or a repeat will find it stored."""
+    """The database is away: nothing was read; nothing of a change was stored, or a repeat will find it stored."""
 
 
 def normalised(url: str) -> URL:
@@ -195,7 +195,7 @@ class Readers:
         self._threads = ThreadPoolExecutor(size, thread_name_prefix="reader")
 
     async def read(self, work: Callable[[SqlUnit], T]) -> T:
-        """Runs ``work`` over a snapshot. Raises what it raises."""
+        """Runs ``work`` over a snapshot. Raises what it raises, or ``StorageUnavailable`` without a database."""
         return await asyncio.get_running_loop().run_in_executor(self._threads, self.read_now, work)
 
     def read_now(self, work: Callable[[SqlUnit], T]) -> T:
@@ -207,7 +207,7 @@ class Readers:
     def _unit(self) -> Iterator[SqlUnit]:
         link = self._links.get()
         try:
-            link = link or Link(self._engine, read_only=True)
+            link = link or self._opened()
             link.begin()
             yield SqlUnit(Runner(link.cursor, link.dialect), self._clock, ids=None)
             link.rollback()
@@ -217,9 +217,19 @@ class Readers:
                 if not ended or is_broken(error):
                     link.close()
                     link = None
+                if not ended and is_broken(error):
+                    raise _away(error) from error
             raise
         finally:
             self._links.put(link)
+
+    def _opened(self) -> Link:
+        try:
+            return Link(self._engine, read_only=True)
+        except Exception as error:
+            if is_broken(error):
+                raise _away(error) from error
+            raise
 
     def close(self) -> None:
         self._threads.shutdown(wait=True)
@@ -227,6 +237,10 @@ class Readers:
             link = self._links.get()
             if link is not None:
                 link.close()
+
+
+def _away(error: BaseException) -> StorageUnavailable:
+    return StorageUnavailable(f"{type(error).__name__}: {error}")
 
 
 __all__ = ["Link", "Readers", "Snowflakes", "StorageUnavailable", "is_broken", "normalised", "open_engine"]

@@ -205,8 +205,13 @@ class Stage:
     def running(self) -> bool:
         return self._process is not None and self._process.returncode is None
 
+    @property
+    def said(self) -> str:
+        """All that this start of the program has written."""
+        return self._log_file.read_text(errors="replace")
+
     def log(self) -> str:
-        return self._log_file.read_text(errors="replace")[-4000:]
+        return self.said[-4000:]
 
     def kill_now(self) -> None:
         """SIGKILL, between whichever two lines it is."""

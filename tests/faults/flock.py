@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +85,8 @@ class FlockStage(QuickStage):
         for channel in self.channels[:2]:
             await self.bruno.slash(channel, "setup", {"code": await self._code()})
             await self.bruno.slash(channel, "mirror add", {"feed": "birds"})
+        # A webhook has no key: what became of a lost send is read in the history.
+        await self.bruno.slash(self.channels[1], "mirror look", {"name": "author"})
 
     async def _matrix_rooms(self) -> None:
         for room in (self.room, self.second):
@@ -183,8 +186,10 @@ class FlockStage(QuickStage):
 
     def _discord_room(self, channel: Channel) -> Room:
         async def texts() -> list[str]:
-            shown = self.discord.visible(channel)
-            return [m.text.replace("\\", "") for m in shown if m.author_id == self.discord.bot.id]
+            ours = [
+                m for m in self.discord.visible(channel) if m.webhook_id or m.author_id == self.discord.bot.id
+            ]
+            return [m.text.replace("\\", "") for m in ours]
 
         return Room(channel.name, "discord", texts, str(channel.id))
 
@@ -197,9 +202,13 @@ class FlockStage(QuickStage):
     async def counted(self, posts: Sequence[Post], why: str) -> Counter[str]:
         """Waits until all of them are stored and shown as they are meant, and counts them room by room."""
         for post in posts:
-            await until(lambda post=post: self.stored(post), f"{why}: {post} in the database", 60)  # type: ignore[misc]
+            await until(lambda post=post: self._takes(post), f"{why}: {post} in the database", 60)  # type: ignore[misc]
         await self.quiet()
         return sum([await self.count(post, why) for post in posts], Counter())
+
+    def _takes(self, post: Post) -> bool:
+        assert self.running, self.log()
+        return self.stored(post)
 
     async def copies(self, post: Post) -> list[str]:
         """Whatever of this post stands anywhere."""
@@ -263,10 +272,16 @@ class FlockStage(QuickStage):
         )
 
     async def quiet(self) -> None:
-        """Nothing of a post is due any more, and no call is under way."""
+        """Nothing of a post is due any more, and no call is under way. A burst may take its time while it shrinks."""
+        while left := self._due():
+            await until(partial(self._less_than, left), f"every copy as it is wanted, {left} are not")
         await super().quiet()
-        due = "SELECT count(*) FROM outbox WHERE due = 1 AND kind = 'post'"
-        await until(lambda: self.ask(due) == [(0,)], "every copy as it is wanted")
+
+    def _less_than(self, left: int) -> bool:
+        return self._due() < left
+
+    def _due(self) -> int:
+        return int(str(self.ask("SELECT count(*) FROM outbox WHERE due = 1 AND kind = 'post'")[0][0]))
 
 
 __all__ = ["KEYED", "PLATFORMS", "FlockStage", "Post", "Room"]

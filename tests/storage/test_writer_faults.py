@@ -139,7 +139,7 @@ async def test_a_reader_gets_over_a_terminated_backend(fresh_postgres_url: str, 
     first = await readers.read(pid)
     with psycopg.connect(fresh_postgres_url.replace("+psycopg", ""), autocommit=True) as other:
         other.execute("SELECT pg_terminate_backend(%s, 10000)", (first,))
-    with pytest.raises(psycopg.OperationalError):
+    with pytest.raises(StorageUnavailable):
         await readers.read(pid)
     assert await readers.read(pid) != first
     readers.close()
