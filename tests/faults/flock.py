@@ -60,7 +60,9 @@ class FlockStage(QuickStage):
     def _write_config(self) -> None:
         super()._write_config()
         # Every restart reads back: the newest messages are enough to be found again. A poll acknowledges when it ends.
-        text = self.config.read_text().replace("[discord]", "[discord]\ncatchup_things = 30")
+        text = self.config.read_text().replace(
+            "[discord]", "[discord]\ncatchup_things = 30\ncall_seconds = 2"
+        )
         self.config.write_text(text.replace("[telegram]", "[telegram]\npoll_seconds = 2"))
 
     async def set_up(self) -> None:
@@ -85,8 +87,17 @@ class FlockStage(QuickStage):
         for channel in self.channels[:2]:
             await self.bruno.slash(channel, "setup", {"code": await self._code()})
             await self.bruno.slash(channel, "mirror add", {"feed": "birds"})
-        # A webhook has no key: what became of a lost send is read in the history.
+
+    async def speak_as_authors(self) -> None:
+        """In Discord's second room a webhook speaks from now on: it has no key, and a lost send is looked for."""
         await self.bruno.slash(self.channels[1], "mirror look", {"name": "author"})
+        await until(lambda: self.ask("SELECT 1 FROM chats WHERE look = 'author'"), "the choice")
+        await self.quiet()
+
+    async def rather_gaps(self) -> None:
+        """Where nobody knows whether a copy stands there, it is left out from now on."""
+        await self.anna.send(self.group, "/doubt gap")
+        await until(lambda: self.ask("SELECT 1 FROM communities WHERE doubt = 'gap'"), "the choice")
 
     async def _matrix_rooms(self) -> None:
         for room in (self.room, self.second):

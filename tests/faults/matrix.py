@@ -76,7 +76,7 @@ AT_THE_PEER = ("call arrived", "call stored")
 
 
 class Way(StrEnum):
-    """Whose steps are meant: an event's while we listen, or while we read back what came in our absence; a copy's."""
+    """Whose steps are meant: an event's, as it comes or read back after an absence; a copy's."""
 
     IN = "in"
     BACK = "read back"
@@ -161,6 +161,12 @@ def _interactions() -> Iterator[Round]:
         yield Round(Way.IN, point, "discord", "discord", "post", slash=True)
 
 
+def in_authors_names() -> list[Round]:
+    """The way to a room where a webhook speaks, which knows no key."""
+    there = [one for one in _outbound() if one.adapter == "discord"]
+    return [one for one in there if one.origin == "discord" or one.act in ("edit", "delete")]
+
+
 def gaps() -> list[Round]:
     """A post's way to Telegram, which has no key, where a community wants rather a gap than a copy twice."""
     chosen = [r for r in _outbound() if r.adapter == "telegram" and r.act == "post" and r.origin != r.adapter]
@@ -183,4 +189,14 @@ def _outbound() -> Iterator[Round]:
                 yield Round(Way.OUT, point, adapter, others[turn // 2 % 2], act, number)
 
 
-__all__ = ["AT_THE_PEER", "INBOUND", "OUTBOUND", "Round", "Way", "gaps", "sample", "whole"]
+__all__ = [
+    "AT_THE_PEER",
+    "INBOUND",
+    "OUTBOUND",
+    "Round",
+    "Way",
+    "gaps",
+    "in_authors_names",
+    "sample",
+    "whole",
+]

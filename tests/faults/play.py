@@ -129,7 +129,7 @@ class Player:
                 strike()
 
         def discord(method: str, route: str, _count: int) -> None:
-            if "/messages" in route and method in _DISCORD_SENDS:
+            if method in _DISCORD_SENDS and ("/messages" in route or "/webhooks" in route):
                 strike()
 
         stored = one.point == "call stored"

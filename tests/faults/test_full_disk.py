@@ -97,7 +97,10 @@ async def _written_until_it_complains(stage: FlockStage, words: str) -> list[Pos
     """People write on, on all platforms, until the program has said that it cannot take it, and then once more."""
     posts: list[Post] = []
     said = stage.said.count(_COMPLAINT)
-    complains = lambda: stage.said.count(_COMPLAINT) > said  # noqa: E731
+
+    def complains() -> bool:
+        return stage.said.count(_COMPLAINT) > said
+
     while not complains():
         assert len(posts) < _MANY, stage.log()
         await _write(stage, posts, words)

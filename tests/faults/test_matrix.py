@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
+import random
 import re
 
 import pytest
@@ -11,20 +12,20 @@ import pytest
 from tests.conftest import ROOT
 from tests.faults.conftest import Note
 from tests.faults.flock import FlockStage
-from tests.faults.matrix import INBOUND, LOST, OUTBOUND, Round, gaps, sample, whole
+from tests.faults.matrix import INBOUND, LOST, OUTBOUND, Round, gaps, in_authors_names, sample, whole
 from tests.faults.play import Player
-from tests.stage import until
 
 pytestmark = [pytest.mark.peer, pytest.mark.timeout(3600)]
 
 #: What `make test` takes for each database, what CI adds to it, and how many rounds a stage bears before it gets slow.
 FEW, SOME, A_STAGE = 4, 60, 60
+SEED = os.environ.get("STORMO_FAULTS_SEED", "sample")
 WHOLE = os.environ.get("STORMO_FAULTS") == "all"
 
 
 def _shares() -> list[list[Round]]:
     """The rounds of this run, a stage each."""
-    rounds = whole() if WHOLE else sample(SOME, os.environ.get("STORMO_FAULTS_SEED", "sample"))
+    rounds = whole() if WHOLE else sample(SOME, SEED)
     return [rounds[start : start + A_STAGE] for start in range(0, len(rounds), A_STAGE)]
 
 
@@ -58,9 +59,18 @@ async def test_many_points(flock: FlockStage, note: Note, share: list[Round]) ->
 
 @pytest.mark.faults
 async def test_rather_a_gap_than_a_copy_twice(flock: FlockStage, note: Note) -> None:
-    await flock.anna.send(flock.group, "/doubt gap")
-    await until(lambda: flock.ask("SELECT 1 FROM communities WHERE doubt = 'gap'"), "the choice")
-    await _play(flock, gaps() if WHOLE else gaps()[:: len(gaps()) // 4], note)
+    await flock.rather_gaps()
+    await _play(flock, gaps() if WHOLE else _some_of(gaps()), note)
+
+
+@pytest.mark.faults
+async def test_in_their_authors_names(flock: FlockStage, note: Note) -> None:
+    await flock.speak_as_authors()
+    await _play(flock, in_authors_names() if WHOLE else _some_of(in_authors_names()), note)
+
+
+def _some_of(rounds: list[Round]) -> list[Round]:
+    return random.Random(SEED).sample(rounds, 6)
 
 
 async def _play(flock: FlockStage, rounds: list[Round], note: Note) -> None:

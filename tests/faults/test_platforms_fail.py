@@ -69,7 +69,8 @@ async def test_slower_than_anybody_waits(flock_on_sqlite: FlockStage, note: Note
 
 async def test_connections_cut_in_a_burst(flock_on_sqlite: FlockStage, note: Note) -> None:
     """People go on writing while gateway, long poll and sync are cut again and again."""
-    stage, posts = flock_on_sqlite, []
+    stage = flock_on_sqlite
+    posts: list[Post] = []
     for cut in _cuts(stage):
         for author in PLATFORMS:
             posts.append(Post(author, f"burst {len(posts):03} {author}"))
