@@ -11,7 +11,7 @@ from typing import Final
 import regex
 
 from bots.playground.drawer import Filed
-from bots.playground.looks import Look
+from bots.playground.looks import DISCORD_CONTENT, Look
 from bots.playground.markup import address_html, safe_url, text_html, to_html
 from core.commands import COMMANDS
 from core.errors import Rejected, RejectedWhy
@@ -34,8 +34,6 @@ from core.types import MessageRef
 
 #: Telegram cuts a callback's answer here.
 TOAST: Final = 200
-#: Discord's plain content; a person's post is an embed, which takes more.
-_DISCORD_CONTENT: Final = 2000
 _LINK_WORDS: Final = 200
 _KNOWN: Final = frozenset({"start"}).union(*({spec.name, *spec.aliases} for spec in COMMANDS))
 #: How like a command's name a slip of the pen is.
@@ -126,7 +124,7 @@ def _linked(view: View, look: Look) -> Shown:
 
 
 def _fits(view: View, text: str, form: Form, look: Look) -> None:
-    limit = _DISCORD_CONTENT if look.slash and form is Form.PLAIN else look.capabilities.max_text
+    limit = DISCORD_CONTENT if look.slash and form is Form.PLAIN else look.capabilities.max_text
     whole = "\n".join(filter(None, (view.author, text, view.footer)))
     length = measure(whole, look.capabilities.length_unit)
     if length > limit:

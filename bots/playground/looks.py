@@ -7,7 +7,8 @@ from datetime import timedelta
 from typing import Final, Literal
 
 from core.canonical import Dialect
-from core.intents import Capabilities
+from core.intents import Capabilities, Form, View
+from core.text import plain
 from core.types import Platform
 
 LookName = Literal["discord", "telegram", "matrix"]
@@ -16,6 +17,8 @@ LookName = Literal["discord", "telegram", "matrix"]
 LANGUAGES: Final = ("en", "it")
 #: A tally moves while one watches, unlike on the real platforms.
 _TALLY: Final = timedelta(seconds=1)
+#: Code points of Discord's plain content; a person's post is an embed, which takes more.
+DISCORD_CONTENT: Final = 2000
 #: Bytes of the largest file that a playground room shows.
 _MAX_FILE: Final = 10 * 1024 * 1024
 
@@ -41,12 +44,22 @@ class Look:
         return Platform(f"playground-{self.name}")
 
 
+_DISCORD_EMBED: Final = 4096
+
+
+def _as_discord(view: View, form: Form) -> tuple[int, int]:
+    """Code points that a view takes, and how many there are: fewer without the frame."""
+    whole = "\n".join(filter(None, (view.author, plain(view.body), view.text_command, view.footer)))
+    return len(whole), DISCORD_CONTENT if form.said is Form.PLAIN else _DISCORD_EMBED
+
+
 DISCORD: Final = Look(
     name="discord",
     capabilities=Capabilities(
         label="Discord",
-        max_text=4096,
+        max_text=_DISCORD_EMBED,
         length_unit="codepoint",
+        measure=_as_discord,
         ephemeral=True,
         key_life=timedelta(minutes=2),
         tally_every=_TALLY,

@@ -27,7 +27,8 @@ from core.events import (
     ReactionChanged,
     ReactorsFound,
 )
-from core.intents import Button, Create, Edit, Form, Mark, Tell, Voice, Withdraw
+from core.intents import Button, Create, Edit, Form, Mark, Tell, View, Voice, Withdraw
+from core.parts import parted
 from core.ports import WatchedMessage
 from core.types import AccountRef, ChatRef, MessageRef
 from storage.database import StorageUnavailable
@@ -39,6 +40,7 @@ from tests.bots.discord_scene import (
     running,
     view,
 )
+from tests.core.bodies import long_body
 from tests.doubles.discord import DiscordDouble, Intent, Permission, Rate
 
 pytestmark = [pytest.mark.peer, pytest.mark.timeout(60)]
@@ -575,6 +577,23 @@ async def test_a_persons_post_is_an_embed_and_an_edit_may_change_the_form(scene:
     await scene.adapter.perform(Edit(key="e", message=copy, view=view("Now", **shown), form=Form.PLAIN))
     message = scene.double.message(int(copy.key))
     assert (message.embeds, message.content) == ([], "**Anna (@anna · Telegram)**\nNow\n-# 3 votes")
+
+
+async def test_a_long_text_stands_as_several_messages_none_of_them_too_long(scene: Scene) -> None:
+    body = long_body(60)
+    whole = View(Voice.PERSON, body, author="Anna (@anna · Telegram)", footer="3 votes")
+    scene.double.limits.messages = (Rate(100, 1.0),)
+    for form in (Form.FULL, Form.PLAIN):
+        before = len(scene.double.visible(scene.channel))
+        parts = parted(whole, form, scene.adapter.capabilities, lambda part, of: f"{part}/{of}")
+        assert len(parts) > 3
+        for number, part in enumerate(parts):
+            await scene.adapter.perform(Create(f"{form}{number}", scene.chat, part, form))
+        sent = scene.double.visible(scene.channel)[before:]
+        assert len(sent) == len(parts)
+        texts = [m.embeds[0]["description"] if m.embeds else m.content for m in sent]
+        shown = [number for number in range(60) if any(f"@someone{number} " in text for text in texts)]
+        assert shown == list(range(60))
 
 
 async def test_nobody_is_ever_pinged(scene: Scene) -> None:

@@ -30,8 +30,10 @@ from core.events import (
     Rights,
 )
 from core.intents import Create, Edit, Form, Mark, Tell, View, Voice, Withdraw
+from core.parts import parted
 from core.ports import WatchedMessage
 from core.types import AccountRef, ChatRef, MessageRef, Platform
+from tests.core.bodies import long_body
 from tests.peers.fixtures import NewPerson
 from tests.peers.matrix_person import MatrixPerson
 from tests.peers.matrix_proxy import ANY, JOIN, MESSAGE, MESSAGES, SYNC, MatrixProxy
@@ -675,6 +677,28 @@ async def test_a_post_shows_with_author_text_and_footer_and_follows_its_edits(
     assert shown.formatted_body == (
         "<p><strong>Anna</strong></p><p><strong>Hello again</strong></p><p><em>1 vote</em></p>"
     )
+
+
+async def test_a_long_text_stands_as_several_events_none_of_them_too_large(
+    new_bot: NewBot, matrix_person: NewPerson
+) -> None:
+    ada = await matrix_person("Ada")
+    whole = View(Voice.PERSON, long_body(300), author="Anna", footer="3 votes")
+    async with new_bot("").running() as bot:
+        room = await in_a_room(bot, ada)
+        parts = parted(whole, Form.FULL, bot.adapter.capabilities, lambda part, of: f"{part}/{of}")
+        assert len(parts) > 2
+        for number, part in enumerate(parts):
+            create = Create(f"part-{number}", chat(room), part)
+            receipt = await bot.adapter.perform(create)
+            assert receipt.message is not None
+            # An edit holds the words twice, and must fit as well.
+            await bot.adapter.perform(Edit(f"edit-{number}", receipt.message, part))
+        bodies = [shown.body for shown in await ada.visible(room)][-len(parts) :]
+    assert [body.endswith(f"{n}/{len(parts)}") for n, body in enumerate(bodies[:-1], 1)] == [True] * (
+        len(parts) - 1
+    )
+    assert [n for n in range(300) if any(f"@someone{n} " in body for body in bodies)] == list(range(300))
 
 
 async def test_the_bots_own_words_are_notices_and_are_not_heard_again(

@@ -33,9 +33,11 @@ from core.events import (
     Rights,
 )
 from core.intents import Button, Create, Edit, Form, Intent, Mark, Receipt, Tell, View, Voice, Withdraw
+from core.parts import parted
 from core.ports import WatchedMessage
 from core.types import AccountRef, ChatRef, MessageRef, Platform
 from stormo.clock import SystemClock
+from tests.core.bodies import long_body
 from tests.doubles.telegram import Chat, Limits, TelegramDouble
 
 pytestmark = [pytest.mark.peer, pytest.mark.asyncio]
@@ -841,3 +843,22 @@ async def test_the_plain_form_is_sent_without_entities(
     await anna.start()
     await adapter.perform(Create(KEY, ref(anna.private), view(Strong((Text("hi"),))), form=Form.PLAIN))
     assert double.visible(anna)[-1].entities == ()
+
+
+async def test_a_long_text_stands_as_several_messages_none_of_them_too_long(
+    double: TelegramDouble, adapter: TelegramAdapter
+) -> None:
+    anna = double.person("Anna")
+    group = double.group("Flock", members=[anna], bot_admin=True)
+    whole = View(Voice.PERSON, long_body(60), author="Anna (@anna · Discord)", footer="3 votes")
+    parts = parted(whole, Form.FULL, adapter.capabilities, lambda part, of: f"{part}/{of}")
+    assert len(parts) > 3
+    for number, part in enumerate(parts):
+        await adapter.perform(Create(f"{KEY[:-1]}{number}", ref(group), part))
+    texts = [shown.text or "" for shown in double.visible(group)]
+    assert len(texts) == len(parts)
+    assert [text.rpartition("\n")[2] for text in texts[:-1]] == [
+        f"{n}/{len(parts)}" for n in range(1, len(parts))
+    ]
+    found = [n for n in range(60) if any(f"@{PING_BREAK}someone{n} " in text for text in texts)]
+    assert found == list(range(60))

@@ -108,3 +108,21 @@ def _framed(inner: st.SearchStrategy[Block]) -> st.SearchStrategy[Block]:
 _codes = st.builds(CodeBlock, texts, st.sampled_from(["", "py", "c++", "no name"]))
 _blocks: st.SearchStrategy[Block] = st.recursive(paragraphs | _codes, _framed, max_leaves=5)
 bodies = st.lists(_blocks, max_size=4).map(lambda blocks: Body(tuple(blocks)))
+
+
+def long_body(paragraphs_: int) -> Body:
+    """Words that every platform counts otherwise: to be escaped, wide, styled, and with a name that must not ping."""
+    return Body(
+        tuple(
+            Paragraph(
+                (
+                    Text(f"{number}: 2*3_4 "),
+                    Strong((Text("swifts over the roofs 🐦 "), Emphasis((Text("and swallows"),)))),
+                    Text(f" @someone{number} "),
+                    Link(f"https://example.org/{number}", (Text("look there"),)),
+                    Text(" a sentence that goes on for a while, as people's do" * 3),
+                )
+            )
+            for number in range(paragraphs_)
+        )
+    )

@@ -549,3 +549,127 @@ def test_a_verb_is_read_back_as_one(unit: SqlUnit) -> None:
     unit.delivery.add_try(a_try(chat, ThingId(1)))
     assert unit.delivery.tries()[0].verb is Verb.CREATE
     assert timedelta(0) == unit.delivery.tries()[0].at - NOW
+
+
+# -- parts ---------------------------------------------------------------------------------------------------------
+
+
+def begun(unit: SqlUnit, chat: ChatId, *, ready_at: datetime = NOW) -> ThingId:
+    """A first send of which one part stands."""
+    thing = wanted(unit, chat, ready_at=ready_at)
+    unit.delivery.progress(chat, thing, NOW)
+    unit.delivery.add_copy(a_copy(chat, thing, key=f"m{thing}"))
+    return thing
+
+
+def test_each_part_shows_what_it_was_last_told_to(unit: SqlUnit) -> None:
+    chat, thing = a_chat(unit), ThingId(7)
+    for part in (1, 0, 2):
+        unit.delivery.add_copy(replace(a_copy(chat, thing, key=f"m{part}", part=part), digest="old"))
+    unit.delivery.copy_shows(chat, thing, 1, 5, "new")
+    found = unit.delivery.copies_in(chat, thing)
+    assert [(c.part, c.shown, c.digest) for c in found] == [(0, 1, "old"), (1, 5, "new"), (2, 1, "old")]
+    assert unit.delivery.copies(thing) == found
+
+
+def test_a_message_taken_away_leaves_the_others_and_another_generation(unit: SqlUnit) -> None:
+    chat = a_chat(unit)
+    thing = sent(unit, chat)
+    unit.delivery.add_copy(a_copy(chat, thing, key="m2", part=1))
+    unit.delivery.withdrew(chat, thing, 1)
+    assert [c.part for c in unit.delivery.copies_in(chat, thing)] == [0]
+    assert row(unit, chat, thing).generation == 1
+
+
+def test_tries_of_one_part_end_alone(unit: SqlUnit) -> None:
+    chat, thing = a_chat(unit), ThingId(7)
+    one, two = a_try(chat, thing, key="a"), replace(a_try(chat, thing, key="b"), part=1, digest="d")
+    for attempt in (one, two, replace(two, key="c")):
+        unit.delivery.add_try(attempt)
+    unit.delivery.end_tries(chat, thing, 1)
+    assert unit.delivery.tries_of(chat, thing) == [one]
+    unit.delivery.add_try(two)
+    assert unit.delivery.tries_of(chat, thing)[-1].digest == "d"
+    unit.delivery.end_tries(chat, thing)
+    assert unit.delivery.tries_of(chat, thing) == []
+
+
+def test_a_first_send_that_has_begun_goes_on_at_once_and_keeps_its_place(unit: SqlUnit) -> None:
+    chat = a_chat(unit)
+    held, thing = wanted(unit, chat, ready_at=later(60)), begun(unit, chat)
+    found = row(unit, chat, thing)
+    assert (found.begun, found.shown, found.rank, found.ready_at) == (True, 0, 1, NOW)
+    assert unit.delivery.begun(chat) == found
+    assert [d.thing_id for d in unit.delivery.first_sends(chat, later(60))] == [held]
+    assert unit.delivery.next_known(chat, later(60)) is None
+    unit.delivery.shown(chat, thing, 1, later(5), later(600))
+    assert not row(unit, chat, thing).begun
+    assert unit.delivery.begun(chat) is None
+
+
+def test_caps_count_a_thing_once_when_its_first_part_was_sent(unit: SqlUnit) -> None:
+    chat = a_chat(unit)
+    thing = begun(unit, chat)
+    assert unit.delivery.sent_since(chat, later(-1)) == 1
+    unit.delivery.progress(chat, thing, later(10))
+    unit.delivery.shown(chat, thing, 1, later(20), later(600))
+    assert unit.delivery.sent_since(chat, later(-1)) == 1
+    assert unit.delivery.sent_since(chat, later(5)) == 0
+
+
+def test_a_withdrawal_of_what_has_begun_passes_everything(unit: SqlUnit) -> None:
+    chat = a_chat(unit)
+    thing = begun(unit, chat)
+    unit.delivery.bump(thing, 2, rank=2, now=later(1))
+    assert row(unit, chat, thing).rank == 1, "newer words wait for nothing, and keep the place"
+    unit.delivery.bump(thing, 3, rank=0, now=later(2))
+    assert row(unit, chat, thing).rank == 0
+
+
+@pytest.mark.parametrize("state", [CopyState.REFUSED, CopyState.DOUBT])
+def test_what_stands_of_something_refused_goes_with_it(unit: SqlUnit, state: CopyState) -> None:
+    chat = a_chat(unit)
+    thing = begun(unit, chat)
+    unit.delivery.settle(chat, thing, state, "no")
+    unit.woken.clear()
+    unit.delivery.bump(thing, 2, rank=2, now=later(1))
+    assert due(unit, chat, later(1)) is None
+    unit.delivery.bump(thing, 3, rank=0, now=later(2))
+    assert due(unit, chat, later(2)) == thing
+    assert unit.woken == {chat}
+
+
+def test_what_was_removed_is_looked_for_once_more_and_stays_removed(unit: SqlUnit) -> None:
+    chat = a_chat(unit)
+    thing = begun(unit, chat)
+    unit.delivery.remove(chat, thing, later(1), "taken away there")
+    unit.delivery.progress(chat, thing, later(2))
+    found = row(unit, chat, thing)
+    assert (found.state, found.rank, found.reason) == (CopyState.REMOVED, 0, "taken away there")
+    assert due(unit, chat, later(2)) == thing
+    unit.delivery.settle(chat, thing, CopyState.REMOVED, "taken away there")
+    unit.delivery.bump(thing, 5, rank=2, now=later(3))
+    assert due(unit, chat, later(9)) is None
+
+
+def test_a_part_left_out_is_never_due_for_it_and_the_row_goes_on(unit: SqlUnit) -> None:
+    chat = a_chat(unit)
+    thing = wanted(unit, chat)
+    unit.delivery.leave_out(replace(a_try(chat, thing), part=2), later(1), "no answer came")
+    unit.delivery.add_doubt(replace(a_try(chat, thing), part=1), later(1), "sent again", "no answer came")
+    assert unit.delivery.left_out(chat, thing) == {2}
+    assert [d.part for d in unit.delivery.doubts()] == [2, 1]
+    found = row(unit, chat, thing)
+    assert (found.begun, found.state, found.reason) == (True, CopyState.LIVE, "no answer came")
+    assert due(unit, chat) == thing
+
+
+def test_a_room_that_leaves_takes_back_what_has_begun(unit: SqlUnit) -> None:
+    chat = a_chat(unit)
+    thing = begun(unit, chat)
+    unit.delivery.withdraw_waiting(chat, "the room left its community")
+    assert row(unit, chat, thing).state is CopyState.LIVE
+    unit.delivery.withdraw_all(chat, later(1))
+    found = row(unit, chat, thing)
+    assert (found.state, found.rank) == (CopyState.WITHDRAWN, 0)
+    assert due(unit, chat, later(1)) == thing

@@ -149,6 +149,32 @@ async def test_one_post_everywhere_one_vote_per_member_and_moderators_win(
     assert flock.texts(flock.matrix) == ["The swifts are here to stay"]
 
 
+async def test_a_long_post_stands_in_parts_and_shrinks_again(world: PlaygroundWorld, flock: Flock) -> None:
+    """What one says on Matrix does not fit into one message of the others."""
+    await flock.says(flock.bruno, flock.matrix, "!join")
+    text = " ".join(f"word{number:04}" for number in range(600))
+    own = await flock.says(flock.bruno, flock.matrix, f"!post {text}")
+    assert own is not None
+    for room in flock.channels:
+        first, second = [m for m in room.visible() if m.text.startswith("word")]
+        assert f"{first.text} {second.text}" == text
+        assert (first.author, first.footer, second.footer) == ("@bruno · Matrix", "1/2", "2/2")
+        assert second.shown.author == ""
+    reader = await add_person(world.playground, "Dario")
+    await flock.says(reader, flock.channels[0], "/join")
+    await reader.react([m for m in flock.channels[0].visible() if m.text.startswith("word")][1], "👍")
+    await world.passes(MINUTE)
+    assert [m.footer for m in flock.channels[1].visible() if m.text.startswith("word")] == [
+        "1/2",
+        "2/2 · 1 vote",
+    ]
+    await flock.bruno.edit(own, "!post Few words")
+    await world.settled()
+    for room in flock.channels:
+        assert [m.text for m in room.visible() if m.text.startswith("word")] == []
+        assert flock.texts(room) == ["Few words"]
+
+
 @pytest.mark.parametrize("stored", [False, True], ids=["before it is stored", "after it is stored"])
 async def test_the_whole_core_starts_again_in_the_middle(
     world: PlaygroundWorld, flock: Flock, *, stored: bool
