@@ -42,8 +42,9 @@ class Leases:
         self._clock = clock
         self._held = {platform: Lease(platform, 0, inf) for platform in alone}
 
-    def hold(self, lease: Lease) -> None:
-        self._held[lease.platform] = lease
+    def hold(self, platform: Platform, epoch: int, asked: float) -> None:
+        """It was taken or renewed. ``asked``: monotonic seconds, of before the database was asked for it."""
+        self._held[platform] = Lease(platform, epoch, asked + LIFE.total_seconds())
 
     def drop(self, platform: Platform) -> None:
         self._held.pop(platform, None)

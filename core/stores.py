@@ -812,6 +812,10 @@ class LeaseRows(Protocol):
         """The newest one; 0 where nobody ever took it."""
         ...
 
+    def any_held(self) -> bool:
+        """Whether some process serves something now."""
+        ...
+
     def holder(self, name: str, site: str) -> str | None:
         """Its owner, unless ``take`` from this site would succeed now."""
         ...

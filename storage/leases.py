@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, bindparam, literal_column, select, update
+from sqlalchemy import BigInteger, ColumnElement, bindparam, func, literal_column, select, update
 
 from core.stores import EVER
 from storage import tables as t
@@ -49,6 +49,7 @@ TAKE = Statement(_take)
 RENEW = Statement(lambda d: _ours(d).values(expires_at=_until(d)).returning(_L.epoch))
 RELEASE = Statement(lambda d: _ours(d).values(expires_at=EVER))
 EPOCH = Statement(lambda _: select(_L.epoch).where(_L.name == bindparam("lease")), kept=True)
+ANY_HELD = Statement(lambda d: select(func.count()).select_from(t.leases).where(_L.expires_at > _clock(d)))
 HOLDER = Statement(
     lambda d: select(_L.owner).where(
         _L.name == bindparam("lease"),
@@ -74,6 +75,9 @@ class LeaseStore:
 
     def epoch(self, name: str) -> int:
         return int(self._run.scalar(EPOCH, lease=name) or 0)
+
+    def any_held(self) -> bool:
+        return bool(self._run.scalar(ANY_HELD))
 
     def holder(self, name: str, site: str) -> str | None:
         owner = self._run.scalar(HOLDER, lease=name, place=site)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import os
 import secrets
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -14,7 +16,7 @@ from zoneinfo import ZoneInfo
 
 from core.counts import Counts
 from core.engine import Engine
-from core.errors import Message
+from core.errors import Message, StormoError, message
 from core.events import Inbound
 from core.ports import Adapter, Clock
 from core.scene import Rules
@@ -97,6 +99,8 @@ class Instance:
         try:
             # The rules need the instance's name, which lives in the database.
             self.rules = self._rules(await self.writer.submit(_name))
+            if not self._beside:
+                await self.writer.submit(partial(_agree, self.rules.key, config.data / KEY_FILE))
             self.engine = Engine(self.rules)
         except BaseException:
             await self.__aexit__(None, None, None)
@@ -197,6 +201,25 @@ def _name(unit: Unit) -> str:
         known = secrets.token_hex(16)
         unit.intake.set_meta("instance", known)
     return known
+
+
+class WrongKey(StormoError):
+    """Other processes of this instance work with another key: codes of theirs would be wrong here."""
+
+    def __init__(self, file: Path) -> None:
+        self.message = message("run.wrong_key", file=str(file))
+        super().__init__(f"{file} is not the key that the other processes have")
+
+
+def _agree(key: bytes, file: Path, unit: Unit) -> None:
+    """All processes of an instance have one key. Where none is at work, this one's is it from now on."""
+    mark = hashlib.sha256(b"which key " + key).hexdigest()
+    known = unit.intake.meta("key")
+    if known == mark:
+        return
+    if known is not None and unit.leases.any_held():
+        raise WrongKey(file)
+    unit.intake.set_meta("key", mark)
 
 
 def instance_key(data: Path) -> bytes:

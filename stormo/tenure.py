@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from core.errors import LeaseLost, StormoError
-from core.leases import LIFE, RENEWED_EVERY, Lease, Leases
+from core.leases import LIFE, RENEWED_EVERY, Leases
 from core.ports import Clock
 from core.stores import Unit
 from core.types import Platform
@@ -77,7 +77,7 @@ class Tenure:
         )
         if epoch is None:
             return "another process, just now"
-        self._leases.hold(Lease(self.platform, epoch, asked + LIFE.total_seconds()))
+        self._leases.hold(self.platform, epoch, asked)
         log.info("%s: served from here, epoch %d", self.platform, epoch)
         return None
 
@@ -113,7 +113,7 @@ class Tenure:
             renewed = False
         if not renewed:
             raise LeaseLost(self.platform)
-        self._leases.hold(Lease(self.platform, epoch, asked + LIFE.total_seconds()))
+        self._leases.hold(self.platform, epoch, asked)
         return True
 
     async def release(self) -> None:

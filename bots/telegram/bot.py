@@ -136,6 +136,8 @@ class TelegramAdapter:
         await self._polling.initialize()
         try:
             await self._connect()
+            # It answered: the first question for news may be open for long where there are none.
+            gate.alive()
             await self._listener(gate).listen()
         except InvalidToken:
             raise BadToken(LABEL) from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 import pytest_asyncio
 
 from tests.peers.synapse import SynapseServer
+from tests.program import Program
 from tests.stage import Stage, until
 
 pytestmark = [pytest.mark.peer, pytest.mark.timeout(300)]
@@ -21,6 +23,55 @@ async def stage(synapse: SynapseServer, tmp_path: Path, database_url: str) -> As
 
 
 async def test_one_post_everywhere_one_vote_per_member(stage: Stage) -> None:
+    await _story(stage)
+
+
+async def test_the_same_by_three_processes(
+    synapse: SynapseServer, tmp_path: Path, fresh_postgres_url: str
+) -> None:
+    async with Shared(synapse, tmp_path, database=fresh_postgres_url) as stage:
+        await _story(stage)
+        serving = {"telegram": "running", "discord": "running", "matrix": "running"}
+        found = [(await program.page("/readyz"))[1] for program in stage.programs]
+        assert [ready["status"] for ready in found] == ["ready"] * 3
+        doing = {name: told["doing"] for ready in found for name, told in ready["platforms"].items()}
+        assert doing == serving
+        feeds = [(await program.page("/feeds"))[0] for program in stage.programs]
+        assert feeds[:2] == [404, 404], "pages are the third one's"
+
+
+class Shared(Stage):
+    """Telegram in one process, Discord and Matrix in another, the pages in a third."""
+
+    async def start(self) -> None:
+        polls, readies = self.polls, len(self.discord.gateway.identifies)
+        shares = ("telegram", "discord,matrix", "web")
+        self.starts += 1
+        self.programs = [
+            Program(self.config, f"stormo-{self.starts}-{share}", "--only", share) for share in shares
+        ]
+        for program in self.programs:
+            # The first one ever fills the database.
+            await program.start()
+        await until(lambda: self._heard(polls, readies), "the program's start")
+
+    @property
+    def running(self) -> bool:
+        return self.starts > 0 and all(program.running for program in self.programs)
+
+    def log(self) -> str:
+        return "\n".join(program.log()[-2000:] for program in self.programs)
+
+    async def stop(self) -> None:
+        await asyncio.gather(*(program.stop() for program in self.programs if program.running))
+
+    async def restart(self) -> None:
+        await asyncio.gather(*(program.kill() for program in self.programs))
+        self.discord.gateway.forget_sessions()
+        await self.start()
+
+
+async def _story(stage: Stage) -> None:
     await stage.set_up()
     everywhere = {"discord general": 1, "discord news": 1, "discord pictures": 1, "telegram": 1, "matrix": 1}
 

@@ -287,3 +287,20 @@ def test_a_dead_letter_that_cannot_be_tried_again_says_why_and_stays(folder: Pat
         assert part in tried.stderr
         assert "Traceback" not in tried.stderr
     assert stormo(folder, "dead-letters").stdout.splitlines()[-1].startswith("2 ")
+
+
+def test_a_share_that_does_not_exist_names_the_nearest(folder: Path) -> None:
+    (folder / "config.toml").write_text(
+        '[database]\nurl = "postgresql://nobody@localhost/none"\n[telegram]\ntoken = "1:t"\n'
+    )
+    refused = stormo(folder, "run", "--only", "telegramm")
+    assert refused.returncode == 2
+    assert "Did you mean telegram?" in refused.stderr
+    assert stormo(folder, "run", "--port", "70000").returncode == 2
+
+
+def test_a_share_of_a_sqlite_file_says_what_to_do(folder: Path) -> None:
+    refused = stormo(folder, "run", "--only", "web")
+    assert refused.returncode == 2
+    assert "PostgreSQL" in refused.stderr
+    assert not (folder / "data").exists()

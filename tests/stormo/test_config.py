@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from core.errors import ConfigError
 from core.types import AccountRef, Platform
-from stormo.config import SECTIONS, Config, MissingConfig, find, load, parse
+from stormo.config import SECTIONS, Config, MissingConfig, find, load, parse, share
 from stormo.keys import Key, Unfit
 from stormo.platforms import COMMON, PLATFORMS, build
 from stormo.words import Catalogue
@@ -270,3 +270,66 @@ def test_a_config_says_nothing_secret_of_itself() -> None:
     config = parse('[telegram]\ntoken = "1:hush"\n', {})
     assert isinstance(config, Config)
     assert "hush" not in repr(config)
+
+
+SEVERAL = """
+[database]
+url = "postgresql://stormo@localhost/stormo"
+[telegram]
+token = "1:t"
+[discord]
+token = "d"
+[matrix]
+enabled = false
+"""
+
+
+@pytest.mark.parametrize(
+    ("wanted", "platforms", "pages"),
+    [
+        (["telegram"], ["telegram"], False),
+        (["discord", "web"], ["discord"], True),
+        (["telegram", "discord"], ["discord", "telegram"], False),
+        (["web"], [], True),
+    ],
+)
+def test_a_process_serves_its_share(wanted: list[str], platforms: list[str], pages: bool) -> None:
+    shared = share(parse(SEVERAL, {}), wanted)
+    assert (sorted(shared.platforms), shared.pages, shared.playground) == (platforms, pages, False)
+    assert shared.room == parse(SEVERAL, {}).room
+
+
+def test_the_playground_is_shared_out_only_by_its_name() -> None:
+    config = parse(SEVERAL + "[playground]\nenabled = true\n", {})
+    assert not share(config, ["telegram", "web"]).playground
+    assert share(config, ["playground"]).playground
+
+
+@pytest.mark.parametrize(
+    ("wanted", "faults"),
+    [
+        (["telegrm"], [("only.unknown_near", {"name": "telegrm", "nearest": "telegram"})]),
+        (["pages"], [("only.unknown", {"name": "pages", "known": "discord, telegram, web"})]),
+        (["matrix"], [("only.not_configured", {"name": "matrix"})]),
+        ([], [("only.nothing", {"known": "discord, telegram, web"})]),
+        (
+            ["web", "Discord", "x"],
+            [
+                ("only.unknown_near", {"name": "Discord", "nearest": "discord"}),
+                ("only.unknown", {"name": "x", "known": "discord, telegram, web"}),
+            ],
+        ),
+    ],
+)
+def test_what_cannot_be_shared_out_is_said_at_once(
+    wanted: list[str], faults: list[tuple[str, dict[str, str]]]
+) -> None:
+    with pytest.raises(ConfigError) as refused:
+        share(parse(SEVERAL, {}), wanted)
+    assert [(fault.id, fault.args) for fault in refused.value.faults] == faults
+
+
+def test_one_file_is_served_by_one_process() -> None:
+    with pytest.raises(ConfigError) as refused:
+        share(parse('[telegram]\ntoken = "1:t"\n', {}), ["telegram"])
+    assert [fault.id for fault in refused.value.faults] == ["only.sqlite"]

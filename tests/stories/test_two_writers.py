@@ -1,0 +1,69 @@
+"""Two processes' writers on one database at once: what holds for one batch after another holds for theirs together."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from core.events import Inbound
+from core.records import Vote
+from storage.unit import SqlUnit
+from storage.writer import Writer
+from tests.stories.world import Person, World
+
+MEMBERS = 12
+
+
+@pytest.fixture
+def other(world: World) -> Iterator[Callable[[Inbound], asyncio.Future[None]]]:
+    """A second process that hears events; nobody is woken in it."""
+    writer = Writer(
+        world.database, world.clock, world.engine.settle, lambda _: None, read_ahead=world.engine.read_ahead
+    )
+    writer.start()
+    yield lambda event: writer.submit(lambda unit: world.engine.handle(unit, event), event=event)
+    writer.close()
+
+
+async def test_two_accounts_of_one_member_react_in_two_processes_at_once(
+    world: World, other: Callable[[Inbound], asyncio.Future[None]]
+) -> None:
+    """Each member has one vote, and the score is what is counted, however the two interleave."""
+    group, channel = world.room("telegram", "birds"), world.room("discord", "channel")
+    await world.community(group, channel)
+    author = await world.member("telegram", "author")
+    await world.mirrors(channel, "birds")
+    pairs: list[tuple[Person, Person]] = []
+    for number in range(MEMBERS):
+        pair = (
+            await world.member("telegram", f"member-{number}"),
+            await world.member("discord", f"double-{number}"),
+        )
+        await world.link(*pair)
+        pairs.append(pair)
+    origin = await author.posts(group, "swifts")
+    copy = channel.copies[0]
+
+    draw = random.Random(7)
+    ours: list[Inbound] = []
+    theirs: list[Inbound] = []
+    for there, here in pairs:
+        for _ in range(3):
+            ours.append(there.reaction(origin, draw.choice("👍❤"), off=draw.random() < 0.2))
+            theirs.append(here.reaction(copy, draw.choice("👍❤"), off=draw.random() < 0.2))
+    draw.shuffle(ours)
+    await asyncio.gather(*map(world.gate.handle, ours), *map(other, theirs))
+
+    def votes(unit: SqlUnit) -> list[Vote]:
+        members = [unit.people.account(person.ref) for pair in pairs for person in pair]
+        ids = {account.member_id for account in members if account and account.member_id}
+        return [vote for member in sorted(ids) for vote in unit.votes.votes_by(member)]
+
+    standing = [vote for vote in await world.read(votes) if vote.value]
+    assert len({vote.member_id for vote in standing}) == len(standing) <= MEMBERS
+    assert await world.rows("SELECT score FROM posts") == [(len(standing),)]
+    signals = await world.rows("SELECT count(*) FROM signals")
+    assert signals[0][0] >= len(standing)
