@@ -233,7 +233,7 @@ class Capabilities:
     ``tally_every``: the shortest time between two edits that only move a tally.
     ``files_per_message``: 0 where no file can be shown; ``max_file``: the bytes of the largest one.
     ``replaces_files``: whether an edit may bring other files than the message has; else such a part is sent anew, and
-    the files of an edit are those that stand there.
+    the files of an edit are those that stand there, perhaps with other descriptions.
     ``tells_deletions``: whether it tells that somebody took a message away; where not, a command must say it.
     ``as_author``: the right that the bot needs to show people's words in their name, as the platform names it in
     ``Place.lacks``; ``None`` where it never can.

@@ -212,9 +212,11 @@ def _grouped(
 
 def digest_of(view: View, form: Form) -> str:
     """Equal for what looks the same. What stands before the dot speaks of the files alone."""
-    files = [(f.digest, f.name, f.alt, f.spoiler) for f in view.files]
+    files = [(f.digest, f.name, f.spoiler) for f in view.files]
+    # A description is words: what stands there can be given another one.
+    described = [f.alt for f in view.files]
     buttons = [(b.label, b.data, b.url, b.private) for b in view.buttons]
-    shown = (view.voice, view.author, view.footer, buttons, view.text_command, view.link, form)
+    shown = (described, view.voice, view.author, view.footer, buttons, view.text_command, view.link, form)
     return f"{_hash(repr(files)) if files else ''}.{_hash(repr(shown) + to_json(view.body))}"
 
 

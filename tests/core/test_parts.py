@@ -243,3 +243,14 @@ def test_code_that_is_cut_is_code_on_both_sides() -> None:
     head, tail = cut(Body((Paragraph((Code("one two"),)),)), 4)
     assert head == Body((Paragraph((Code("one "),)),))
     assert tail == Body((Paragraph((Code("two"),)),))
+
+
+def test_another_description_is_an_edit_and_another_file_is_not() -> None:
+    file = File(digest="d", path=Path("d"), mime="image/png", name="a.png", size=1)
+    view = View(voice=Voice.PERSON, body=Body(), files=(file,))
+    described = replace(view, files=(replace(file, alt="Two swifts"),))
+    other = replace(view, files=(replace(file, digest="e"),))
+    digests = [digest_of(each, Form.FULL) for each in (view, described, other)]
+    assert len(set(digests)) == 3
+    assert same_files(digests[0], digests[1])
+    assert not same_files(digests[0], digests[2])

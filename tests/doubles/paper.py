@@ -264,7 +264,12 @@ class Paper:
         if self.unchanged and (line.view, line.form) == (intent.view, intent.form):
             raise Rejected("not modified", why=RejectedWhy.UNCHANGED)
         self._fits(intent.view, intent.form)
-        if line.view and line.view.files != intent.view.files and not self.capabilities.replaces_files:
+        there = line.view.files if line.view else ()
+        same = [(f.digest, f.name, f.spoiler) for f in there] == [
+            (f.digest, f.name, f.spoiler) for f in intent.view.files
+        ]
+        # A description is no part of a file: platforms let it change.
+        if line.view and not same and not self.capabilities.replaces_files:
             raise Rejected("an edit brings no files", why=RejectedWhy.FORM)
         line.view, line.text, line.form = intent.view, plain(intent.view.body), intent.form
         line.edits += 1
