@@ -310,7 +310,7 @@ def test_a_redaction_names_what_is_gone_wherever_the_server_writes_it(more: Raw)
         said(text("Mine"), sender=ME),
         said({"msgtype": "m.notice", "body": "!post spam"}),
         said(message(View(voice=Voice.PERSON, body=paragraph("a copy of another Stormo")), Form.FULL, BEN)),
-        said({"msgtype": "m.image", "body": "a.png", "url": "mxc://x/y"}),
+        said({"msgtype": "m.location", "body": "here", "geo_uri": "geo:46.0,8.9"}),
         said({}),
         said(text("")),
         said(text("x") | {"m.relates_to": {"rel_type": "m.replace", "event_id": "$0"}}),
