@@ -12,7 +12,7 @@ from tests.postgres import PostgresServer
 
 # A busy machine is no fault of an example; `make check` wants an answer soon, `make test` takes hypothesis' own number.
 settings.register_profile("whole", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.register_profile("quick", parent=settings.get_profile("whole"), max_examples=15)
+settings.register_profile("quick", parent=settings.get_profile("whole"), max_examples=5)
 settings.load_profile("quick" if os.environ.get("STORMO_QUICK") else "whole")
 
 pytest_plugins = ["tests.peers.fixtures", "tests.doubles.telegram.fixtures"]
@@ -98,6 +98,10 @@ def _keep_the_homeserver_on_one_worker(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.slow)
 
 
+#: Files whose tests start the whole program each: of them `make check` takes one.
+WHOLE_PROGRAM = frozenset({"test_app.py", "test_backup.py", "test_metrics.py"})
+
+
 def _quick(item: pytest.Item) -> bool:
     """Whether `make check` takes this test: one database is enough there, and one story."""
     folder = (
@@ -105,6 +109,8 @@ def _quick(item: pytest.Item) -> bool:
     )
     if folder in ("doubles", "stories"):
         return item.path.name == "test_the_story.py" and "[postgres" not in item.name
+    if item.path.name in WHOLE_PROGRAM and item.name != "test_without_any_config_there_is_a_page_to_play_on":
+        return False
     return "[postgres" not in item.name and not any(
         "postgres" in name for name in getattr(item, "fixturenames", ())
     )
