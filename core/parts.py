@@ -209,6 +209,10 @@ def _grouped(
 
 # -- what a message shows, in short ------------------------------------------------------------------------------
 
+#: In the place of a digest: a message that could not be taken away and is to be emptied, and one that is.
+STUCK: Final = "stuck"
+EMPTIED: Final = "emptied"
+
 
 def digest_of(view: View, form: Form) -> str:
     """Equal for what looks the same. What stands before the dot speaks of the files alone."""

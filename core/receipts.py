@@ -14,6 +14,7 @@ from core.errors import Rejected, RejectedWhy, RetryLater
 from core.events import Loss
 from core.intents import Capabilities, Create, Edit, Form, Receipt
 from core.notices import load, pinned_now, private_chat, take_away
+from core.parts import EMPTIED, STUCK
 from core.records import Copy, CopyState, Delivery, Look, Notice, Verb
 from core.removal import remove_here
 from core.stores import Unit
@@ -143,6 +144,10 @@ class Receipts:
             case RejectedWhy.GONE:
                 gone = found.intent.message.key if isinstance(found.intent, Edit) else ""
                 remove_here(unit, row.chat_id, row.thing_id, str(error)[:200], gone=gone)
+            case _ if verb is Verb.WITHDRAW:
+                # Too old, on some platforms. What cannot be taken away is emptied, where that at least is allowed.
+                store.copy_shows(row.chat_id, row.thing_id, found.act.part, found.act.version, STUCK)
+                store.progress(row.chat_id, row.thing_id, unit.now)
             case RejectedWhy.FORM | RejectedWhy.FILE if lower := _lower(found, error.why):
                 store.retry(row.chat_id, row.thing_id, unit.now, str(error)[:200], lower)
             case _:
@@ -249,7 +254,7 @@ def _copy(found: Attempt, receipt: Receipt, now: datetime) -> Copy:
 
 def _lower(found: Attempt, why: RejectedWhy) -> Form | None:
     """The next rung for what a place refused: without its files where those may be why, else in a simpler form."""
-    if not isinstance(found.intent, Create | Edit):
+    if not isinstance(found.intent, Create | Edit) or found.act.digest == EMPTIED:
         return None
     form = Form(found.row.form)
     bare = _WITHOUT_FILES.get(form) if found.intent.view.files else None

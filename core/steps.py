@@ -7,10 +7,10 @@ next call is the first difference between the parts that are wanted and the mess
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from core.intents import Capabilities, Create, Edit, Form, Intent, View, Withdraw
-from core.parts import digest_of, same_files
+from core.parts import EMPTIED, STUCK, digest_of, same_files
 from core.records import Chat, Copy, CopyState, Delivery, Try, Verb
 from core.types import MessageRef
 
@@ -52,8 +52,8 @@ Plan = Act | Drop | Shown
 class Place:
     """A thing in a chat: its row, our messages there in order, the tries that are open.
 
-    ``left_out``: the parts that may stand there and are never sent again. ``blank``: the words for what is only
-    asked for.
+    ``left_out``: the parts that may stand there and are never sent again. ``blank``: the words in the place of one
+    that is only asked for, or cannot be taken away; of ``True``, where nothing else of the thing stands.
     """
 
     row: Delivery
@@ -62,7 +62,7 @@ class Place:
     tries: Sequence[Try]
     can: Capabilities
     left_out: Callable[[], Collection[int]]
-    blank: Callable[[], View]
+    blank: Callable[[bool], View]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,8 @@ def keep(place: Place, reason: str) -> Plan:
     whole = place.row.shown > 0
     digests = {copy.part: copy.digest for copy in place.copies} if whole else {}
     end = Drop(CopyState.LIVE if digests else CopyState.WITHDRAWN, reason)
-    return _next(place, _Wanted(Form.FULL, digests), end)
+    answered = [attempt for attempt in place.tries if attempt.verb is not Verb.EDIT]
+    return _next(replace(place, tries=answered), _Wanted(Form.FULL, digests), end)
 
 
 def _next(place: Place, wanted: _Wanted, end: Drop | Shown) -> Plan:
@@ -118,14 +119,22 @@ def _next(place: Place, wanted: _Wanted, end: Drop | Shown) -> Plan:
         gone = copy.message
         return Act(verb, version, lambda key: Withdraw(key, gone), part, ends=ends)
     if part not in wanted.views:
-        room, blank = place.chat.ref, place.blank()
-        return Act(Verb.CREATE, version, lambda key: Create(key, room, blank), part, asks=True)
+        return _blank(place, part, ends, whole=not wanted.digests)
     view, form, digest = wanted.views[part], wanted.form, wanted.digests[part]
     if copy is not None:
         shown = copy.message
         return Act(verb, version, lambda key: Edit(key, shown, view, form, to), part, digest, ends)
     room = place.chat.ref
     return Act(verb, version, lambda key: Create(key, room, view, form, to), part, digest, ends)
+
+
+def _blank(place: Place, part: int, ends: Drop | Shown | None, *, whole: bool) -> Act:
+    """Asks whether a message stands, or empties one that stands and cannot be taken away."""
+    room, view, version, copy = place.chat.ref, place.blank(whole), place.row.wanted, _standing(place, part)
+    if copy is None:
+        return Act(Verb.CREATE, version, lambda key: Create(key, room, view), part, asks=True)
+    ref = copy.message
+    return Act(Verb.EDIT, version, lambda key: Edit(key, ref, view), part, EMPTIED, ends)
 
 
 def _standing(place: Place, part: int) -> Copy | None:
@@ -137,6 +146,10 @@ def _tried(tries: Sequence[Try], verb: Verb) -> set[int]:
     return {attempt.part for attempt in tries if attempt.verb is verb}
 
 
+def _full(copy: Copy) -> bool:
+    return copy.digest == STUCK
+
+
 def differences(
     wanted: Mapping[int, str], copies: Sequence[Copy], tries: Sequence[Try], *, replaces_files: bool
 ) -> list[tuple[Verb, int]]:
@@ -144,18 +157,21 @@ def differences(
 
     What is missing comes before what is out of date, so that no storm of votes keeps a part away; what was changed
     the longest ago is changed first, for the same reason; what is too much goes last, as its words may stand in
-    other parts by then. A part that cannot be changed goes with all behind it, and they come anew in their order.
+    other parts by then. A part that cannot be changed goes with all behind it, and they come anew in their order; one
+    that cannot be taken away either is emptied, and has words again when it is wanted again.
     """
     standing = {copy.part: copy for copy in copies}
     leaving, unsure, created = (_tried(tries, verb) for verb in (Verb.WITHDRAW, Verb.EDIT, Verb.CREATE))
     asked = created - wanted.keys() - standing.keys()
 
+    stuck = {part for part, copy in standing.items() if copy.digest in (STUCK, EMPTIED)}
+
     def stays(part: int) -> bool:
         same = replaces_files or same_files(standing[part].digest, wanted[part])
-        return same and part not in leaving
+        return part in stuck or (same and part not in leaving)
 
     anew = min((part for part in standing if part in wanted and not stays(part)), default=None)
-    going = [part for part in standing if anew is not None and part >= anew]
+    going = [part for part in standing if anew is not None and part >= anew and part not in stuck]
     kept = {part: copy for part, copy in standing.items() if part not in going}
     missing = [part for part in wanted if part not in kept]
     stale = [p for p, copy in kept.items() if p in wanted and (copy.digest != wanted[p] or p in unsure)]
@@ -163,6 +179,11 @@ def differences(
         *((Verb.WITHDRAW, part) for part in sorted(going, reverse=True)),
         *((Verb.CREATE, part) for part in sorted(missing)),
         *((Verb.EDIT, part) for part in sorted(stale, key=lambda part: (kept[part].shown, part))),
-        *((Verb.WITHDRAW, part) for part in sorted(kept.keys() - wanted.keys(), reverse=True)),
+        *((Verb.WITHDRAW, part) for part in sorted(kept.keys() - wanted.keys() - stuck, reverse=True)),
+        *(
+            (Verb.EDIT, part)
+            for part in sorted(stuck - wanted.keys())
+            if part in unsure or _full(standing[part])
+        ),
         *((verb, part) for part in sorted(asked) for verb in (Verb.CREATE, Verb.WITHDRAW)),
     ]

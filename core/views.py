@@ -48,7 +48,7 @@ class Views:
             tries=tries,
             can=self._platforms[chat.ref.platform],
             left_out=lambda: unit.delivery.left_out(chat.id, row.thing_id),
-            blank=lambda: self._blank(chat, row.kind),
+            blank=lambda whole: self._blank(chat, row.kind, whole=whole),
         )
         if row.state in (CopyState.WITHDRAWN, CopyState.REMOVED):
             return withdraw(place)
@@ -81,10 +81,10 @@ class Views:
         view = self._post_view(unit, post, place)
         return self._show(place, view, self._parent_copy(unit, post, chat))
 
-    def _blank(self, chat: Chat, kind: ThingKind) -> View:
-        """Stands for a moment where a message is only asked for."""
+    def _blank(self, chat: Chat, kind: ThingKind, *, whole: bool) -> View:
+        """Stands for a moment where a message is only asked for, and for ever where none can be taken away."""
         language = self._room_language(chat)
-        text = self._words(message("post.withdrawn"), language)
+        text = self._words(message("post.withdrawn" if whole else "post.part_withdrawn"), language)
         about = self._words(message("about.button"), language) if kind is ThingKind.POST else ""
         return View(voice=Voice.BOT, body=Body((Paragraph((Text(text),)),)), language=language, about=about)
 

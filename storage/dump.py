@@ -93,6 +93,8 @@ CLOSE_ROWS = Statement(
     )
 )
 DROP_TRIES = Statement(lambda _: delete(t.tries))
+#: The files stand before the dot, and are taken for the same.
+FORGET_WORDS = Statement(lambda _: update(t.copies).values(digest=_C.digest + "?"))
 CLOSE_TRIED = Statement(
     lambda _: (
         update(t.outbox)
@@ -114,7 +116,7 @@ END_LEASES = (
 def leave_out(run: Runner, now: datetime) -> int:
     """Whatever was not shown yet may have been since: it is listed as in doubt and never sent. Returns how many.
 
-    Edits of copies that are known stay: an edit shows nothing twice.
+    Edits of copies that are known stay: an edit shows nothing twice. Which words those copies show by now is not known.
     """
     run.run(DOUBT_ROWS, now_at=now)
     run.run(DOUBT_TRIES, now_at=now)
@@ -122,6 +124,7 @@ def leave_out(run: Runner, now: datetime) -> int:
     run.run(CLOSE_ROWS)
     run.run(CLOSE_TRIED)
     run.run(DROP_TRIES)
+    run.run(FORGET_WORDS)
     return count
 
 

@@ -9,6 +9,7 @@ from itertools import count
 from hypothesis import given
 from hypothesis import strategies as st
 
+from core.parts import EMPTIED, STUCK
 from core.records import Copy, Try, Verb
 from core.steps import differences
 from core.types import ChatId, ChatRef, MessageRef, Platform, ThingId, ThingKind
@@ -137,3 +138,12 @@ def test_a_send_without_an_answer_that_is_wanted_no_more_is_asked_for_last() -> 
     standing = [copy_of(0, ".old"), copy_of(1, ".b")]
     todo = differences({0: ".a"}, standing, [try_of(2, Verb.CREATE)], replaces_files=True)
     assert todo == [(Verb.EDIT, 0), (Verb.WITHDRAW, 1), (Verb.CREATE, 2), (Verb.WITHDRAW, 2)]
+
+
+def test_what_cannot_be_taken_away_is_emptied_once_and_has_words_again_when_it_is_wanted() -> None:
+    standing = [copy_of(0, ".a"), copy_of(1, STUCK), copy_of(2, EMPTIED)]
+    assert differences({0: ".a"}, standing, (), replaces_files=False) == [(Verb.EDIT, 1)]
+    unsure = [try_of(2, Verb.EDIT)]
+    assert differences({0: ".a"}, standing, unsure, replaces_files=False) == [(Verb.EDIT, 1), (Verb.EDIT, 2)]
+    again = {0: ".a", 1: ".b", 2: "f.c"}
+    assert differences(again, standing, (), replaces_files=False) == [(Verb.EDIT, 1), (Verb.EDIT, 2)]

@@ -14,6 +14,7 @@ from stormo.config import Config, parse
 from stormo.desk import show_doubts, show_outbox, show_rooms
 from stormo.words import Catalogue
 from tests.stories.test_delivery import creates, pair
+from tests.stories.test_parts import nth, words
 from tests.stories.world import MINUTE, World
 
 
@@ -57,6 +58,19 @@ async def test_a_doubt_says_where_and_what_was_done(
     assert doubt.endswith("sent again: cut off")
     assert "between" not in doubt
     assert count == "1 message in doubt."
+
+
+async def test_a_doubt_about_one_part_of_a_long_post_names_it(
+    world: World, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    anna, group, (room,) = await pair(world, "telegram")
+    second = nth(1, creates(room))
+    room.paper.fails(RetryLater("cut off", unknown=True), when=second)
+    await anna.posts(group, words(600))
+    await world.passes(MINUTE)
+    assert show_doubts(beside(world, tmp_path), say) == 0
+    doubt, _ = capsys.readouterr().out.splitlines()
+    assert "  part 2  sent again: cut off" in doubt
 
 
 async def test_lost_rooms_are_listed_with_reason_time_and_what_waits(

@@ -163,6 +163,67 @@ async def test_talk_that_is_passed_on_is_divided_too(world: World) -> None:
     assert channel.parts == []
 
 
+# -- what cannot be taken away -------------------------------------------------------------------------------------
+
+TOO_OLD = Rejected("message can't be deleted for everyone", why=RejectedWhy.FORBIDDEN)
+
+
+async def test_a_part_too_old_to_be_taken_away_is_emptied_and_used_again(world: World) -> None:
+    anna, group, (room,) = await stage(world, "telegram")
+    own = await anna.posts(group, long("telegram"))
+    messages = [line.ref for line in room.parts]
+    old = room.paper.fails(TOO_OLD, when=withdraws(room), times=99)
+    await anna.edits(group, own, f"/post {SHORT}")
+    await world.passes(HOUR)
+    gone = world.speech_of("post.part_withdrawn")
+    standing = [line for line in room.lines if line.ref in messages]
+    assert [line.text for line in standing] == [SHORT, gone, gone]
+    assert (await state_of(world, room))[0] == (CopyState.LIVE, "")
+    assert old.times == 97, "each is asked to go once"
+    await anna.edits(group, own, f"/post {SHORT} again")
+    await world.passes(HOUR)
+    assert old.times == 97
+    await anna.edits(group, own, f"/post {long('telegram')}")
+    await world.passes(HOUR)
+    await shows(world, room, long("telegram"))
+    assert [line.ref for line in room.parts] == messages
+
+
+async def test_a_post_too_old_to_be_taken_away_is_emptied(world: World) -> None:
+    anna, group, (room,) = await stage(world, "telegram")
+    own = await anna.posts(group, long("telegram"))
+    messages = [line.ref for line in room.parts]
+    room.paper.fails(TOO_OLD, when=withdraws(room), times=99)
+    await anna.deletes(own)
+    await world.passes(HOUR)
+    gone = world.speech_of("post.withdrawn")
+    assert [line.text for line in room.lines if line.ref in messages] == [gone] * 3
+    assert (await state_of(world, room))[0] == (CopyState.WITHDRAWN, "withdrawn")
+
+
+async def test_what_may_be_neither_taken_away_nor_emptied_is_a_row_to_read(world: World) -> None:
+    anna, group, (room,) = await stage(world, "telegram")
+    own = await anna.posts(group, SHORT)
+    room.paper.fails(TOO_OLD, when=withdraws(room), times=99)
+    room.paper.fails(Rejected("no", why=RejectedWhy.FORBIDDEN), when=edits(room), times=99)
+    await anna.deletes(own)
+    await world.passes(HOUR)
+    assert (await state_of(world, room))[0] == (CopyState.REFUSED, "forbidden: no")
+
+
+async def test_an_edit_without_an_answer_of_somebody_banned_since_stays_as_it_is(world: World) -> None:
+    """What stands there stays as its moderators left it: nothing new comes, nor an empty message."""
+    anna, group, (room,) = await stage(world, "matrix")
+    own = await anna.posts(group, "one")
+    room.paper.fails(RetryLater("cut", unknown=True, after=MINUTE), when=edits(room), after=True)
+    await anna.edits(group, own, "/post two")
+    before = [line.text for line in room.lines]
+    await world.person("telegram", "founder-birds").leads(group).runs(group, "ban @anna")
+    await world.passes(HOUR)
+    assert [line.text for line in room.lines] == before
+    assert await world.rows("SELECT * FROM tries") == []
+
+
 # -- the process ends in between ----------------------------------------------------------------------------------
 
 

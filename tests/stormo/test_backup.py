@@ -13,8 +13,9 @@ import pytest
 from sqlalchemy import text
 
 from core.mediastore import MediaStore
-from core.records import Blob, CopyState, Try, Verb
-from core.types import ChatId, ChatRef, MemberId, Platform, ThingId, ThingKind
+from core.parts import same_files
+from core.records import Blob, Copy, CopyState, Try, Verb
+from core.types import ChatId, ChatRef, MemberId, MessageRef, Platform, ThingId, ThingKind
 from storage import dump, migrate
 from storage.database import open_engine
 from storage.tables import metadata
@@ -31,7 +32,7 @@ from tests.stage import until
 PICTURE = b"\xff\xd8\xff\xdb" + bytes(range(256)) * 1000
 WORDS = "correct horse battery"
 SOON = datetime.now(UTC) - timedelta(minutes=5)
-SHOWN, WAITING, TRIED = ThingId(101), ThingId(102), ThingId(103)
+SHOWN, WAITING, TRIED, BEGUN = (ThingId(number) for number in range(101, 105))
 
 
 @pytest.fixture(autouse=True)
@@ -135,6 +136,45 @@ async def test_a_backup_brings_back_everything_and_leaves_what_was_open_in_doubt
     assert look(target, TRIED) == (CopyState.DOUBT, "left out")
     assert look(target, SHOWN) == (CopyState.LIVE, "")
     assert after["tries"] == set()
+
+
+def _begin(unit: SqlUnit) -> None:
+    """A long post of which one message stands."""
+    chat = ChatId(unit.new_id())
+    ref = ChatRef(Platform("telegram"), "-7")
+    unit.communities.add_chat(chat, ref, "Nest", False, False, "it", SOON)
+    unit.delivery.want(BEGUN, ThingKind.POST, 1, [chat], rank=1, now=SOON, ready_at=SOON)
+    unit.delivery.progress(chat, BEGUN, SOON)
+    unit.delivery.add_copy(
+        Copy(
+            chat_id=chat,
+            thing_id=BEGUN,
+            kind=ThingKind.POST,
+            part=0,
+            message=MessageRef(ref, "m1"),
+            ours=True,
+            shown=1,
+            sent_at=SOON,
+            digest="files.words",
+        )
+    )
+
+
+async def test_the_rest_of_a_post_that_had_begun_is_in_doubt_and_its_words_are_not_known_any_more(
+    tmp_path: Path, database_url: str
+) -> None:
+    source, target = config(tmp_path / "a"), config(tmp_path / "b", database_url)
+    async with Instance(source) as instance:
+        await instance.writer.submit(_begin)
+    back_up(source, tmp_path / "backup", WORDS)
+    restore(target, tmp_path / "backup", WORDS)
+    assert look(target, BEGUN) == (CopyState.DOUBT, "left out")
+    with desk._reading(target) as readers:
+        (copy,) = readers.read_now(lambda unit: unit.delivery.copies(BEGUN))
+        (doubt,) = readers.read_now(lambda unit: unit.delivery.doubts())
+    assert doubt.part == 1
+    assert copy.digest != "files.words"
+    assert same_files(copy.digest, "files.words")
 
 
 async def test_a_backup_of_sqlite_moves_into_postgresql(tmp_path: Path, fresh_postgres_url: str) -> None:
