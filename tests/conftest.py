@@ -98,8 +98,8 @@ def _keep_the_homeserver_on_one_worker(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.slow)
 
 
-#: Files whose tests start the whole program each: of them `make check` takes one.
-WHOLE_PROGRAM = frozenset({"test_app.py", "test_backup.py", "test_metrics.py"})
+#: Files whose tests start the whole program each, or search long: of them `make check` takes one test.
+LONG = frozenset({"test_app.py", "test_backup.py", "test_metrics.py", "test_pages.py", "test_parts.py"})
 
 
 def _quick(item: pytest.Item) -> bool:
@@ -109,7 +109,7 @@ def _quick(item: pytest.Item) -> bool:
     )
     if folder in ("doubles", "stories"):
         return item.path.name == "test_the_story.py" and "[postgres" not in item.name
-    if item.path.name in WHOLE_PROGRAM and item.name != "test_without_any_config_there_is_a_page_to_play_on":
+    if item.path.name in LONG and item.name != "test_without_any_config_there_is_a_page_to_play_on":
         return False
     return "[postgres" not in item.name and not any(
         "postgres" in name for name in getattr(item, "fixturenames", ())

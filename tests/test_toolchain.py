@@ -126,6 +126,7 @@ def test_each_test_gets_another_database(database_url: str) -> None:
     test_each_database_starts_empty(database_url)
 
 
+@pytest.mark.slow
 def test_a_killed_postgres_comes_back_with_what_was_committed() -> None:
     with PostgresServer() as server:
         engine = create_engine(server.url())
@@ -140,6 +141,7 @@ def test_a_killed_postgres_comes_back_with_what_was_committed() -> None:
         engine.dispose()
 
 
+@pytest.mark.slow
 def test_a_postgres_leaves_nothing_behind() -> None:
     with PostgresServer() as server:
         folder, pid = server.folder, server.pid
@@ -192,6 +194,7 @@ def run_skipping_tests(folder: Path, everything: str) -> subprocess.CompletedPro
     )
 
 
+@pytest.mark.slow
 def test_a_run_of_everything_fails_on_a_missing_component(tmp_path: Path) -> None:
     strict = run_skipping_tests(tmp_path, "1")
     assert "1 failed, 3 errors in " in strict.stdout
@@ -199,6 +202,7 @@ def test_a_run_of_everything_fails_on_a_missing_component(tmp_path: Path) -> Non
     assert strict.returncode != 0
 
 
+@pytest.mark.slow
 def test_an_ordinary_run_goes_on_without_a_missing_component(tmp_path: Path) -> None:
     ordinary = run_skipping_tests(tmp_path, "")
     assert "4 skipped in " in ordinary.stdout
