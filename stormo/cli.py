@@ -97,6 +97,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         code = args.act(args, say)
         assert isinstance(code, int)
         return code
+    except configuration.NoShare as error:
+        for fault in error.faults:
+            _complain(say(fault))
+        return _UNUSABLE
     except ConfigError as error:
         _complain(say(message("config.faults", n=len(error.faults))))
         for fault in error.faults:

@@ -170,6 +170,10 @@ class Config:
     secrets: frozenset[str] = field(repr=False)
 
 
+class NoShare(ConfigError):
+    """What ``--only`` names cannot be served by a process of its own. The config may be right all the same."""
+
+
 #: What the public pages are called where the work is shared out.
 PAGES = "web"
 
@@ -177,14 +181,14 @@ PAGES = "web"
 def share(config: Config, wanted: Sequence[str]) -> Config:
     """What one of several processes serves: platforms by their names, ``web`` for the pages.
 
-    Raises ``ConfigError``.
+    Raises ``NoShare``.
     """
     if make_url(config.database_url).get_backend_name() == "sqlite":
-        raise ConfigError((message("only.sqlite"),))
+        raise NoShare((message("only.sqlite"),))
     known = [*config.platforms, *(["playground"] if config.playground else ()), PAGES]
     faults = [_no_share(name, known) for name in wanted if name not in known]
     if faults or not wanted:
-        raise ConfigError(tuple(faults) or (message("only.nothing", known=", ".join(known)),))
+        raise NoShare(tuple(faults) or (message("only.nothing", known=", ".join(known)),))
     return replace(
         config,
         platforms={name: values for name, values in config.platforms.items() if name in wanted},
