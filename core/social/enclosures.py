@@ -166,7 +166,8 @@ def shown(unit: Unit, store: MediaStore, thing: ThingId, can: Capabilities | Non
         if row.state is not FileState.STORED:
             continue
         blob = _fitting(unit, row.digest, can)
-        if blob is not None:
+        # Another machine's process may have kept it in a folder that is not seen from here.
+        if blob is not None and store.path(blob.digest).is_file():
             files.append(_file(store, row, blob))
         else:
             lines.append(_elsewhere(row.name, link))

@@ -345,6 +345,19 @@ async def test_a_place_that_refuses_the_file_gets_the_words(world: World) -> Non
 # -- described -----------------------------------------------------------------------------------------------------
 
 
+async def test_a_file_that_is_on_another_machine_is_named(world: World) -> None:
+    anna, group, channel, _ = await flock(world)
+    await anna.leads(group).runs(group, "pause")
+    await anna.posts(group, "They are back", anna.attaches("swifts.png", PNG))
+    for path in (world.rules.media.folder).glob("??/*"):
+        path.unlink()
+    await anna.runs(group, "resume")
+    (copy,) = channel.copies
+    assert copy.text.startswith("They are back")
+    assert "swifts.png" in copy.text
+    assert shown(copy) == []
+
+
 async def test_a_picture_s_description_is_asked_for_once_and_never_needed(world: World) -> None:
     anna, group, channel, _ = await flock(world)
     world.forget()
