@@ -9,9 +9,9 @@ from __future__ import annotations
 import sys
 import tempfile
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing import get_context
+from multiprocessing.connection import Connection as Connector
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -111,10 +111,35 @@ def upgrade(url: str, to: str = "head") -> str:
 
 
 def upgrade_apart(url: str) -> None:
-    """The same in a process of its own: what a migration loads is not kept by a program that then serves for weeks."""
-    if version(url) != newest():
-        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as apart:
-            apart.submit(upgrade, url).result()
+    """The same in a process of its own: what a migration loads is not kept by a program that then serves for weeks.
+
+    That process ends by itself, also where this one is killed meanwhile: a pool's would wait for more work for ever.
+    """
+    if version(url) == newest():
+        return
+    apart = get_context("spawn")
+    ours, theirs = apart.Pipe(duplex=False)
+    process = apart.Process(target=_upgrade_and_tell, args=(url, theirs))
+    process.start()
+    theirs.close()
+    try:
+        error: BaseException | None = ours.recv()
+    except EOFError:
+        error = RuntimeError("the process that migrates the database was ended")
+    process.join()
+    if error is not None:
+        raise error
+
+
+def _upgrade_and_tell(url: str, parent: Connector) -> None:
+    """Sends what went wrong, or ``None``. Nobody may be there to hear it."""
+    error: BaseException | None = None
+    try:
+        upgrade(url)
+    except Exception as found:  # noqa: BLE001
+        error = found
+    with suppress(BrokenPipeError):
+        parent.send(error)
 
 
 @contextmanager

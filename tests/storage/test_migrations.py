@@ -158,6 +158,35 @@ def test_a_kill_inside_a_revision_leaves_the_version_before_it(database_url: str
     assert migrate.upgrade(database_url) == migrate.newest()
 
 
+#: Ends as soon as the process that migrates for it is there.
+KILLED_BESIDE = """
+import os, signal, sys, threading
+from multiprocessing import active_children
+from storage import migrate
+if __name__ == "__main__":
+    threading.Thread(target=migrate.upgrade_apart, args=(sys.argv[1],), daemon=True).start()
+    while not active_children():
+        pass
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.slow
+def test_the_process_that_migrates_outlives_nobody_for_long(database_url: str) -> None:
+    # The pipe ends with the last process that holds it, which is the one that migrates.
+    ended = subprocess.run(
+        [sys.executable, "-c", KILLED_BESIDE, database_url],
+        cwd=ROOT,
+        check=False,
+        timeout=50,
+        stdout=subprocess.PIPE,
+    )
+    assert ended.returncode == -signal.SIGKILL
+    assert migrate.version(database_url) in (None, migrate.newest())
+    migrate.upgrade_apart(database_url)
+    assert migrate.version(database_url) == migrate.newest()
+
+
 def test_a_revision_that_fails_leaves_nothing_behind(database_url: str) -> None:
     engine = open_engine(database_url)
     with pytest.raises(ZeroDivisionError), migrate.transaction(engine) as connection:  # noqa: PT012
