@@ -96,7 +96,9 @@ class Stormo:
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as stack:
             shared = normalised(self.config.database_url).get_backend_name() == "postgresql"
-            stack.enter_context(lock.held(self.config.data, self.config.database_url, among_others=shared))
+            # The playground is one process's own: its rooms are in no database.
+            others = shared and not self.config.playground
+            stack.enter_context(lock.held(self.config.data, self.config.database_url, among_others=others))
             sock = stack.enter_context(listening(self.config.web))
             self.address = sock.getsockname()[:2]
             await self._wire(stack, sock, shared=shared)
@@ -309,7 +311,7 @@ class Stormo:
             await self.clock.wait(self._rung, self.clock.now() + _LOOK_AROUND)
             everything = self._rung.is_set()
             self._rung.clear()
-            with suppress(StormoError):
+            with suppress(Exception):
                 for platform in self.leases.platforms:
                     await self._look(platform, EVER if everything else since)
 

@@ -50,19 +50,22 @@ class Tenure:
 
     async def take(self, stand_by: Callable[[str], None]) -> None:
         """Returns when it is ours. ``stand_by`` is told each owner that is waited for."""
-        known: str | None = None
+        known, failed = "", ""
         while True:
             try:
                 owner = await self._try()
-            except StormoError as error:
-                log.warning("%s: no lease: %s", self.platform, error)
+            except Exception as error:  # noqa: BLE001
+                if str(error) != failed:
+                    failed = str(error)
+                    log.warning("%s: no lease: %s", self.platform, failed)
             else:
+                failed = ""
                 if owner is None:
                     return
                 if owner != known:
+                    known = owner
                     log.info("%s: standing by, served by %s", self.platform, owner)
                     stand_by(owner)
-                    known = owner
             await self._pause(_LOOK)
 
     async def _try(self) -> str | None:
