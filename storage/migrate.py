@@ -48,6 +48,14 @@ class ForeignDatabase(StormoError):
         super().__init__("the database holds tables of something else with the names of ours")
 
 
+class StillServed(StormoError):
+    """Processes of an older version are at work on it, and would go on with tables that they do not know."""
+
+    def __init__(self, reason: str = "processes of an older version serve this database") -> None:
+        self.message = message("database.served")
+        super().__init__(reason)
+
+
 class BrokenReferences(StormoError):
     """A revision left rows that point nowhere: it was undone."""
 
@@ -98,16 +106,27 @@ def writable(url: str) -> bool:
 def upgrade(url: str, to: str = "head") -> str:
     """Brings a database to a version, the newest unless told, and returns it. Nothing happens where it is there.
 
-    Raises ``NewerDatabase`` or ``ForeignDatabase`` before anything is touched; any error undoes everything.
+    Raises ``NewerDatabase``, ``ForeignDatabase`` or ``StillServed`` before anything is touched; any error undoes
+    everything.
     """
     engine = open_engine(url)
     try:
         if version(url) == (newest() if to == "head" else to):
             return newest() if to == "head" else to
         with transaction(engine) as connection:
+            if _served(connection):
+                raise StillServed
             return upgrade_on(connection, to)
     finally:
         engine.dispose()
+
+
+def _served(connection: Connection) -> bool:
+    """Whether some process owns a lease; on SQLite the lock of the file says so."""
+    if connection.dialect.name != "postgresql" or not inspect(connection).has_table("leases"):
+        return False
+    now = "extract(epoch FROM clock_timestamp()) * 1000000"
+    return bool(connection.execute(text(f"SELECT count(*) FROM leases WHERE expires_at > {now}")).scalar())  # noqa: S608
 
 
 def upgrade_apart(url: str) -> None:

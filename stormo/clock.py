@@ -15,7 +15,8 @@ class SystemClock:
         return datetime.now(UTC)
 
     def monotonic(self) -> float:
-        return time.monotonic()
+        # A lease runs out while the machine sleeps, too.
+        return time.clock_gettime(_RUNNING)
 
     async def wait(self, woken: asyncio.Event, until: datetime | None) -> None:
         # A wall clock that is set back would otherwise make a wait of seconds one of hours: see `_LONGEST`.
@@ -25,5 +26,7 @@ class SystemClock:
                 await woken.wait()
 
 
+#: On Linux the clock that goes on while the machine sleeps.
+_RUNNING = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 #: Seconds. Whoever waits looks at the clock again, so waking early is harmless.
 _LONGEST = 60.0

@@ -86,10 +86,14 @@ class Program:
     def thaw(self) -> None:
         self._signal(signal.SIGCONT)
 
+    def kill_now(self) -> None:
+        """-9, between whichever two lines it is."""
+        self._signal(signal.SIGKILL)
+
     async def kill(self) -> None:
         """-9, also of one that is frozen or ended before."""
         if self.running:
-            self._signal(signal.SIGKILL)
+            self.kill_now()
             await self.ended()
 
     async def stop(self) -> None:

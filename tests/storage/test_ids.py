@@ -38,6 +38,27 @@ def test_an_id_tells_its_millisecond_and_its_process() -> None:
     assert id_ & 4095 == 0
 
 
+@given(
+    st.lists(st.tuples(st.integers(0, 3), st.integers(-5, 5), st.integers(1, 9000)), max_size=12),
+    st.integers(0, 2**50),
+)
+def test_processes_never_make_the_same_id_whatever_their_clocks_say(
+    turns: list[tuple[int, int, int]], last: int
+) -> None:
+    """Also where a counter is full, and where another process's id was the last one."""
+    clocks = [FakeClock() for _ in range(4)]
+    processes = [Snowflakes(clock, last, number) for number, clock in enumerate(clocks)]
+    made: list[int] = []
+    for number, milliseconds, count in turns:
+        clocks[number].at += timedelta(milliseconds=milliseconds)
+        ids = [processes[number].next() for _ in range(count)]
+        assert ids == sorted(ids)
+        assert {id_ >> 12 & 1023 for id_ in ids} == {number}
+        made += ids
+    assert len(set(made)) == len(made)
+    assert all(id_ > last for id_ in made)
+
+
 def test_more_ids_in_a_millisecond_than_the_counter_holds() -> None:
     ids = Snowflakes(FakeClock(), 0)
     made = [ids.next() for _ in range(10_000)]

@@ -228,3 +228,19 @@ def test_the_versions_that_the_files_are_named_after_are_those_of_the_revisions(
     scripts = ScriptDirectory(str(ROOT / "storage" / "migrations"))
     assert scripts.get_heads() == [migrate.newest()], "one line of revisions, and its end"
     assert all(migrate.known(script.revision) for script in scripts.walk_revisions())
+
+
+def test_a_database_that_older_processes_serve_is_not_changed_under_them(fresh_postgres_url: str) -> None:
+    last = sorted(migrate._revisions())[-2]
+    migrate.upgrade(fresh_postgres_url, to=last)
+    engine = open_engine(fresh_postgres_url)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("INSERT INTO leases VALUES ('telegram', 1, 'perch', '', 9000000000000000)")
+    for upgrade in (migrate.upgrade, migrate.upgrade_apart):
+        with pytest.raises(migrate.StillServed):
+            upgrade(fresh_postgres_url)
+    assert migrate.version(fresh_postgres_url) == last
+    with engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE leases SET expires_at = 0")
+    assert migrate.upgrade(fresh_postgres_url) == migrate.newest()
+    engine.dispose()
