@@ -88,14 +88,15 @@ def _mount_playground(app: web.Application, instance: Instance) -> None:
     from bots.playground.server import LOOPBACK, make_app
 
     assert instance.playground is not None
-    allowed = LOOPBACK | _named_hosts(instance.config.web)
-    app.add_subapp("/playground", make_app(instance.playground, words=instance.words, allowed_hosts=allowed))
 
     async def to_playground(_: web.Request) -> web.StreamResponse:
         raise web.HTTPFound("/playground/")
 
+    # Before the page's own routes, which know no address without the slash and would say so.
     app.router.add_get("/", to_playground)
     app.router.add_get("/playground", to_playground)
+    allowed = LOOPBACK | _named_hosts(instance.config.web)
+    app.add_subapp("/playground", make_app(instance.playground, words=instance.words, allowed_hosts=allowed))
 
 
 def _named_hosts(where: Web) -> frozenset[str]:

@@ -68,6 +68,8 @@ async def test_without_any_config_there_is_a_page_to_play_on(tmp_path: Path) -> 
         status, page = await get(app, "/playground/")
         assert status == 200
         assert "<title>" in page
+        # The address that the program itself names when it is ready.
+        assert (await get(app, "/playground"))[0] == 302
         assert (await get(app, "/playground/", Host="birds.example.org"))[0] == 403
         status, health = await get(app, "/healthz")
         assert (status, health["status"]) == (200, "ok")
