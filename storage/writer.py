@@ -225,8 +225,8 @@ class Writer:
         ids, number = self._numbered(link)
         last = ids.last
         link.begin()
-        passing("writer.begun")
         try:
+            passing("writer.begun")
             # Its time is that of its turn: what another process committed is earlier.
             unit = SqlUnit(Runner(link.cursor, link.dialect), self._clock, ids)
             if self._read_ahead is not None and len(batch) > 1:

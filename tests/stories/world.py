@@ -7,7 +7,6 @@ are not real. `settled` waits until everything that was handed over is stored an
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import re
 import tempfile
 import uuid
@@ -486,10 +485,10 @@ class World:
         await self.start()
 
     async def _end(self) -> None:
-        for task in (self._running, self._fetching):
+        tasks = (self._running, self._fetching)
+        for task in tasks:
             task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        await asyncio.gather(*tasks, return_exceptions=True)
         self.writer.close()
         self.readers.close()
         self.database.dispose()
