@@ -47,7 +47,7 @@ check: dev ## format, lint, types, layers and the quick tests: under a minute
 
 # STORMO_FAULTS=sample takes some of them, chosen by STORMO_FAULTS_SEED; `make test` takes none that is marked so.
 faults: export STORMO_FAULTS := $(or $(STORMO_FAULTS),all)
-faults: dev peers ## kill, cut and fill at every place there is
+faults: dev peers ## kill, cut and fill at every place there is; writes tests/faults/REPORT.json
 	$(PYTEST) tests/faults -m faults $(ARGS)
 
 bench: dev ## run the benchmarks

@@ -15,6 +15,9 @@ from tests.faults.flock import FlockStage
 from tests.peers.fixtures import started
 from tests.peers.synapse import SynapseServer
 
+#: What is to be taken: everything, or a part that another seed chooses anew.
+WHOLE = os.environ.get("STORMO_FAULTS") == "all"
+SEED = os.environ.get("STORMO_FAULTS_SEED", "sample")
 #: Takes a row of the report: section, name, platform, database, counts.
 Note = Callable[[str, str, str, str, Mapping[str, int]], None]
 _BEGAN = time.monotonic()
@@ -57,7 +60,6 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, exitstatu
     """The whole matrix has passed, or somebody named a file: the report is written."""
     passed = terminalreporter.getreports("passed")
     rows = [value for one in passed for name, value in one.user_properties if name == report.ROWS]
-    whole = os.environ.get("STORMO_FAULTS") == "all" and exitstatus == 0
-    if rows and (whole or "STORMO_FAULTS_REPORT" in os.environ):
+    if rows and ((WHOLE and exitstatus == 0) or "STORMO_FAULTS_REPORT" in os.environ):
         report.write(rows, time.monotonic() - _BEGAN)
         terminalreporter.write_line(f"faults: {len(rows)} rows in {report.REPORT}")

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
-import os
 import random
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
@@ -20,7 +19,7 @@ import pytest
 import pytest_asyncio
 
 from tests.doubles.telegram import Shown
-from tests.faults.conftest import Note
+from tests.faults.conftest import SEED, WHOLE, Note
 from tests.faults.launch import QuickStage
 from tests.peers.matrix_proxy import SEND
 from tests.peers.synapse import SynapseServer
@@ -29,7 +28,7 @@ from tests.stage import Stage, until
 pytestmark = [pytest.mark.peer, pytest.mark.timeout(7200)]
 
 #: What `make test` takes, what CI adds to it, and the whole of `make faults`.
-FEW, SOME, ALL = 4, 24, 200
+FEW, SOME, ALL = 2, 16, 200
 PLACES = (
     "telegram stored",
     "discord stored",
@@ -80,9 +79,8 @@ async def test_a_few_places(stage: Stage, note: Note) -> None:
 
 @pytest.mark.faults
 async def test_many_places(stage: Stage, note: Note) -> None:
-    whole = os.environ["STORMO_FAULTS"] == "all"
-    salt = "all" if whole else os.environ.get("STORMO_FAULTS_SEED", "sample")
-    await _play(stage, rounds(ALL if whole else SOME, salt), note)
+    salt = "all" if WHOLE else SEED
+    await _play(stage, rounds(ALL if WHOLE else SOME, salt), note)
 
 
 async def _play(stage: Stage, chosen: list[Round], note: Note) -> None:

@@ -7,7 +7,6 @@ from then on no step of the old process has any effect, and what it had not ackn
 from __future__ import annotations
 
 import asyncio
-import os
 import threading
 import unittest
 from collections.abc import Coroutine, Sequence
@@ -28,6 +27,7 @@ from core.errors import RetryLater
 from core.events import Inbound, MessageDeleted
 from core.types import Platform
 from storage.migrate import upgrade
+from tests.faults.conftest import WHOLE
 from tests.faults.matrix import INBOUND, OUTBOUND
 from tests.stories.world import Line, Person, Room, World
 
@@ -350,6 +350,4 @@ def _tests(examples: int, *, always_the_same: bool) -> type[unittest.TestCase]:
 
 
 TestFaults = _tests(12, always_the_same=True)
-TestManyFaults = pytest.mark.faults(
-    _tests(300 if os.environ.get("STORMO_FAULTS") == "all" else 40, always_the_same=False)
-)
+TestManyFaults = pytest.mark.faults(_tests(300 if WHOLE else 40, always_the_same=False))

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import ast
-import os
 import random
 import re
 
 import pytest
 
 from tests.conftest import ROOT
-from tests.faults.conftest import Note
+from tests.faults.conftest import SEED, WHOLE, Note
 from tests.faults.flock import FlockStage
 from tests.faults.matrix import INBOUND, LOST, OUTBOUND, Round, gaps, in_authors_names, sample, whole
 from tests.faults.play import Player
@@ -18,9 +17,7 @@ from tests.faults.play import Player
 pytestmark = [pytest.mark.peer, pytest.mark.timeout(3600)]
 
 #: What `make test` takes for each database, what CI adds to it, and how many rounds a stage bears before it gets slow.
-FEW, SOME, A_STAGE = 4, 60, 60
-SEED = os.environ.get("STORMO_FAULTS_SEED", "sample")
-WHOLE = os.environ.get("STORMO_FAULTS") == "all"
+FEW, SOME, A_STAGE = 4, 40, 60
 
 
 def _shares() -> list[list[Round]]:

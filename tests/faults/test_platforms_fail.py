@@ -14,7 +14,7 @@ from tests.faults.flock import PLATFORMS, FlockStage, Post, Room
 from tests.peers.matrix_proxy import MESSAGE, SYNC
 from tests.stage import until
 
-pytestmark = [pytest.mark.peer, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.peer, pytest.mark.faults, pytest.mark.timeout(600)]
 
 Fault = Callable[[FlockStage], object]
 
@@ -53,7 +53,6 @@ async def test_stored_and_not_confirmed(flock_on_sqlite: FlockStage, note: Note)
             note("platforms", name, platform, "sqlite", counted)
 
 
-@pytest.mark.faults
 async def test_slower_than_anybody_waits(flock_on_sqlite: FlockStage, note: Note) -> None:
     stage = flock_on_sqlite
     stage.telegram.fault("hang_after", None)

@@ -16,7 +16,7 @@ from tests.peers.synapse import SynapseServer
 from tests.postgres import PostgresServer
 from tests.stage import until
 
-pytestmark = [pytest.mark.peer, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.peer, pytest.mark.faults, pytest.mark.timeout(900)]
 
 BURST = 500
 #: So many posts are enough to be in all states at once.
@@ -30,7 +30,6 @@ def own_postgres() -> Iterator[PostgresServer]:
         yield server
 
 
-@pytest.mark.faults
 async def test_synapse_killed_in_a_burst(own_synapse: SynapseServer, tmp_path: Path, note: Note) -> None:
     """A Telegram group's talk is relayed into a Matrix room, whose homeserver dies in the middle."""
     async with FlockStage(own_synapse, tmp_path) as stage:
