@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import threading
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
@@ -15,12 +16,12 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine, column, select, table
 from sqlalchemy.dialects import sqlite
 
-from storage.database import Link, Readers, normalised, open_engine
+from storage.database import TURN_SECONDS, Link, Readers, is_broken, normalised, open_engine
 from storage.statements import Statement
 from storage.tables import Instant, from_micros, to_micros
 from storage.unit import SqlUnit
 from storage.writer import Writer
-from tests.storage.conftest import DEADLINE, NOW, FakeClock, count
+from tests.storage.conftest import DEADLINE, NOW, FakeClock, count, make_schema
 from tests.storage.test_writer import claims
 
 WRITE_REFUSED = (sqlite3.OperationalError, psycopg.errors.ReadOnlySqlTransaction)
@@ -218,3 +219,57 @@ def test_sqlalchemys_own_statements_keep_times_too(unit: SqlUnit) -> None:
     assert kind.process_result_value(stored, dialect) == NOW
     assert kind.process_bind_param(None, dialect) is None
     assert kind.process_result_value(None, dialect) is None
+
+
+# -- turns of several processes' writers on PostgreSQL ---------------------------------------------------------------
+
+
+@pytest.fixture
+def two_links(fresh_postgres_url: str) -> Iterator[tuple[Link, Link]]:
+    engine = make_schema(fresh_postgres_url)
+    links = Link(engine, read_only=False), Link(engine, read_only=False)
+    yield links
+    for link in links:
+        link.close()
+    engine.dispose()
+
+
+async def test_writers_take_turns(two_links: tuple[Link, Link]) -> None:
+    first, second = two_links
+    first.begin()
+    waiting = asyncio.create_task(asyncio.to_thread(second.begin))
+    first.cursor.execute("INSERT INTO bookmarks (scope, value) VALUES ('a', 'b')")
+    assert not waiting.done()
+    first.commit()
+    await asyncio.wait_for(waiting, DEADLINE)
+    second.cursor.execute("SELECT value FROM bookmarks WHERE scope = 'a'")
+    assert second.cursor.fetchone() == ("b",), "what was committed before its turn is seen in it"
+    second.rollback()
+
+
+def test_readers_wait_for_no_turn(two_links: tuple[Link, Link], fresh_postgres_url: str) -> None:
+    two_links[0].begin()
+    engine = open_engine(fresh_postgres_url)
+    reader = Link(engine, read_only=True)
+    reader.begin()
+    reader.cursor.execute("SELECT count(*) FROM bookmarks")
+    assert reader.cursor.fetchone() == (0,)
+    reader.close()
+    engine.dispose()
+
+
+async def test_who_stops_in_the_middle_of_its_turn_loses_it(two_links: tuple[Link, Link]) -> None:
+    stopped, other = two_links
+    stopped.cursor.execute("SHOW idle_in_transaction_session_timeout")
+    assert stopped.cursor.fetchone() == (f"{TURN_SECONDS:.0f}s",)
+    stopped.cursor.execute("SET idle_in_transaction_session_timeout = 100")
+    stopped.begin()
+    stopped.cursor.execute("INSERT INTO bookmarks (scope, value) VALUES ('a', 'b')")
+    await asyncio.wait_for(asyncio.to_thread(other.begin), DEADLINE)
+    with pytest.raises(psycopg.Error) as ended:
+        stopped.commit()
+    assert is_broken(ended.value), "its batch is repeated on a new connection"
+    assert not stopped.rollback()
+    other.cursor.execute("SELECT count(*) FROM bookmarks")
+    assert other.cursor.fetchone() == (0,)
+    other.rollback()

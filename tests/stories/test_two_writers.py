@@ -10,11 +10,13 @@ import pytest
 
 from core.events import Inbound
 from core.records import Vote
+from core.types import Platform
 from storage.unit import SqlUnit
 from storage.writer import Writer
 from tests.stories.world import Person, World
 
 MEMBERS = 12
+DISCORD = Platform("discord")
 
 
 @pytest.fixture
@@ -67,3 +69,25 @@ async def test_two_accounts_of_one_member_react_in_two_processes_at_once(
     assert await world.rows("SELECT score FROM posts") == [(len(standing),)]
     signals = await world.rows("SELECT count(*) FROM signals")
     assert signals[0][0] >= len(standing)
+
+
+async def test_rooms_of_another_processs_platform_are_left_to_it(world: World) -> None:
+    """What was woken meanwhile is sent by whoever takes the platform over, once."""
+    group, channel, room = (
+        world.room("telegram", "birds"),
+        world.room("discord", "channel"),
+        world.room("matrix", "aviary"),
+    )
+    await world.community(group, channel, room)
+    for place in (channel, room):
+        await world.mirrors(place, "birds")
+    anna = await world.member("telegram", "anna")
+    await world.settled()
+    world.courier.leave(DISCORD)
+    await anna.posts(group, "swifts")
+    await anna.posts(group, "swallows")
+    assert [line.text for line in room.copies] == ["swifts", "swallows"]
+    assert channel.copies == []
+    await world.courier.serve(DISCORD)
+    await world.settled()
+    assert [line.text for line in channel.copies] == ["swifts", "swallows"]
