@@ -18,7 +18,7 @@ from core.ports import Words
 from core.records import Chat, CopyState, Delivery, Doubt, Notice, Try, Verb
 from core.scene import Rules
 from core.steps import Act, Drop, Plan, Shown
-from core.stores import Unit
+from core.stores.unit import Unit
 from core.types import ChatId, Platform, ThingKind
 from core.views import Views
 
@@ -108,12 +108,12 @@ class Attempts:
         if isinstance(row, Later):
             return row
         passing("outbound.picked", chat.ref.platform)
-        tries = unit.delivery.tries_of(chat.id, row.thing_id)
+        tries = unit.tries.tries_of(chat.id, row.thing_id)
         plan = self._stale(unit, row, tries) or self._plan(unit, row, chat, tries)
         passing("outbound.rendered", chat.ref.platform)
         if not isinstance(plan, Act):
             if tries:
-                unit.delivery.end_tries(chat.id, row.thing_id)
+                unit.tries.end_tries(chat.id, row.thing_id)
             self.end(unit, row, chat, plan)
             return None
         key = derive_key(self._rules.instance, row, plan)
@@ -135,9 +135,9 @@ class Attempts:
             keyed=not _as_author(intent),
             signed=_signed(intent) and self._platforms[chat.ref.platform].find_after is not None,
         )
-        unit.delivery.add_try(attempt)
+        unit.tries.add_try(attempt)
         passing("outbound.tried", chat.ref.platform)
-        notice = unit.delivery.notice(row.thing_id) if row.kind is ThingKind.NOTICE else None
+        notice = unit.notices.notice(row.thing_id) if row.kind is ThingKind.NOTICE else None
         # A repeat is recognised only when it is made in the same way.
         return Attempt(row, chat, plan, attempt, _itself(intent) if attempt.keyed else intent, notice, epoch)
 
@@ -157,12 +157,12 @@ class Attempts:
     def look_for(self, unit: Unit, attempt: Try, chat: Chat, lost_at: datetime, why: str) -> bool:
         """A try whose answer is lost steps aside until it can be looked for. Returns whether it ever can."""
         wait = self._platforms[chat.ref.platform].find_after
-        row = unit.delivery.delivery(chat.id, attempt.thing_id)
+        row = unit.outbox.delivery(chat.id, attempt.thing_id)
         if wait is None or not attempt.signed or row is None:
             return False
-        unit.delivery.lose_try(chat.id, attempt.key, lost_at, keyed=False)
+        unit.tries.lose_try(chat.id, attempt.key, lost_at, keyed=False)
         since, why = failing_since(row, unit.now), f"looked for: {why}"[:200]
-        unit.delivery.retry(chat.id, attempt.thing_id, lost_at + wait, why, row.form, since)
+        unit.outbox.retry(chat.id, attempt.thing_id, lost_at + wait, why, row.form, since)
         return True
 
     def unknown(self, unit: Unit, plan: Act, attempt: Try, chat: Chat, why: str) -> None:
@@ -175,8 +175,8 @@ class Attempts:
     @staticmethod
     def may_stand(unit: Unit, attempt: Try, chat: Chat, reason: str) -> None:
         """Perhaps sent, and nothing is done about it any more: it is listed."""
-        unit.delivery.end_try(chat.id, attempt.key)
-        unit.delivery.add_doubt(attempt, unit.now, "may stand", reason)
+        unit.tries.end_try(chat.id, attempt.key)
+        unit.tries.add_doubt(attempt, unit.now, "may stand", reason)
         unit.happened[chat.ref.platform, Happening.DOUBT] += 1
 
     def _stale(self, unit: Unit, row: Delivery, tries: Sequence[Try]) -> Drop | None:
@@ -197,19 +197,19 @@ class Attempts:
     def end(self, unit: Unit, row: Delivery, chat: Chat, plan: Drop | Shown) -> None:
         """Nothing differs any more."""
         if row.kind is ThingKind.NOTICE:
-            unit.delivery.drop_notice(row.chat_id, row.thing_id)
+            unit.notices.drop_notice(row.chat_id, row.thing_id)
         elif isinstance(plan, Drop):
-            unit.delivery.settle(row.chat_id, row.thing_id, plan.state, plan.reason)
+            unit.outbox.settle(row.chat_id, row.thing_id, plan.state, plan.reason)
         else:
             next_at = unit.now + self._platforms[chat.ref.platform].tally_every
-            unit.delivery.shown(row.chat_id, row.thing_id, row.wanted, unit.now, next_at)
+            unit.outbox.shown(row.chat_id, row.thing_id, row.wanted, unit.now, next_at)
 
     def may_repeat(self, unit: Unit, attempt: Try, chat: Chat) -> bool:
         """Whether a repeat of this try cannot show anything twice."""
         if attempt.verb in _REPEATABLE:
             return True
         if attempt.verb is Verb.TELL:
-            notice = unit.delivery.notice(attempt.thing_id)
+            notice = unit.notices.notice(attempt.thing_id)
             if notice is not None and notice.handle:
                 return True
         capabilities = self._platforms[chat.ref.platform]
@@ -221,30 +221,30 @@ class Attempts:
 
         Returns whether it is sent again.
         """
-        unit.delivery.end_try(chat.id, attempt.key)
+        unit.tries.end_try(chat.id, attempt.key)
         community = unit.communities.community(chat.community_id) if chat.community_id else None
         again = community is None or community.doubt is Doubt.DOUBLE
         unit.happened[chat.ref.platform, Happening.DOUBT] += 1
         if again:
-            unit.delivery.add_doubt(attempt, unit.now, "sent again", reason[:200])
+            unit.tries.add_doubt(attempt, unit.now, "sent again", reason[:200])
             return True
-        unit.delivery.leave_out(attempt, unit.now, reason[:200])
-        if unit.delivery.notice(attempt.thing_id) is not None:
-            unit.delivery.settle(chat.id, attempt.thing_id, CopyState.DOUBT, reason[:200])
+        unit.tries.leave_out(attempt, unit.now, reason[:200])
+        if unit.notices.notice(attempt.thing_id) is not None:
+            unit.outbox.settle(chat.id, attempt.thing_id, CopyState.DOUBT, reason[:200])
         return False
 
     def recover(self, unit: Unit, platform: Platform) -> None:
         """Tries that an earlier owner left open: repeated with their key while it lives, looked for, or in doubt."""
-        for attempt in unit.delivery.tries():
+        for attempt in unit.tries.tries():
             chat = unit.communities.chat_by_id(attempt.chat_id)
             if chat.ref.platform != platform:
                 continue
             if attempt.verb in _OF_COPIES:
                 continue
             if attempt.verb in _REPEATABLE:
-                unit.delivery.end_try(chat.id, attempt.key)
+                unit.tries.end_try(chat.id, attempt.key)
             elif self.may_repeat(unit, attempt, chat):
-                unit.delivery.lose_try(chat.id, attempt.key, unit.now, keyed=True)
+                unit.tries.lose_try(chat.id, attempt.key, unit.now, keyed=True)
             elif not self.look_for(unit, attempt, chat, unit.now, _ENDED):
                 self.doubt(unit, attempt, chat, _ENDED)
 

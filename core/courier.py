@@ -31,7 +31,7 @@ from core.ports import Adapter, Clock, Transactions, Words
 from core.receipts import Receipts
 from core.records import Foremost
 from core.scheduler import NEVER, Class, Scheduler
-from core.stores import Unit
+from core.stores.unit import Unit
 from core.types import ChatId, MessageRef, Platform
 
 log = logging.getLogger(__name__)

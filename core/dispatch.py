@@ -203,7 +203,7 @@ def posts_delete(scene: Scene, typed: str) -> None:
 def _post(scene: Scene, call: Call) -> None:
     parent = None
     if scene.target is not None:
-        copy = scene.unit.delivery.copy_of(scene.chat.id, scene.target.key)
+        copy = scene.unit.copies.copy_of(scene.chat.id, scene.target.key)
         parent = scene.unit.posts.post(copy.thing_id) if copy else None
     posts.publish(
         scene,

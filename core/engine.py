@@ -41,7 +41,7 @@ from core.records import Chat, ChatState, Copy, Parked, Post
 from core.scene import Rules, Scene, account_of, enter
 from core.social import enclosures, losses, posts, relays
 from core.social.votes import VOTES, normal_emoji, react, settle, signal_emoji, take_back
-from core.stores import Unit
+from core.stores.unit import Unit
 from core.text import is_empty, without_prefix
 from core.types import ChatRef, MessageRef, Platform, PostId, ThingKind, Visibility
 
@@ -141,7 +141,7 @@ class Engine:
         unit.intake.clean(unit.now - self.rules.inbox_life)
         unit.people.clean_codes(unit.now - self.rules.code_life)
         unit.people.clean_handles(unit.now)
-        unit.delivery.clean_notices(unit.now)
+        unit.notices.clean_notices(unit.now)
         unit.touched |= unit.votes.forget_guests(unit.now - self.rules.guest_life)
         self._expire(unit)
         losses.tell(unit, self.rules)
@@ -215,10 +215,10 @@ class Engine:
             return self._spoken_to(unit, event)
         if event.album and enclosures.join_album(unit, self.rules.media, chat, event):
             return None
-        copy = unit.delivery.copy_of(chat.id, event.reply_to.key) if event.reply_to else None
+        copy = unit.copies.copy_of(chat.id, event.reply_to.key) if event.reply_to else None
         if copy is not None and copy.kind is ThingKind.POST and _by_member(unit, event.actor):
             return self._reply(unit, event, copy)
-        if copy is None and event.to_bot and event.reply_to and unit.delivery.any_try(chat.id):
+        if copy is None and event.to_bot and event.reply_to and unit.tries.any_try(chat.id):
             return self._park(unit, chat, event.reply_to, event)
         if chat.relay and chat.community_id is not None and chat.state is not ChatState.GONE:
             return relays.pass_on(unit, self.rules, chat, account_of(unit, event.actor), event)
@@ -252,7 +252,7 @@ class Engine:
 
     def _edited(self, unit: Unit, event: CommandEdited | MessageEdited) -> None:
         chat = unit.communities.chat(event.place.chat)
-        copy = unit.delivery.copy_of(chat.id, event.message.key) if chat else None
+        copy = unit.copies.copy_of(chat.id, event.message.key) if chat else None
         if copy is None and isinstance(event, CommandEdited):
             return self._corrected(unit, event)
         if copy is None or copy.ours:
@@ -306,9 +306,9 @@ class Engine:
             account = unit.people.account_by_id(signal.account_id)
             take_back(unit, account, signal, event.at or unit.now)
             return None
-        copy = unit.delivery.copy_of(chat.id, event.message.key)
+        copy = unit.copies.copy_of(chat.id, event.message.key)
         if copy is None:
-            if unit.delivery.any_try(chat.id):
+            if unit.tries.any_try(chat.id):
                 return self._park(unit, chat, event.message, event)
             raise Ignored
         if copy.kind is ThingKind.RELAY and not copy.ours:
@@ -325,9 +325,9 @@ class Engine:
         chat = unit.communities.chat(event.message.chat)
         if chat is None or not (votes or event.whole):
             raise Ignored
-        copy = unit.delivery.copy_of(chat.id, event.message.key)
+        copy = unit.copies.copy_of(chat.id, event.message.key)
         if copy is None:
-            if unit.delivery.any_try(chat.id):
+            if unit.tries.any_try(chat.id):
                 return self._park(unit, chat, event.message, event)
             raise Ignored
         post = unit.posts.post(copy.thing_id) if copy.kind is ThingKind.POST else None
@@ -342,7 +342,7 @@ class Engine:
     def _reactors(self, unit: Unit, event: ReactorsFound) -> None:
         """What was taken back while nobody listened is taken back now."""
         chat = unit.communities.chat(event.message.chat)
-        copy = unit.delivery.copy_of(chat.id, event.message.key) if chat else None
+        copy = unit.copies.copy_of(chat.id, event.message.key) if chat else None
         if chat is None or copy is None or copy.kind is not ThingKind.POST:
             raise Ignored
         standing, only = set(event.accounts), signal_emoji(event.emoji)
@@ -402,7 +402,7 @@ class Engine:
             # Somebody was heard in the new room before the move was: that row steps aside.
             unit.communities.move_chat(there.id, ChatRef(to.platform, f"{to.key} before {there.id}"))
             places.lose(unit, there, Loss.MOVED, "another row moved here")
-        unit.delivery.leave_behind(chat.id, "its room moved")
+        unit.placing.leave_behind(chat.id, "its room moved")
         unit.communities.set_pinned(chat.id, "")
         unit.communities.move_chat(chat.id, to)
         places.find(unit, chat)

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from core.records import Chat, ChatState, CopyState, Delivery
 from core.scene import Rules
-from core.stores import Unit
+from core.stores.unit import Unit
 from core.types import ThingId, ThingKind
 
 
@@ -26,21 +26,21 @@ def pick(unit: Unit, rules: Rules, chat: Chat, *, exempt_only: bool = False) -> 
     """
     now = unit.now
     if exempt_only:
-        return unit.delivery.next_exempt(chat.id, now) or Later(None)
+        return unit.lanes.next_exempt(chat.id, now) or Later(None)
     if chat.state is ChatState.MUTED:
         # Who waits at a door of their own is answered all the same.
-        return unit.delivery.next_exempt(chat.id, now) or Later(None)
+        return unit.lanes.next_exempt(chat.id, now) or Later(None)
     if chat.state is not ChatState.ACTIVE:
         return Later(None)
     if unit.intake.meta("paused"):
         # Restored: a platform may deliver again what was answered long ago. Only who waits at a door just opened is
         # told something.
-        return unit.delivery.next_exempt(chat.id, now) or Later(None)
+        return unit.lanes.next_exempt(chat.id, now) or Later(None)
     if _silenced(unit, chat):
-        return unit.delivery.next_notice(chat.id, now) or Later(unit.delivery.soonest(chat.id, now))
-    row = unit.delivery.next(chat.id, now)
+        return unit.lanes.next_notice(chat.id, now) or Later(unit.lanes.soonest(chat.id, now))
+    row = unit.lanes.next(chat.id, now)
     if row is None:
-        return Later(unit.delivery.soonest(chat.id, now))
+        return Later(unit.lanes.soonest(chat.id, now))
     if row.kind is ThingKind.NOTICE or row.shown > 0 or row.state is not CopyState.LIVE or row.begun:
         return row
     return _in_order(unit, rules, chat, row)
@@ -53,7 +53,7 @@ def _silenced(unit: Unit, chat: Chat) -> bool:
 
 def _in_order(unit: Unit, rules: Rules, chat: Chat, row: Delivery) -> Delivery | Later:
     """First sends keep their order, and none comes between the parts of another."""
-    begun = unit.delivery.begun(chat.id)
+    begun = unit.lanes.begun(chat.id)
     if begun is not None:
         return begun if begun.ready_at <= unit.now else _known(unit, chat, begun.ready_at)
     if row.rank != 1:
@@ -65,27 +65,27 @@ def _in_order(unit: Unit, rules: Rules, chat: Chat, row: Delivery) -> Delivery |
 
 def _after_retries(unit: Unit, chat: Chat, row: Delivery) -> Delivery | Later:
     """Not before an earlier first send that is tried again."""
-    until = unit.delivery.retried_before(chat.id, row.thing_id, unit.now)
-    if until is None or unit.delivery.tries_of(chat.id, row.thing_id):
+    until = unit.lanes.retried_before(chat.id, row.thing_id, unit.now)
+    if until is None or unit.tries.tries_of(chat.id, row.thing_id):
         return row
     return _known(unit, chat, until)
 
 
 def _first_send(unit: Unit, rules: Rules, chat: Chat, row: Delivery) -> Delivery | Later:
     now = unit.now
-    if unit.delivery.tries_of(chat.id, row.thing_id):
+    if unit.tries.tries_of(chat.id, row.thing_id):
         # Perhaps it stands there already: only a repeat with its key can tell, no cap and no fold.
         return row
     until = _quiet_until(rules, now)
     if until is not None:
         return _instead(unit, chat, until)
-    until = unit.delivery.retried_before(chat.id, row.thing_id, now)
+    until = unit.lanes.retried_before(chat.id, row.thing_id, now)
     if until is not None:
         return _known(unit, chat, until)
     waited = [
         d
-        for d in unit.delivery.first_sends(chat.id, now)
-        if d.queued_at <= now - rules.fold_after and not unit.delivery.tries_of(chat.id, d.thing_id)
+        for d in unit.lanes.first_sends(chat.id, now)
+        if d.queued_at <= now - rules.fold_after and not unit.tries.tries_of(chat.id, d.thing_id)
     ]
     full = _cap_reached(unit, rules, chat)
     if not waited:
@@ -93,15 +93,15 @@ def _first_send(unit: Unit, rules: Rules, chat: Chat, row: Delivery) -> Delivery
     if len(waited) == 1 and not full:
         return row
     fold = ThingId(unit.new_id())
-    unit.delivery.fold(fold, chat.id, [d.thing_id for d in waited], now)
-    found = unit.delivery.delivery(chat.id, fold)
+    unit.folds.fold(fold, chat.id, [d.thing_id for d in waited], now)
+    found = unit.outbox.delivery(chat.id, fold)
     assert found is not None
     return found
 
 
 def _instead(unit: Unit, chat: Chat, until: datetime) -> Delivery | Later:
     """First sends of posts wait, everything else goes on."""
-    row = unit.delivery.next(chat.id, unit.now, new_posts=False)
+    row = unit.lanes.next(chat.id, unit.now, new_posts=False)
     if row is None:
         return _until(unit, chat, until)
     return _after_retries(unit, chat, row) if row.rank == 1 and row.shown == 0 else row
@@ -109,19 +109,19 @@ def _instead(unit: Unit, chat: Chat, until: datetime) -> Delivery | Later:
 
 def _known(unit: Unit, chat: Chat, until: datetime) -> Delivery | Later:
     """All first sends wait; answers, edits and withdrawals go on."""
-    return unit.delivery.next_known(chat.id, unit.now) or _until(unit, chat, until)
+    return unit.lanes.next_known(chat.id, unit.now) or _until(unit, chat, until)
 
 
 def _until(unit: Unit, chat: Chat, until: datetime) -> Later:
-    soonest = unit.delivery.soonest(chat.id, unit.now)
+    soonest = unit.lanes.soonest(chat.id, unit.now)
     return Later(min(until, soonest) if soonest else until)
 
 
 def _cap_reached(unit: Unit, rules: Rules, chat: Chat) -> bool:
     now = unit.now
     return (
-        unit.delivery.sent_since(chat.id, now - timedelta(hours=1)) >= rules.copies_an_hour
-        or unit.delivery.sent_since(chat.id, now - timedelta(days=1)) >= rules.copies_a_day
+        unit.outbox.sent_since(chat.id, now - timedelta(hours=1)) >= rules.copies_an_hour
+        or unit.outbox.sent_since(chat.id, now - timedelta(days=1)) >= rules.copies_a_day
     )
 
 

@@ -15,7 +15,7 @@ from typing import Final
 
 from core.errors import LeaseLost
 from core.ports import Clock
-from core.stores import Unit
+from core.stores.unit import Unit
 from core.types import Platform
 
 #: How long a lease lasts, and how often its owner renews it: three renewals may fail before nothing more is sent.

@@ -21,7 +21,7 @@ from core.mediastore import MediaRules, MediaStore
 from core.ports import Adapter, Clock, Transactions
 from core.records import Blob, Enclosure
 from core.social import enclosures
-from core.stores import Unit
+from core.stores.unit import Unit
 from core.types import Platform, ThingId
 
 log = logging.getLogger(__name__)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from core.body import Body, Inline, Leaf, Mention, map_leaves, map_paragraphs
 from core.errors import Message, message
-from core.stores import Unit
+from core.stores.unit import Unit
 from core.types import AccountRef, Platform
 
 

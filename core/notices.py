@@ -11,7 +11,7 @@ from typing import Any
 from core.errors import Argument, Glimpse, Message, Secret, message
 from core.records import Account, Chat, ChatState, Notice, Verb
 from core.scene import Scene
-from core.stores import Unit
+from core.stores.unit import Unit
 from core.types import ChatId, MessageRef, ThingId
 
 #: How long an answer waits for its person to open the private chat.
@@ -118,8 +118,8 @@ def unpin(unit: Unit, chat: ChatId) -> None:
 
 def private_opened(scene: Scene) -> int:
     """What waited for a private door is said through it. Returns how many answers."""
-    now, store = scene.unit.now, scene.unit.delivery
-    return store.deliver_private(scene.account.id, scene.chat.id, now, handle=scene.handle)
+    unit = scene.unit
+    return unit.notices.deliver_private(scene.account.id, scene.chat.id, unit.now, handle=scene.handle)
 
 
 def private_chat(unit: Unit, account: Account) -> ChatId | None:
@@ -138,7 +138,7 @@ def _short_lived(scene: Scene, said: Said) -> Said:
 def _keep(scene: Scene, said: Said) -> None:
     """The answer waits; the room gets one line with the way to the private chat, for a minute."""
     unit = scene.unit
-    unit.delivery.keep_for_private(
+    unit.notices.keep_for_private(
         Notice(
             id=ThingId(unit.new_id()),
             chat_id=ChatId(0),
@@ -183,7 +183,7 @@ def _add(
     payload: str = "",
     ready_at: datetime | None = None,
 ) -> None:
-    unit.delivery.add_notice(
+    unit.notices.add_notice(
         Notice(
             id=ThingId(unit.new_id()),
             chat_id=chat,

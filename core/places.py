@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from core.events import Loss
 from core.records import Chat, ChatState
-from core.stores import Unit
+from core.stores.unit import Unit
 
 
 def lose(unit: Unit, chat: Chat, why: Loss, words: str = "") -> None:

@@ -14,7 +14,7 @@ from typing import Protocol, TypeVar
 from core.errors import Message
 from core.events import Inbound, Loss
 from core.intents import Capabilities, Create, Intent, Receipt
-from core.stores import Unit
+from core.stores.unit import Unit
 from core.types import ChatRef, MessageRef, Platform
 
 T = TypeVar("T")

@@ -17,7 +17,7 @@ from core.notices import load, pinned_now, private_chat, take_away
 from core.parts import EMPTIED, STUCK
 from core.records import Copy, CopyState, Delivery, Look, Notice, Verb
 from core.removal import remove_here
-from core.stores import Unit
+from core.stores.unit import Unit
 from core.types import MessageRef, Platform, ThingKind
 
 log = logging.getLogger(__name__)
@@ -48,18 +48,18 @@ class Receipts:
 
     def record(self, unit: Unit, found: Attempt, receipt: Receipt) -> None:
         """The call succeeded. A repeat that was recognised shows what its first try rendered."""
-        row, act, store = found.row, found.act, unit.delivery
+        row, act = found.row, found.act
         if row.kind is ThingKind.NOTICE:
-            store.end_tries(row.chat_id, row.thing_id)
+            unit.tries.end_tries(row.chat_id, row.thing_id)
             return self._told(unit, found, receipt)
-        store.end_tries(row.chat_id, row.thing_id, act.part)
+        unit.tries.end_tries(row.chat_id, row.thing_id, act.part)
         match act.verb:
             case Verb.CREATE:
                 self._goes_on(unit, found)
                 if receipt.not_as_author is not None:
                     unit.communities.set_look(row.chat_id, Look.BOT, receipt.not_as_author)
                 if receipt.message is not None:
-                    store.add_copy(_copy(found, receipt, unit.now))
+                    unit.copies.add_copy(_copy(found, receipt, unit.now))
                     passing("outbound.copied", found.chat.ref.platform)
                     self._engine.known(unit, receipt.message)
                     passing("outbound.unparked", found.chat.ref.platform)
@@ -72,17 +72,17 @@ class Receipts:
     def _edited(self, unit: Unit, found: Attempt) -> None:
         self._goes_on(unit, found)
         row, shown = found.row, found.attempt
-        unit.delivery.copy_shows(row.chat_id, row.thing_id, shown.part, shown.version, shown.digest)
+        unit.copies.copy_shows(row.chat_id, row.thing_id, shown.part, shown.version, shown.digest)
 
     def _withdrew(self, unit: Unit, found: Attempt) -> None:
         """Nothing stands there any more. What its author wants there again since is a new message."""
-        row, store = found.row, unit.delivery
-        store.withdrew(row.chat_id, row.thing_id, found.act.part)
-        now = store.delivery(row.chat_id, row.thing_id)
+        row = found.row
+        unit.copies.withdrew(row.chat_id, row.thing_id, found.act.part)
+        now = unit.outbox.delivery(row.chat_id, row.thing_id)
         if now is None or now.state is row.state or found.act.ends is None:
             return self._goes_on(unit, found)
         if now.state is CopyState.LIVE:
-            store.settle(row.chat_id, row.thing_id, CopyState.WITHDRAWN, "withdrawn")
+            unit.outbox.settle(row.chat_id, row.thing_id, CopyState.WITHDRAWN, "withdrawn")
             unit.placing.again(row.thing_id, now.wanted, [row.chat_id], unit.now)
         return None
 
@@ -92,7 +92,7 @@ class Receipts:
         if ends is not None and found.attempt.digest == found.act.digest:
             self._attempts.end(unit, row, found.chat, ends)
         else:
-            unit.delivery.progress(row.chat_id, row.thing_id, unit.now)
+            unit.outbox.progress(row.chat_id, row.thing_id, unit.now)
 
     def _told(self, unit: Unit, found: Attempt, receipt: Receipt) -> None:
         notice = found.notice
@@ -105,11 +105,11 @@ class Receipts:
                 take_away(unit, found.chat.id, receipt.message.key, at)
                 if notice.message_key and said.sweep:
                     take_away(unit, found.chat.id, notice.message_key, at)
-        unit.delivery.drop_notice(found.row.chat_id, found.row.thing_id)
+        unit.notices.drop_notice(found.row.chat_id, found.row.thing_id)
 
     def rejected(self, unit: Unit, found: Attempt, error: Rejected) -> None:
-        row, store = found.row, unit.delivery
-        store.end_tries(row.chat_id, row.thing_id, found.act.part)
+        row = found.row
+        unit.tries.end_tries(row.chat_id, row.thing_id, found.act.part)
         log.info("chat %d, thing %d: %s (%s)", row.chat_id, row.thing_id, error, error.why)
         if error.why is RejectedWhy.CHAT_GONE:
             places.lose(unit, found.chat, Loss.REMOVED, str(error))
@@ -131,11 +131,11 @@ class Receipts:
         if error.why is not RejectedWhy.FORBIDDEN or not shown_new or row.reason.startswith(_MUTED):
             return False
         places.lose(unit, found.chat, Loss.MUTED, str(error))
-        unit.delivery.retry(row.chat_id, row.thing_id, unit.now, f"{_MUTED}{error}"[:200], row.form)
+        unit.outbox.retry(row.chat_id, row.thing_id, unit.now, f"{_MUTED}{error}"[:200], row.form)
         return True
 
     def _copy_rejected(self, unit: Unit, row: Delivery, found: Attempt, error: Rejected) -> None:
-        store, verb = unit.delivery, found.act.verb
+        verb = found.act.verb
         match error.why:
             case RejectedWhy.UNCHANGED if verb is Verb.EDIT:
                 self._edited(unit, found)
@@ -146,19 +146,19 @@ class Receipts:
                 remove_here(unit, row.chat_id, row.thing_id, str(error)[:200], gone=gone)
             case _ if verb is Verb.WITHDRAW:
                 # Too old, on some platforms. What cannot be taken away is emptied, where that at least is allowed.
-                store.copy_shows(row.chat_id, row.thing_id, found.act.part, found.act.version, STUCK)
-                store.progress(row.chat_id, row.thing_id, unit.now)
+                unit.copies.copy_shows(row.chat_id, row.thing_id, found.act.part, found.act.version, STUCK)
+                unit.outbox.progress(row.chat_id, row.thing_id, unit.now)
             case RejectedWhy.FORM | RejectedWhy.FILE if lower := _lower(found, error.why):
-                store.retry(row.chat_id, row.thing_id, unit.now, str(error)[:200], lower)
+                unit.outbox.retry(row.chat_id, row.thing_id, unit.now, str(error)[:200], lower)
             case _:
                 why = f"{error.why}: {error}"[:200]
-                store.settle(row.chat_id, row.thing_id, CopyState.REFUSED, why)
+                unit.outbox.settle(row.chat_id, row.thing_id, CopyState.REFUSED, why)
 
     @staticmethod
     def _untold(unit: Unit, found: Attempt) -> None:
         """An answer whose door is shut goes to the private chat, if there is one; else it is gone."""
         notice = found.notice
-        unit.delivery.drop_notice(found.row.chat_id, found.row.thing_id)
+        unit.notices.drop_notice(found.row.chat_id, found.row.thing_id)
         if notice is None or notice.verb is not Verb.TELL or notice.account_id is None:
             return
         private = private_chat(unit, unit.people.account_by_id(notice.account_id))
@@ -174,16 +174,16 @@ class Receipts:
                 created_at=notice.created_at,
                 expires_at=notice.expires_at,
             )
-            unit.delivery.add_notice(kept, unit.now)
+            unit.notices.add_notice(kept, unit.now)
 
     def looked(self, unit: Unit, found: Attempt, there: MessageRef | None) -> None:
         """What was looked for stands there, or never arrived: then it is sent, if it is still wanted."""
         if there is not None:
             return self.record(unit, found, Receipt(there))
         row = found.row
-        unit.delivery.end_try(row.chat_id, found.attempt.key)
+        unit.tries.end_try(row.chat_id, found.attempt.key)
         since = failing_since(row, unit.now)
-        unit.delivery.retry(row.chat_id, row.thing_id, unit.now, "never arrived", row.form, since)
+        unit.outbox.retry(row.chat_id, row.thing_id, unit.now, "never arrived", row.form, since)
         return None
 
     def unseen(self, unit: Unit, found: Attempt, error: Rejected) -> None:
@@ -202,9 +202,9 @@ class Receipts:
         elif not error.unknown:
             # Of an earlier call that may have taken effect nothing is known yet.
             if found.attempt.lost_at is None:
-                unit.delivery.end_try(row.chat_id, found.attempt.key)
+                unit.tries.end_try(row.chat_id, found.attempt.key)
         elif self._attempts.may_repeat(unit, found.attempt, found.chat):
-            unit.delivery.lose_try(row.chat_id, found.attempt.key, unit.now, keyed=found.attempt.keyed)
+            unit.tries.lose_try(row.chat_id, found.attempt.key, unit.now, keyed=found.attempt.keyed)
         elif self._attempts.look_for(unit, found.attempt, found.chat, unit.now, str(error)):
             return
         else:
@@ -216,25 +216,23 @@ class Receipts:
         if unit.now - since >= self._engine.rules.give_up and found.act.verb is not Verb.WITHDRAW:
             self._give_up(unit, found, error)
         else:
-            unit.delivery.retry(
-                row.chat_id, row.thing_id, unit.now + pause, str(error)[:200], row.form, since
-            )
+            unit.outbox.retry(row.chat_id, row.thing_id, unit.now + pause, str(error)[:200], row.form, since)
 
     def _give_up(self, unit: Unit, found: Attempt, error: RetryLater) -> None:
         """Tried in vain for too long. A withdrawal never ends so: what somebody took back must go."""
         row, attempt = found.row, found.attempt
         log.info("chat %d, thing %d: given up: %s", row.chat_id, row.thing_id, error)
         if row.kind is ThingKind.NOTICE:
-            unit.delivery.end_tries(row.chat_id, row.thing_id)
+            unit.tries.end_tries(row.chat_id, row.thing_id)
             self._untold(unit, found)
             return
-        tries = unit.delivery.tries_of(row.chat_id, row.thing_id)
+        tries = unit.tries.tries_of(row.chat_id, row.thing_id)
         if attempt.verb is Verb.CREATE and any(one.key == attempt.key for one in tries):
             self._attempts.may_stand(unit, attempt, found.chat, "given up before its answer came")
         why = f"{RejectedWhy.LATE}: {error}"[:200]
         # A tally is made good by the next one; all else waits for other words, or for a person.
         ended = CopyState.LIVE if row.rank == _TALLY else CopyState.REFUSED
-        unit.delivery.settle(row.chat_id, row.thing_id, ended, why)
+        unit.outbox.settle(row.chat_id, row.thing_id, ended, why)
 
 
 def _copy(found: Attempt, receipt: Receipt, now: datetime) -> Copy:

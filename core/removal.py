@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from core.notices import take_away
 from core.records import Copy, Verb
-from core.stores import Unit
+from core.stores.unit import Unit
 from core.types import ChatId, ThingId
 
 
@@ -13,14 +13,14 @@ def remove_here(unit: Unit, chat: ChatId, thing: ThingId, reason: str, *, gone: 
 
     No retry, edit or tally revives it.
     """
-    for copy in unit.delivery.copies_in(chat, thing):
+    for copy in unit.copies.copies_in(chat, thing):
         if copy.ours and copy.message.key != gone:
             take_away(unit, chat, copy.message.key, unit.now, via=copy.message.via)
-    unit.delivery.drop_copies(chat, thing)
-    unit.delivery.remove(chat, thing, unit.now, reason)
+    unit.copies.drop_copies(chat, thing)
+    unit.outbox.remove(chat, thing, unit.now, reason)
 
 
 def our_own(unit: Unit, copy: Copy) -> bool:
     """Whether we are taking that message away ourselves: platforms tell a bot of its own deletions too."""
-    tries = unit.delivery.tries_of(copy.chat_id, copy.thing_id)
+    tries = unit.tries.tries_of(copy.chat_id, copy.thing_id)
     return any(attempt.verb is Verb.WITHDRAW and attempt.part == copy.part for attempt in tries)

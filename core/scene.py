@@ -16,7 +16,7 @@ from core.intents import Capabilities
 from core.mediastore import MediaRules
 from core.names import clean_name
 from core.records import Account, Chat, ChatState, Member
-from core.stores import Unit
+from core.stores.unit import Unit
 from core.types import AccountId, AccountRef, ChatId, Language, MessageRef, Platform
 
 _ALPHABET = str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", "ABCDEFGHJKMNPQRSTUVWXYZ23456789L")

@@ -20,7 +20,7 @@ from core.social.about import author_line
 from core.social.posts import newest_tree, short_id
 from core.social.reach import feeds_of, may_be_shown
 from core.steps import Act, Drop, Place, Plan, keep, show, withdraw
-from core.stores import Unit
+from core.stores.unit import Unit
 from core.text import first_words
 from core.types import Language, MemberId, MessageRef, Platform, PostId, ThingId, ThingKind, Visibility
 
@@ -44,10 +44,10 @@ class Views:
         place = Place(
             row=row,
             chat=chat,
-            copies=[copy for copy in unit.delivery.copies_in(chat.id, row.thing_id) if copy.ours],
+            copies=[copy for copy in unit.copies.copies_in(chat.id, row.thing_id) if copy.ours],
             tries=tries,
             can=self._platforms[chat.ref.platform],
-            left_out=lambda: unit.delivery.left_out(chat.id, row.thing_id),
+            left_out=lambda: unit.tries.left_out(chat.id, row.thing_id),
             blank=lambda whole: self._blank(chat, row.kind, whole=whole),
         )
         if row.state in (CopyState.WITHDRAWN, CopyState.REMOVED):
@@ -142,7 +142,7 @@ class Views:
     def _parent_copy(unit: Unit, post: Post, chat: Chat) -> MessageRef | None:
         if post.reply_to is None:
             return None
-        copy = unit.delivery.copy_in(chat.id, ThingId(post.reply_to))
+        copy = unit.copies.copy_in(chat.id, ThingId(post.reply_to))
         return copy.message if copy else None
 
     def _quoted_parent(self, unit: Unit, post: Post, chat: Chat, language: Language) -> tuple[Block, ...]:
@@ -172,7 +172,7 @@ class Views:
         if account.member_id and _banned(unit, account.member_id, chat):
             return keep(place, "kept out of this room")
         member = unit.people.member(account.member_id) if account.member_id else None
-        parent = unit.delivery.copy_in(chat.id, relay.reply_to) if relay.reply_to else None
+        parent = unit.copies.copy_in(chat.id, relay.reply_to) if relay.reply_to else None
         language = self._room_language(chat)
         files, told = self._files(unit, place)
         view = View(
@@ -186,7 +186,7 @@ class Views:
 
     def _fold(self, unit: Unit, place: Place) -> Plan:
         chat = place.chat
-        folded = unit.delivery.folded(chat.id, place.row.thing_id)
+        folded = unit.folds.folded(chat.id, place.row.thing_id)
         posts = [unit.posts.post(line.thing_id) for line in folded if line.state is CopyState.FOLDED]
         belonging = [p for p in posts if p is not None and _belongs(p, chat)]
         if not belonging:
@@ -211,7 +211,7 @@ class Views:
     # -- answers -------------------------------------------------------------------------------------------------
 
     def _notice(self, unit: Unit, row: Delivery, chat: Chat) -> Act | Drop:
-        notice = unit.delivery.notice(row.thing_id)
+        notice = unit.notices.notice(row.thing_id)
         if notice is None or (notice.expires_at is not None and notice.expires_at < unit.now):
             return Drop(CopyState.WITHDRAWN, "too late to be said")
         message_ref = MessageRef(chat.ref, notice.message_key) if notice.message_key else None
@@ -221,7 +221,7 @@ class Views:
             case Verb.MARK | Verb.UNMARK if message_ref:
                 on, emoji, at = notice.verb is Verb.MARK, notice.payload, message_ref
                 return Act(notice.verb, row.wanted, lambda key: Mark(key, at, emoji, on=on))
-            case Verb.TAKE if unit.delivery.copy_of(chat.id, notice.message_key) is not None:
+            case Verb.TAKE if unit.copies.copy_of(chat.id, notice.message_key) is not None:
                 return Drop(CopyState.WITHDRAWN, "the command was put right, and is a post now")
             case Verb.TAKE if message_ref:
                 gone = replace(message_ref, via=notice.payload)
@@ -330,6 +330,6 @@ def _banned(unit: Unit, author: MemberId, chat: Chat) -> bool:
 
 def _unwanted(unit: Unit, post: Post, chat: Chat) -> bool:
     """Whether this room took the post away or keeps it out: then none of its words come back in a quote."""
-    row = unit.delivery.delivery(chat.id, ThingId(post.id))
+    row = unit.outbox.delivery(chat.id, ThingId(post.id))
     taken = row is not None and row.state in (CopyState.REMOVED, CopyState.WITHDRAWN)
     return taken or _kept_out(unit, post, chat)

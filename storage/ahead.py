@@ -35,10 +35,10 @@ def _reactions(unit: SqlUnit, ahead: Ahead) -> None:
         for message, ref in ahead.reactions
         if (chat := unit.communities.chat(message.chat)) is not None
     ]
-    unit.delivery.by_message.read_ahead((chat, key) for chat, key, _ in found)
+    unit.copies.by_message.read_ahead((chat, key) for chat, key, _ in found)
     acts: list[tuple[Copy, Account]] = []
     for room, key, ref in found:
-        copy, account = unit.delivery.copy_of(room, key), unit.people.account(ref)
+        copy, account = unit.copies.copy_of(room, key), unit.people.account(ref)
         if copy is not None and copy.kind is ThingKind.POST and account is not None:
             acts.append((copy, account))
     unit.posts.by_id.read_ahead(copy.thing_id for copy, _ in acts)

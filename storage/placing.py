@@ -5,16 +5,17 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Text, bindparam, case, cast, literal, null, select, update
+from sqlalchemy import Text, bindparam, case, cast, delete, literal, null, select, update
 
 from core.intents import Form
-from core.records import CopyState
+from core.records import CopyState, Verb
 from core.types import ChatId, FeedKind, ThingId, ThingKind
 from storage import tables as t
 from storage.statements import Build, Runner, Statement
 from storage.tables import Instant
 
 _O, _P, _M, _C = t.outbox.c, t.posts.c, t.mirrors.c, t.copies.c
+_N, _T = t.notices.c, t.tries.c
 _LIVE, _FOLDED, _WITHDRAWN = CopyState.LIVE.value, CopyState.FOLDED.value, CopyState.WITHDRAWN.value
 #: How often a post comes back to a room that it was withdrawn from.
 MOST_RETURNS = 3
@@ -131,6 +132,62 @@ def _again(d: Build) -> Any:
 
 
 AGAIN = Statement(_again)
+WITHDRAW_IN = Statement(
+    lambda _: (
+        update(t.outbox)
+        .where(
+            _O.chat_id == bindparam("chat"),
+            _O.kind != ThingKind.NOTICE.value,
+            _O.state == _LIVE,
+            _O.shown == 0,
+            _O.begun == 0,
+        )
+        .values(due=0, state=CopyState.WITHDRAWN.value, reason=bindparam("why"))
+    )
+)
+WITHDRAW_SHOWN = Statement(
+    lambda _: update(t.outbox)
+    .where(
+        _O.chat_id == bindparam("chat"), _O.kind != ThingKind.NOTICE.value, _O.state == _LIVE,
+        (_O.shown > 0) | (_O.begun == 1),
+    )
+    .values(
+        due=1, rank=0, wanted=_O.wanted + 1, ready_at=bindparam("at", type_=Instant), reason=bindparam("why"),
+        state=CopyState.WITHDRAWN.value,
+    )
+)  # fmt: skip
+LEAVE_SHOWN = Statement(
+    lambda _: (
+        update(t.outbox)
+        .where(
+            _O.chat_id == bindparam("chat"),
+            _O.kind != ThingKind.NOTICE.value,
+            _O.shown > 0,
+            (_O.state == _LIVE) | (_O.state == CopyState.WITHDRAWN.value),
+        )
+        .values(due=0, state=CopyState.REMOVED.value, reason=bindparam("why"))
+    )
+)
+#: Tries of what was shown already: a first send under way may still be repeated.
+LEAVE_TRIES = Statement(
+    lambda _: delete(t.tries).where(
+        _T.chat_id == bindparam("chat"),
+        select(literal(1)).where(_O.chat_id == _T.chat_id, _O.thing_id == _T.thing_id, _O.shown > 0).exists(),
+    )
+)
+LEAVE_COPIES = Statement(lambda _: delete(t.copies).where(_C.chat_id == bindparam("chat")))
+LEAVE_ACTS = Statement(
+    lambda d: delete(t.outbox).where(
+        _O.chat_id == bindparam("chat"),
+        select(literal(1)).where(_N.id == _O.thing_id, d.among(_N.verb, "verbs")).exists(),
+    )
+)
+LEAVE_NOTICES = Statement(
+    lambda d: delete(t.notices).where(_N.chat_id == bindparam("chat"), d.among(_N.verb, "verbs"))
+)
+LEAVE_REPLIES = Statement(
+    lambda _: update(t.notices).where(_N.chat_id == bindparam("chat")).values(message_key="")
+)
 
 
 class PlacingStore:
@@ -167,3 +224,21 @@ class PlacingStore:
         found = {ChatId(chat) for (chat,) in rows}
         self._woken |= found
         return found
+
+    def withdraw_waiting(self, chat: ChatId, reason: str) -> None:
+        self._run.run(WITHDRAW_IN, chat=chat, why=reason)
+
+    def leave_behind(self, chat: ChatId, reason: str) -> None:
+        """The chat got another identity: its messages so far are out of reach, what waits goes to the new one."""
+        verbs = [verb.value for verb in (Verb.MARK, Verb.UNMARK, Verb.TAKE, Verb.UNPIN)]
+        self._run.run(LEAVE_TRIES, chat=chat)
+        self._run.run(LEAVE_SHOWN, chat=chat, why=reason)
+        self._run.run(LEAVE_COPIES, chat=chat)
+        self._run.run(LEAVE_ACTS, chat=chat, verbs=verbs)
+        self._run.run(LEAVE_NOTICES, chat=chat, verbs=verbs)
+        self._run.run(LEAVE_REPLIES, chat=chat)
+
+    def withdraw_all(self, chat: ChatId, now: datetime) -> None:
+        """Every copy shown in this chat is to go."""
+        self._run.run(WITHDRAW_SHOWN, chat=chat, at=now, why="the room left its community")
+        self._woken.add(chat)

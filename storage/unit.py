@@ -18,15 +18,20 @@ from storage import tables as t
 from storage.ahead import read_ahead
 from storage.backlog import BacklogStore
 from storage.communities import CommunityStore
-from storage.delivery import DeliveryStore
+from storage.copies import CopyStore
+from storage.folds import FoldStore
 from storage.intake import IntakeStore
+from storage.lanes import LaneStore
 from storage.leases import LeaseStore, Number
 from storage.media import EnclosureStore
+from storage.notices import NoticeStore
+from storage.outbox import OutboxStore
 from storage.people import PeopleStore
 from storage.placing import PlacingStore
 from storage.posts import PostStore
 from storage.sight import SightStore
 from storage.statements import Runner, Statement
+from storage.tries import TryStore
 from storage.votes import VoteStore
 
 _HIGHEST = Statement(
@@ -90,7 +95,12 @@ class SqlUnit:
         self.communities = CommunityStore(run)
         self.posts = PostStore(run)
         self.votes = VoteStore(run)
-        self.delivery = DeliveryStore(run, self.woken)
+        self.outbox = OutboxStore(run, self.woken)
+        self.lanes = LaneStore(run)
+        self.copies = CopyStore(run)
+        self.tries = TryStore(run)
+        self.notices = NoticeStore(run, self.outbox)
+        self.folds = FoldStore(run, self.outbox)
         self.media = EnclosureStore(run, self.woken)
         self.intake = IntakeStore(run)
         self.sight = SightStore(run, self.woken)

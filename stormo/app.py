@@ -317,7 +317,7 @@ class Stormo:
 
     async def _look(self, platform: Platform, since: datetime) -> None:
         now = self.clock.now()
-        waiting = await self.readers.read(lambda unit: unit.delivery.waiting(platform, since, now))
+        waiting = await self.readers.read(lambda unit: unit.lanes.waiting(platform, since, now))
         self.courier.wake(frozenset(waiting))
 
     def _heard(self, chats: frozenset[ChatId]) -> None:

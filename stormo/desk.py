@@ -16,7 +16,7 @@ from core.events import Missed
 from core.places import loss_of
 from core.records import CopyState
 from core.social.posts import short_id
-from core.stores import Unit
+from core.stores.unit import Unit
 from core.text import first_words
 from core.types import ChatRef, ThingId, Visibility
 from storage import dump
@@ -84,7 +84,7 @@ def show_doubts(config: Config, say: Say) -> int:
 def _doubts(unit: Unit, say: Say) -> list[str]:
     """One line each: when, where, which thing and part, what was done."""
     lines = []
-    for row in unit.delivery.doubts():
+    for row in unit.tries.doubts():
         part = f"  {say(message('doubts.part', n=row.part + 1))}" if row.part else ""
         thing = f"{_thing(unit, row.thing_id)}{part}"
         done = say(message(f"doubts.{row.resolution.replace(' ', '_')}"))
@@ -110,7 +110,7 @@ def _thing(unit: Unit, thing: ThingId) -> str:
 def show_outbox(config: Config, say: Say) -> int:
     """How many rows are in which state; those that a person should look at, one a line."""
     with _reading(config) as readers:
-        states = readers.read_now(lambda unit: unit.delivery.states())
+        states = readers.read_now(lambda unit: unit.outbox.states())
         lines = readers.read_now(lambda unit: _failed(unit, say))
         paused = readers.read_now(lambda unit: unit.intake.meta("paused"))
         expired = readers.read_now(lambda unit: unit.intake.meta(EXPIRED))
@@ -126,7 +126,7 @@ def show_outbox(config: Config, say: Say) -> int:
 
 def _failed(unit: Unit, say: Say) -> list[str]:
     """One line each, newest first: in which state, since when it was to be shown, where, what, why not."""
-    rows = unit.delivery.in_states([CopyState.REFUSED, CopyState.DOUBT])
+    rows = unit.outbox.in_states([CopyState.REFUSED, CopyState.DOUBT])
     chats = unit.communities.chats_by_id(sorted({row.chat_id for row in rows}))
     return [
         f"{say(message(f'outbox.state.{row.state}'))}  {_time(row.queued_at)}  {_place(unit, chats[row.chat_id].ref)}  "

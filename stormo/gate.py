@@ -11,7 +11,7 @@ from core.engine import Engine
 from core.events import Inbound, PositionAdvanced
 from core.ports import WatchedMessage
 from core.records import Chat
-from core.stores import Unit
+from core.stores.unit import Unit
 from core.types import ChatRef, Platform
 from storage.database import Readers
 from storage.writer import Writer
@@ -78,7 +78,7 @@ class EngineGate:
         return await self._readers.read(lambda unit: unit.communities.watched(platform))
 
     async def recent_messages(self, platform: Platform, since: datetime) -> Sequence[WatchedMessage]:
-        copies = await self._readers.read(lambda unit: unit.delivery.recent(platform, since))
+        copies = await self._readers.read(lambda unit: unit.copies.recent(platform, since))
         return [WatchedMessage(message=copy.message, ours=copy.ours) for copy in copies]
 
     async def lost_chats(self) -> Sequence[Chat]:

@@ -20,7 +20,7 @@ from core.errors import Message, StormoError, message
 from core.events import Inbound
 from core.ports import Adapter, Clock
 from core.scene import Rules
-from core.stores import Unit
+from core.stores.unit import Unit
 from core.types import AccountRef, ChatId, Platform
 from storage import migrate
 from storage.bell import Bell

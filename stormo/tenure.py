@@ -15,7 +15,7 @@ from typing import Final
 from core.errors import LeaseLost, StormoError
 from core.leases import LIFE, RENEWED_EVERY, Leases
 from core.ports import Clock
-from core.stores import Unit
+from core.stores.unit import Unit
 from core.types import Platform
 from storage.database import Readers
 from storage.writer import Writer

@@ -19,7 +19,7 @@ from core.mediastore import MediaStore
 from core.records import FileState
 from core.scene import Rules, language_of
 from core.social.posts import parse_id, short_id
-from core.stores import Unit
+from core.stores.unit import Unit
 from core.text import first_words, plain
 from core.types import ThingId, Visibility
 

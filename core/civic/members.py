@@ -8,7 +8,7 @@ from core.notices import Choice, Said, answer, brief, say, tell_account
 from core.records import Account, Code, Member, Vote
 from core.scene import Scene, hash_code, new_nonce
 from core.social.votes import count_standing, show_again, take_back
-from core.stores import Unit
+from core.stores.unit import Unit
 from core.types import MemberId
 
 LINK = "link"

@@ -7,7 +7,7 @@ from core.notices import Said, answer
 from core.records import Post
 from core.scene import Rules, Scene
 from core.social.posts import post_of, short_id
-from core.stores import Unit
+from core.stores.unit import Unit
 
 
 def author_line(unit: Unit, rules: Rules, post: Post) -> str:

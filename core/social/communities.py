@@ -16,7 +16,7 @@ from core.social import losses
 from core.social.feeds import EVERYTHING, feed_name, find_feed, member_feed, tag_feed
 from core.social.posts import post_of
 from core.social.reach import withdraw_unmirrored
-from core.stores import Unit
+from core.stores.unit import Unit
 from core.types import CommunityId, Feed, FeedKind, MemberId, ThingId
 
 SETUP = "setup"
@@ -119,9 +119,9 @@ def leave(scene: Scene, wish: str) -> None:
     unit.communities.set_relay(chat.id, False)
     unpin(unit, chat.id)
     unit.communities.set_community(chat.id, None)
-    unit.delivery.withdraw_waiting(chat.id, "the room left its community")
+    unit.placing.withdraw_waiting(chat.id, "the room left its community")
     if wish == "remove":
-        unit.delivery.withdraw_all(chat.id, unit.now)
+        unit.placing.withdraw_all(chat.id, unit.now)
     answer(scene, openly("leave.removed" if wish == "remove" else "leave.kept", community=community.slug))
 
 
@@ -309,9 +309,9 @@ def remove(scene: Scene, typed: str) -> None:
     require_room(scene)
     unit = scene.unit
     if typed:
-        copy = unit.delivery.copy_in(scene.chat.id, ThingId(post_of(scene, typed).id))
+        copy = unit.copies.copy_in(scene.chat.id, ThingId(post_of(scene, typed).id))
     elif scene.target is not None:
-        copy = unit.delivery.copy_of(scene.chat.id, scene.target.key)
+        copy = unit.copies.copy_of(scene.chat.id, scene.target.key)
     else:
         raise Refusal("remove.no_target")
     if copy is None or not copy.ours:

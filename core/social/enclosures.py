@@ -14,7 +14,7 @@ from core.intents import Capabilities, File
 from core.mediastore import MediaRules, MediaStore
 from core.records import Blob, Chat, Copy, Enclosure, FileState, Post
 from core.social import votes
-from core.stores import Unit
+from core.stores.unit import Unit
 from core.types import FILES, Platform, ThingId, ThingKind
 
 #: Files of one post: as many as Discord shows in one message and Telegram in one album.
@@ -101,7 +101,7 @@ def join_album(unit: Unit, rules: MediaRules, chat: Chat, event: MessageReceived
         raise Ignored
     enclose(unit, rules, thing, chat.ref.platform, event.files, event.album)
     kind = ThingKind.POST if isinstance(whole, Post) else ThingKind.RELAY
-    unit.delivery.note_origin(
+    unit.copies.note_origin(
         Copy(
             chat_id=chat.id,
             thing_id=thing,
@@ -131,7 +131,7 @@ def show_again(unit: Unit, thing: ThingId) -> None:
         votes.show_again(unit, post.id, post.version + 1, rank=2)
     elif (relay := unit.posts.relay(thing)) is not None and relay.deleted_at is None:
         unit.posts.bump_relay(thing)
-        unit.delivery.bump(thing, relay.version + 1, rank=2, now=unit.now)
+        unit.outbox.bump(thing, relay.version + 1, rank=2, now=unit.now)
 
 
 def undescribed(unit: Unit, thing: ThingId) -> bool:

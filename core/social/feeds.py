@@ -9,7 +9,7 @@ from core.errors import Glimpse, Message, Refusal, message
 from core.notices import Said, answer, say
 from core.records import Post
 from core.scene import Scene
-from core.stores import Unit
+from core.stores.unit import Unit
 from core.tags import fold_tag
 from core.types import Feed, FeedKind, MemberId
 

@@ -11,7 +11,7 @@ from core.notices import Said, private_chat, tell_account
 from core.places import loss_of
 from core.records import Account, LostRoom
 from core.scene import Rules
-from core.stores import Unit
+from core.stores.unit import Unit
 from core.types import AccountId, CommunityId, MemberId
 
 #: What passes sooner is nobody's worry.

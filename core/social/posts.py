@@ -15,7 +15,7 @@ from core.scene import Rules, Scene
 from core.social import enclosures
 from core.social.reach import place, place_anew
 from core.social.votes import show_again
-from core.stores import Unit
+from core.stores.unit import Unit
 from core.tags import resolve, tags
 from core.text import from_plain, is_empty, plain
 from core.types import (
@@ -102,7 +102,7 @@ def _show_here(unit: Unit, post: Post) -> None:
     """A slash command leaves no message of its author behind: the room they posted in gets a copy as well."""
     thing, here = ThingId(post.id), [post.chat_id]
     unit.posts.add_places(thing, here)
-    unit.delivery.want(thing, ThingKind.POST, 1, here, rank=0, now=unit.now, ready_at=unit.now)
+    unit.outbox.want(thing, ThingKind.POST, 1, here, rank=0, now=unit.now, ready_at=unit.now)
 
 
 def _not_banned(unit: Unit, community: CommunityId | None, member: Member) -> None:
@@ -156,7 +156,7 @@ def _write(unit: Unit, post: PostId, number: int, tree: Body, source: str, diale
 
 def _note_origin(unit: Unit, chat: Chat, thing: ThingId, ref: MessageRef) -> None:
     """The author's own message stands for the post, but is not ours to edit."""
-    unit.delivery.note_origin(
+    unit.copies.note_origin(
         Copy(
             chat_id=chat.id,
             thing_id=thing,
@@ -248,7 +248,7 @@ def post_of(scene: Scene, typed: str) -> Post:
         id_ = parse_id(typed)
         post = unit.posts.post(id_) if id_ is not None else None
     elif scene.target is not None:
-        copy = unit.delivery.copy_of(scene.chat.id, scene.target.key)
+        copy = unit.copies.copy_of(scene.chat.id, scene.target.key)
         post = unit.posts.post(copy.thing_id) if copy else None
     elif scene.handle:
         post = unit.posts.latest_of(require_member(scene).id)

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from core.body import Body
 from core.records import Chat, CopyState, Post
-from core.stores import Unit
+from core.stores.unit import Unit
 from core.tags import tags
 from core.types import ChatId, CommunityId, Feed, FeedKind, MemberId, ThingId, ThingKind, Visibility
 
@@ -47,7 +47,7 @@ def place_anew(
         return []
     own = feeds_of(post.author_id, new)
     chats = unit.communities.mirroring(_tag_feeds(added), own, post.author_id, post.chat_id)
-    there = {row.chat_id for row in unit.delivery.deliveries(ThingId(post.id))}
+    there = {row.chat_id for row in unit.outbox.deliveries(ThingId(post.id))}
     shown = _plan(unit, post, chats, ready_at)
     again = unit.placing.again(ThingId(post.id), post.version, [chat.id for chat in shown], ready_at)
     return [chat for chat in shown if chat.id in again or chat.id not in there]
@@ -58,7 +58,7 @@ def withdraw_unmirrored(unit: Unit, chat: Chat) -> None:
     for fold in unit.placing.withdraw_unmirrored(
         chat.id, unit.now, "no mirror of the room brings it any more"
     ):
-        unit.delivery.bump_fold(fold, unit.now, rank=1)
+        unit.folds.bump_fold(fold, unit.now, rank=1)
 
 
 def _tag_feeds(keys: Iterable[str]) -> list[Feed]:
@@ -81,7 +81,7 @@ def _wanting(unit: Unit, post: Post, tree: Body, parent: Post | None) -> list[Ch
 def _conversation(unit: Unit, parent: Post, author: MemberId, own: list[Feed]) -> list[Chat]:
     """Where the post that is answered stands: those who read it may read the answer."""
     ended = (CopyState.REMOVED, CopyState.WITHDRAWN)
-    gone = {d.chat_id for d in unit.delivery.deliveries(ThingId(parent.id)) if d.state in ended}
+    gone = {d.chat_id for d in unit.outbox.deliveries(ThingId(parent.id)) if d.state in ended}
     ids = [c for c in (*unit.posts.places(ThingId(parent.id)), parent.chat_id) if c not in gone]
     chats = unit.communities.chats_by_id(ids).values()
     return [
@@ -100,7 +100,7 @@ def _plan(unit: Unit, post: Post, chats: Iterable[Chat], ready_at: datetime) -> 
     shown = [c for c in chats if may_be_shown(post.visibility, post.community_id, post.chat_id, c)]
     ids = [chat.id for chat in shown]
     unit.posts.add_places(thing, ids)
-    unit.delivery.want(thing, ThingKind.POST, post.version, ids, rank=1, now=unit.now, ready_at=ready_at)
+    unit.outbox.want(thing, ThingKind.POST, post.version, ids, rank=1, now=unit.now, ready_at=ready_at)
     return sorted(shown, key=lambda chat: chat.id)
 
 
@@ -108,4 +108,4 @@ def _withdraw(unit: Unit, post: Post, gone: list[str], kept: set[ChatId]) -> Non
     had = unit.communities.mirroring(_tag_feeds(gone), [], post.author_id, post.chat_id)
     leaving = [chat.id for chat in had if chat.id not in kept]
     for fold in unit.placing.withdraw(ThingId(post.id), leaving, unit.now, "its tag is gone"):
-        unit.delivery.bump_fold(fold, unit.now, rank=2)
+        unit.folds.bump_fold(fold, unit.now, rank=2)

@@ -13,7 +13,7 @@ from core.records import Account, Chat, Copy, Member, Relay
 from core.scene import Rules
 from core.social import enclosures
 from core.social.communities import share_talk, start_community
-from core.stores import Unit
+from core.stores.unit import Unit
 from core.types import ChatId, ChatRef, MessageRef, ThingId, ThingKind
 
 
@@ -57,7 +57,7 @@ def pass_on(unit: Unit, rules: Rules, chat: Chat, account: Account, event: Messa
     if not others or account.opted_out or banned:
         raise Ignored
     id_ = ThingId(unit.new_id())
-    parent = unit.delivery.copy_of(chat.id, event.reply_to.key) if event.reply_to else None
+    parent = unit.copies.copy_of(chat.id, event.reply_to.key) if event.reply_to else None
     unit.posts.add_relay(
         id_,
         chat.id,
@@ -67,7 +67,7 @@ def pass_on(unit: Unit, rules: Rules, chat: Chat, account: Account, event: Messa
         parent.thing_id if parent else None,
         unit.now,
     )
-    unit.delivery.note_origin(
+    unit.copies.note_origin(
         Copy(
             chat_id=chat.id,
             thing_id=id_,
@@ -81,21 +81,21 @@ def pass_on(unit: Unit, rules: Rules, chat: Chat, account: Account, event: Messa
     )
     ids = [other.id for other in others]
     unit.posts.add_places(id_, ids)
-    unit.delivery.want(id_, ThingKind.RELAY, 1, ids, rank=1, now=unit.now, ready_at=unit.now)
+    unit.outbox.want(id_, ThingKind.RELAY, 1, ids, rank=1, now=unit.now, ready_at=unit.now)
     enclosures.enclose(unit, rules.media, id_, chat.ref.platform, event.files, event.album)
 
 
 def edited(unit: Unit, relay: Relay, account: Account, body: Body) -> None:
     if relay.account_id == account.id and relay.deleted_at is None:
         unit.posts.revise_relay(relay.id, to_json(body))
-        unit.delivery.bump(relay.id, relay.version + 1, rank=2, now=unit.now)
+        unit.outbox.bump(relay.id, relay.version + 1, rank=2, now=unit.now)
 
 
 def deleted(unit: Unit, relay: Relay) -> None:
     if relay.deleted_at is None:
         unit.posts.delete_relay(relay.id, unit.now)
         unit.media.drop(relay.id)
-        unit.delivery.bump(relay.id, relay.version + 1, rank=0, now=unit.now)
+        unit.outbox.bump(relay.id, relay.version + 1, rank=0, now=unit.now)
 
 
 def speaker(rules: Rules, relay: Relay, account: Account, member: Member | None, chat: Chat) -> str:
@@ -111,7 +111,7 @@ def speaker(rules: Rules, relay: Relay, account: Account, member: Member | None,
 
 
 def origin(unit: Unit, chat: Chat, ref: MessageRef) -> Relay | None:
-    copy = unit.delivery.copy_of(chat.id, ref.key)
+    copy = unit.copies.copy_of(chat.id, ref.key)
     return (
         unit.posts.relay(copy.thing_id) if copy and copy.kind is ThingKind.RELAY and not copy.ours else None
     )

@@ -106,16 +106,16 @@ def _meant(scene: Scene, typed: str) -> Post:
 
 def _spots(scene: Scene, post: Post) -> list[Spot]:
     unit, thing = scene.unit, ThingId(post.id)
-    rows = unit.delivery.deliveries(thing)
+    rows = unit.outbox.deliveries(thing)
     chats = unit.communities.chats_by_id([row.chat_id for row in rows])
-    parts = Counter(copy.chat_id for copy in unit.delivery.copies(thing) if copy.ours)
+    parts = Counter(copy.chat_id for copy in unit.copies.copies(thing) if copy.ours)
     return [_spot(scene, row, chats[row.chat_id], parts[row.chat_id]) for row in rows]
 
 
 def _spot(scene: Scene, row: Delivery, chat: Chat, parts: int) -> Spot:
     if row.state is not CopyState.FOLDED or row.fold_id is None:
         return Spot(chat, row, folded=False, parts=parts)
-    fold = scene.unit.delivery.delivery(chat.id, row.fold_id)
+    fold = scene.unit.outbox.delivery(chat.id, row.fold_id)
     return Spot(chat, fold or row, folded=True, parts=1)
 
 

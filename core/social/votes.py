@@ -12,7 +12,7 @@ from functools import lru_cache
 
 from core.events import ReactionChanged
 from core.records import Account, Copy, Post, Signal, Vote
-from core.stores import Unit
+from core.stores.unit import Unit
 from core.types import AccountId, MemberId, PostId, ThingId
 
 #: Everything else is decoration.
@@ -129,12 +129,12 @@ def count_standing(unit: Unit, account: Account, member: MemberId) -> None:
 def settle(unit: Unit) -> None:
     """Once a batch: recounts every touched post, and wants the new tally shown wherever the post stands."""
     if unit.touched and (moved := unit.votes.recount(unit.touched)):
-        for fold in unit.delivery.tally(moved, unit.now):
-            unit.delivery.bump_fold(fold, unit.now, rank=3)
+        for fold in unit.outbox.tally(moved, unit.now):
+            unit.folds.bump_fold(fold, unit.now, rank=3)
     unit.touched.clear()
 
 
 def show_again(unit: Unit, post: PostId, version: int, *, rank: int) -> None:
     """Every copy of the post, and every fold with a line of it, is to show this version."""
-    for fold in unit.delivery.bump(ThingId(post), version, rank=rank, now=unit.now):
-        unit.delivery.bump_fold(fold, unit.now, rank=rank)
+    for fold in unit.outbox.bump(ThingId(post), version, rank=rank, now=unit.now):
+        unit.folds.bump_fold(fold, unit.now, rank=rank)

@@ -102,7 +102,7 @@ def wanted(
 ) -> ThingId:
     """An outbox row that waits for its first send."""
     thing = thing or ThingId(unit.new_id())
-    unit.delivery.want(thing, kind, 1, [chat], rank=rank, now=NOW, ready_at=ready_at)
+    unit.outbox.want(thing, kind, 1, [chat], rank=rank, now=NOW, ready_at=ready_at)
     return thing
 
 

@@ -21,7 +21,7 @@ def test_what_is_due_is_counted_by_chat_and_rank(unit: SqlUnit) -> None:
     wanted(unit, chat, ready_at=later(30))
     wanted(unit, chat, rank=3)
     wanted(unit, other)
-    unit.delivery.settle(idle, wanted(unit, idle), CopyState.REFUSED, "test")
+    unit.outbox.settle(idle, wanted(unit, idle), CopyState.REFUSED, "test")
     found = sorted(unit.backlog.loads(PLATFORM), key=lambda one: one.rank)
     assert found == [load(chat, 1, 2, 30), load(chat, 3, 1)]
     assert unit.backlog.loads(Platform("matrix")) == [load(other, 1, 1, platform=Platform("matrix"))]
@@ -33,7 +33,7 @@ def test_the_foremost_row_that_is_ready_and_whether_a_door_is_open(unit: SqlUnit
     wanted(unit, chat, rank=3)
     wanted(unit, chat, rank=2)
     wanted(unit, chat, rank=0, ready_at=later(60))
-    unit.delivery.add_notice(a_notice(unit, busy, handle=handle), NOW)
+    unit.notices.add_notice(a_notice(unit, busy, handle=handle), NOW)
     wanted(unit, a_chat(unit))
     found = {one.chat_id: one for one in unit.backlog.foremost({chat, busy, idle}, NOW)}
     assert found == {
@@ -46,7 +46,7 @@ def test_the_foremost_row_that_is_ready_and_whether_a_door_is_open(unit: SqlUnit
 def test_an_answer_that_is_put_off_opens_no_door_yet(unit: SqlUnit) -> None:
     chat = a_chat(unit)
     notice = a_notice(unit, chat, handle="an interaction")
-    unit.delivery.add_notice(notice, later(60))
+    unit.notices.add_notice(notice, later(60))
     wanted(unit, chat, kind=ThingKind.RELAY)
     (found,) = unit.backlog.foremost([chat], NOW)
     assert (found.rank, found.unbound) == (1, False)

@@ -68,13 +68,13 @@ async def test_another_processs_batch_is_heard_as_one(processes: Processes) -> N
 async def test_what_is_heard_is_committed(processes: Processes) -> None:
     def queue_up(unit: SqlUnit) -> ChatId:
         chat = a_chat(unit)
-        unit.delivery.want(ThingId(5), ThingKind.POST, 1, [chat], rank=1, now=NOW, ready_at=NOW)
+        unit.outbox.want(ThingId(5), ThingKind.POST, 1, [chat], rank=1, now=NOW, ready_at=NOW)
         return chat
 
     assert await processes.hears() == EVERYTHING
     chat = await processes.writers[0].submit(queue_up)
     assert await processes.hears() == {chat}
-    rows = await processes.writers[1].submit(lambda unit: unit.delivery.deliveries(ThingId(5)))
+    rows = await processes.writers[1].submit(lambda unit: unit.outbox.deliveries(ThingId(5)))
     assert [row.chat_id for row in rows] == [chat]
 
 

@@ -21,13 +21,13 @@ IN_UNIT = settings(
 
 
 def row(unit: SqlUnit, chat: ChatId, thing: ThingId) -> Delivery:
-    found = unit.delivery.delivery(chat, thing)
+    found = unit.outbox.delivery(chat, thing)
     assert found is not None
     return found
 
 
 def due(unit: SqlUnit, chat: ChatId, at: datetime = NOW) -> ThingId | None:
-    found = unit.delivery.next(chat, at)
+    found = unit.lanes.next(chat, at)
     return found.thing_id if found else None
 
 
@@ -37,8 +37,8 @@ def due(unit: SqlUnit, chat: ChatId, at: datetime = NOW) -> ThingId | None:
 def test_a_new_thing_is_wanted_in_each_chat(unit: SqlUnit) -> None:
     chats = [a_chat(unit), a_chat(unit)]
     thing = ThingId(unit.new_id())
-    unit.delivery.want(thing, ThingKind.POST, 1, chats, rank=1, now=NOW, ready_at=later(60))
-    found = unit.delivery.deliveries(thing)
+    unit.outbox.want(thing, ThingKind.POST, 1, chats, rank=1, now=NOW, ready_at=later(60))
+    found = unit.outbox.deliveries(thing)
     assert [d.chat_id for d in found] == chats
     assert {(d.wanted, d.shown, d.state, d.rank, d.attempts) for d in found} == {(1, 0, CopyState.LIVE, 1, 0)}
     assert {d.ready_at for d in found} == {later(60)}
@@ -49,19 +49,19 @@ def test_a_new_thing_is_wanted_in_each_chat(unit: SqlUnit) -> None:
 def test_wanting_again_never_resets_what_is_there(unit: SqlUnit) -> None:
     chat = a_chat(unit)
     thing = wanted(unit, chat)
-    unit.delivery.shown(chat, thing, 1, NOW, later(5))
-    unit.delivery.settle(chat, thing, CopyState.REMOVED, "taken away there")
+    unit.outbox.shown(chat, thing, 1, NOW, later(5))
+    unit.outbox.settle(chat, thing, CopyState.REMOVED, "taken away there")
     before = row(unit, chat, thing)
-    unit.delivery.want(thing, ThingKind.POST, 1, [chat], rank=0, now=later(9), ready_at=later(9))
+    unit.outbox.want(thing, ThingKind.POST, 1, [chat], rank=0, now=later(9), ready_at=later(9))
     assert row(unit, chat, thing) == before
     assert due(unit, chat, later(99)) is None
 
 
 def test_wanting_in_no_chat_is_nothing(unit: SqlUnit) -> None:
     thing = ThingId(unit.new_id())
-    unit.delivery.want(thing, ThingKind.POST, 1, [], rank=1, now=NOW, ready_at=NOW)
-    assert unit.delivery.deliveries(thing) == []
-    assert unit.delivery.delivery(a_chat(unit), thing) is None
+    unit.outbox.want(thing, ThingKind.POST, 1, [], rank=1, now=NOW, ready_at=NOW)
+    assert unit.outbox.deliveries(thing) == []
+    assert unit.outbox.delivery(a_chat(unit), thing) is None
 
 
 # -- choosing ------------------------------------------------------------------------------------------------------
@@ -76,7 +76,7 @@ def test_a_lane_takes_answers_first_then_things_in_their_order(unit: SqlUnit) ->
     order = []
     while (thing := due(unit, chat)) is not None:
         order.append(thing)
-        unit.delivery.settle(chat, thing, CopyState.REFUSED, "test")
+        unit.outbox.settle(chat, thing, CopyState.REFUSED, "test")
     assert order == [answer, first, second, edit]
 
 
@@ -84,18 +84,18 @@ def test_what_is_not_ready_waits(unit: SqlUnit) -> None:
     chat = a_chat(unit)
     thing = wanted(unit, chat, ready_at=later(60))
     assert due(unit, chat, later(59)) is None
-    assert unit.delivery.soonest(chat, NOW) == later(60)
+    assert unit.lanes.soonest(chat, NOW) == later(60)
     assert due(unit, chat, later(60)) == thing
-    assert unit.delivery.soonest(chat, later(60)) is None
-    assert unit.delivery.waiting(Platform("telegram")) == {chat: later(60)}
-    assert unit.delivery.waiting(Platform("matrix")) == {}
+    assert unit.lanes.soonest(chat, later(60)) is None
+    assert unit.lanes.waiting(Platform("telegram")) == {chat: later(60)}
+    assert unit.lanes.waiting(Platform("matrix")) == {}
 
 
 def test_first_sends_of_posts_can_be_left_out(unit: SqlUnit) -> None:
     chat = a_chat(unit)
     wanted(unit, chat)
     relay = wanted(unit, chat, kind=ThingKind.RELAY)
-    found = unit.delivery.next(chat, NOW, new_posts=False)
+    found = unit.lanes.next(chat, NOW, new_posts=False)
     assert found is not None
     assert found.thing_id == relay
 
@@ -106,37 +106,37 @@ def test_first_sends_are_posts_that_are_ready_in_their_order(unit: SqlUnit) -> N
     wanted(unit, chat, kind=ThingKind.RELAY)
     wanted(unit, chat, ready_at=later(60))
     wanted(unit, chat, rank=2)
-    assert [d.thing_id for d in unit.delivery.first_sends(chat, NOW)] == things
+    assert [d.thing_id for d in unit.lanes.first_sends(chat, NOW)] == things
 
 
 def test_an_earlier_first_send_that_is_retried_is_not_overtaken(unit: SqlUnit) -> None:
     chat = a_chat(unit)
     first, second = wanted(unit, chat), wanted(unit, chat)
-    assert unit.delivery.retried_before(chat, second, NOW) is None
-    unit.delivery.retry(chat, first, later(30), "a wait", "full")
-    assert unit.delivery.retried_before(chat, second, NOW) == later(30)
-    assert unit.delivery.retried_before(chat, first, NOW) is None
-    assert unit.delivery.retried_before(chat, second, later(30)) is None
+    assert unit.lanes.retried_before(chat, second, NOW) is None
+    unit.outbox.retry(chat, first, later(30), "a wait", "full")
+    assert unit.lanes.retried_before(chat, second, NOW) == later(30)
+    assert unit.lanes.retried_before(chat, first, NOW) is None
+    assert unit.lanes.retried_before(chat, second, later(30)) is None
 
 
 def test_a_silenced_community_still_gives_answers(unit: SqlUnit) -> None:
     chat = a_chat(unit)
     wanted(unit, chat)
-    assert unit.delivery.next_notice(chat, NOW) is None
+    assert unit.lanes.next_notice(chat, NOW) is None
     notice = a_notice(unit, chat)
-    unit.delivery.add_notice(notice, NOW)
-    found = unit.delivery.next_notice(chat, NOW)
+    unit.notices.add_notice(notice, NOW)
+    found = unit.lanes.next_notice(chat, NOW)
     assert found is not None
     assert found.thing_id == notice.id
 
 
 def test_answers_with_a_door_of_their_own_are_exempt(unit: SqlUnit) -> None:
     chat = a_chat(unit)
-    unit.delivery.add_notice(a_notice(unit, chat), NOW)
-    assert unit.delivery.next_exempt(chat, NOW) is None
+    unit.notices.add_notice(a_notice(unit, chat), NOW)
+    assert unit.lanes.next_exempt(chat, NOW) is None
     with_door = a_notice(unit, chat, handle="interaction")
-    unit.delivery.add_notice(with_door, NOW)
-    found = unit.delivery.next_exempt(chat, NOW)
+    unit.notices.add_notice(with_door, NOW)
+    found = unit.lanes.next_exempt(chat, NOW)
     assert found is not None
     assert found.thing_id == with_door.id
 
@@ -167,7 +167,7 @@ def test_a_bump_keeps_places_and_pauses(
         f"state = '{state}', ready_at = ready_at + {wait * 1_000_000} WHERE thing_id = {thing}"
     )
     before = row(unit, chat, thing)
-    unit.delivery.bump(thing, version, rank=new, now=NOW)
+    unit.outbox.bump(thing, version, rank=new, now=NOW)
     after = row(unit, chat, thing)
     is_due = due(unit, chat, later(1000)) == thing
     unit.undo("example")
@@ -189,9 +189,9 @@ def test_a_bump_wakes_the_chats_that_show_the_thing(unit: SqlUnit) -> None:
     live, gone = a_chat(unit), a_chat(unit)
     thing = wanted(unit, live)
     wanted(unit, gone, thing)
-    unit.delivery.settle(gone, thing, CopyState.REMOVED, "taken away there")
+    unit.outbox.settle(gone, thing, CopyState.REMOVED, "taken away there")
     unit.woken.clear()
-    assert unit.delivery.bump(thing, 2, rank=2, now=NOW) == []
+    assert unit.outbox.bump(thing, 2, rank=2, now=NOW) == []
     assert unit.woken == {live}
     assert row(unit, gone, thing).state is CopyState.REMOVED
     assert due(unit, gone, later(99)) is None
@@ -199,16 +199,16 @@ def test_a_bump_wakes_the_chats_that_show_the_thing(unit: SqlUnit) -> None:
 
 def sent(unit: SqlUnit, chat: ChatId, *, kind: ThingKind = ThingKind.POST) -> ThingId:
     thing = wanted(unit, chat, kind=kind)
-    unit.delivery.shown(chat, thing, 1, NOW, later(600))
-    unit.delivery.add_copy(a_copy(chat, thing, kind=kind, key=f"m{thing}"))
+    unit.outbox.shown(chat, thing, 1, NOW, later(600))
+    unit.copies.add_copy(a_copy(chat, thing, kind=kind, key=f"m{thing}"))
     return thing
 
 
 def test_what_is_shown_and_wanted_rests(unit: SqlUnit) -> None:
     chat = a_chat(unit)
     thing = wanted(unit, chat)
-    unit.delivery.retry(chat, thing, NOW, "a wait", "plain")
-    unit.delivery.shown(chat, thing, 1, later(1), later(600))
+    unit.outbox.retry(chat, thing, NOW, "a wait", "plain")
+    unit.outbox.shown(chat, thing, 1, later(1), later(600))
     found = row(unit, chat, thing)
     assert (found.shown, found.attempts, found.reason, found.form) == (1, 0, "", "plain")
     assert due(unit, chat, later(9999)) is None
@@ -217,7 +217,7 @@ def test_what_is_shown_and_wanted_rests(unit: SqlUnit) -> None:
 def test_a_tally_waits_for_its_pause(unit: SqlUnit) -> None:
     chat = a_chat(unit)
     thing = sent(unit, chat)
-    unit.delivery.bump(thing, 2, rank=3, now=later(1))
+    unit.outbox.bump(thing, 2, rank=3, now=later(1))
     assert due(unit, chat, later(599)) is None
     assert due(unit, chat, later(600)) == thing
 
@@ -225,9 +225,9 @@ def test_a_tally_waits_for_its_pause(unit: SqlUnit) -> None:
 def test_votes_during_a_tally_edit_wait_for_the_next_pause(unit: SqlUnit) -> None:
     chat = a_chat(unit)
     thing = sent(unit, chat)
-    unit.delivery.bump(thing, 2, rank=3, now=later(600))
-    unit.delivery.bump(thing, 3, rank=3, now=later(601))
-    unit.delivery.shown(chat, thing, 2, later(602), later(1200))
+    unit.outbox.bump(thing, 2, rank=3, now=later(600))
+    unit.outbox.bump(thing, 3, rank=3, now=later(601))
+    unit.outbox.shown(chat, thing, 2, later(602), later(1200))
     assert due(unit, chat, later(1199)) is None
     assert due(unit, chat, later(1200)) == thing
 
@@ -235,18 +235,18 @@ def test_votes_during_a_tally_edit_wait_for_the_next_pause(unit: SqlUnit) -> Non
 def test_words_edited_during_a_tally_edit_do_not_wait(unit: SqlUnit) -> None:
     chat = a_chat(unit)
     thing = sent(unit, chat)
-    unit.delivery.bump(thing, 2, rank=3, now=later(600))
-    unit.delivery.bump(thing, 3, rank=2, now=later(601))
-    unit.delivery.shown(chat, thing, 2, later(602), later(1200))
+    unit.outbox.bump(thing, 2, rank=3, now=later(600))
+    unit.outbox.bump(thing, 3, rank=2, now=later(601))
+    unit.outbox.shown(chat, thing, 2, later(602), later(1200))
     assert due(unit, chat, later(602)) == thing
 
 
 def test_words_edited_twice_do_not_wait(unit: SqlUnit) -> None:
     chat = a_chat(unit)
     thing = sent(unit, chat)
-    unit.delivery.bump(thing, 2, rank=2, now=later(10))
-    unit.delivery.bump(thing, 3, rank=2, now=later(11))
-    unit.delivery.shown(chat, thing, 2, later(12), later(1200))
+    unit.outbox.bump(thing, 2, rank=2, now=later(10))
+    unit.outbox.bump(thing, 3, rank=2, now=later(11))
+    unit.outbox.shown(chat, thing, 2, later(12), later(1200))
     assert due(unit, chat, later(12)) == thing
 
 
@@ -254,11 +254,11 @@ def test_votes_during_an_edit_of_words_cost_one_edit_and_no_more(unit: SqlUnit) 
     """However often somebody votes while a call is under way, the pause holds from the second edit on."""
     chat = a_chat(unit)
     thing = sent(unit, chat)
-    unit.delivery.bump(thing, 2, rank=2, now=later(10))
-    unit.delivery.bump(thing, 3, rank=3, now=later(11))
-    unit.delivery.shown(chat, thing, 2, later(12), later(612))
-    unit.delivery.bump(thing, 4, rank=3, now=later(13))
-    unit.delivery.shown(chat, thing, 3, later(14), later(614))
+    unit.outbox.bump(thing, 2, rank=2, now=later(10))
+    unit.outbox.bump(thing, 3, rank=3, now=later(11))
+    unit.outbox.shown(chat, thing, 2, later(12), later(612))
+    unit.outbox.bump(thing, 4, rank=3, now=later(13))
+    unit.outbox.shown(chat, thing, 3, later(14), later(614))
     assert due(unit, chat, later(613)) is None
     assert due(unit, chat, later(614)) == thing
 
@@ -266,18 +266,18 @@ def test_votes_during_an_edit_of_words_cost_one_edit_and_no_more(unit: SqlUnit) 
 def test_a_withdrawal_during_an_edit_passes_everything(unit: SqlUnit) -> None:
     chat = a_chat(unit)
     thing = sent(unit, chat)
-    unit.delivery.bump(thing, 2, rank=2, now=later(10))
+    unit.outbox.bump(thing, 2, rank=2, now=later(10))
     wanted(unit, chat)
-    unit.delivery.bump(thing, 3, rank=0, now=later(11))
-    unit.delivery.shown(chat, thing, 2, later(12), later(612))
+    unit.outbox.bump(thing, 3, rank=0, now=later(11))
+    unit.outbox.shown(chat, thing, 2, later(12), later(612))
     assert due(unit, chat, later(12)) == thing
 
 
 def test_a_withdrawal_during_the_first_send_does_not_wait(unit: SqlUnit) -> None:
     chat = a_chat(unit)
     thing = wanted(unit, chat)
-    unit.delivery.bump(thing, 2, rank=0, now=NOW)
-    unit.delivery.shown(chat, thing, 1, later(1), later(601))
+    unit.outbox.bump(thing, 2, rank=0, now=NOW)
+    unit.outbox.shown(chat, thing, 1, later(1), later(601))
     assert due(unit, chat, later(1)) == thing
 
 
@@ -285,10 +285,10 @@ def test_a_withdrawal_during_the_first_send_does_not_wait(unit: SqlUnit) -> None
 def test_a_copy_removed_during_an_edit_is_never_due_again(unit: SqlUnit, state: CopyState) -> None:
     chat = a_chat(unit)
     thing = sent(unit, chat)
-    unit.delivery.bump(thing, 2, rank=2, now=later(10))
-    unit.delivery.bump(thing, 3, rank=2, now=later(11))
-    unit.delivery.settle(chat, thing, state, "taken away there")
-    unit.delivery.shown(chat, thing, 2, later(12), later(612))
+    unit.outbox.bump(thing, 2, rank=2, now=later(10))
+    unit.outbox.bump(thing, 3, rank=2, now=later(11))
+    unit.outbox.settle(chat, thing, state, "taken away there")
+    unit.outbox.shown(chat, thing, 2, later(12), later(612))
     assert row(unit, chat, thing).state is state
     assert due(unit, chat, later(9999)) is None
 
@@ -296,9 +296,9 @@ def test_a_copy_removed_during_an_edit_is_never_due_again(unit: SqlUnit, state: 
 def test_what_was_sent_while_its_room_left_is_taken_back(unit: SqlUnit) -> None:
     chat = a_chat(unit)
     thing = wanted(unit, chat)
-    unit.delivery.withdraw_waiting(chat, "the room left its community")
+    unit.placing.withdraw_waiting(chat, "the room left its community")
     assert due(unit, chat) is None
-    unit.delivery.shown(chat, thing, 1, later(1), later(601))
+    unit.outbox.shown(chat, thing, 1, later(1), later(601))
     assert due(unit, chat, later(1)) == thing
     assert row(unit, chat, thing).state is CopyState.WITHDRAWN
 
@@ -308,9 +308,9 @@ def test_all_copies_of_a_room_are_withdrawn_at_once(unit: SqlUnit) -> None:
     thing = sent(unit, chat)
     elsewhere = sent(unit, other)
     notice = a_notice(unit, chat)
-    unit.delivery.add_notice(notice, later(50))
+    unit.notices.add_notice(notice, later(50))
     unit.woken.clear()
-    unit.delivery.withdraw_all(chat, NOW)
+    unit.placing.withdraw_all(chat, NOW)
     assert due(unit, chat, NOW) == thing
     assert (row(unit, chat, thing).wanted, row(unit, chat, thing).rank) == (2, 0)
     assert due(unit, other, later(9999)) is None
@@ -323,8 +323,8 @@ def test_a_withdrawal_of_a_room_leaves_its_answers(unit: SqlUnit) -> None:
     chat = a_chat(unit)
     wanted(unit, chat)
     notice = a_notice(unit, chat)
-    unit.delivery.add_notice(notice, NOW)
-    unit.delivery.withdraw_waiting(chat, "the room left its community")
+    unit.notices.add_notice(notice, NOW)
+    unit.placing.withdraw_waiting(chat, "the room left its community")
     assert due(unit, chat) == notice.id
 
 
@@ -335,7 +335,7 @@ def test_a_retry_waits_counts_and_says_why(unit: SqlUnit) -> None:
     chat = a_chat(unit)
     thing = wanted(unit, chat)
     for attempt in (1, 2):
-        unit.delivery.retry(chat, thing, later(30), "429", "plain")
+        unit.outbox.retry(chat, thing, later(30), "429", "plain")
         assert row(unit, chat, thing).attempts == attempt
     found = row(unit, chat, thing)
     assert (found.reason, found.form, found.ready_at) == ("429", "plain", later(30))
@@ -346,18 +346,18 @@ def test_a_retry_waits_counts_and_says_why(unit: SqlUnit) -> None:
 def test_a_permanent_failure_is_a_row_to_read_and_to_revive(unit: SqlUnit) -> None:
     chat = a_chat(unit)
     thing, fine, stands = wanted(unit, chat), wanted(unit, chat), wanted(unit, chat)
-    unit.delivery.settle(chat, thing, CopyState.REFUSED, "no right to write")
-    unit.delivery.shown(chat, stands, 1, NOW, later(5))
-    assert unit.delivery.states() == {"waiting": 1, "live": 1, "refused": 1}
-    refused = unit.delivery.in_states([CopyState.REFUSED, CopyState.DOUBT])
+    unit.outbox.settle(chat, thing, CopyState.REFUSED, "no right to write")
+    unit.outbox.shown(chat, stands, 1, NOW, later(5))
+    assert unit.outbox.states() == {"waiting": 1, "live": 1, "refused": 1}
+    refused = unit.outbox.in_states([CopyState.REFUSED, CopyState.DOUBT])
     assert [(d.thing_id, d.reason) for d in refused] == [(thing, "no right to write")]
-    assert unit.delivery.in_states([]) == []
+    assert unit.outbox.in_states([]) == []
     assert due(unit, chat) == fine
     unit.woken.clear()
-    unit.delivery.revive(chat, thing, later(5))
+    unit.outbox.revive(chat, thing, later(5))
     assert due(unit, chat, later(5)) == thing
     assert unit.woken == {chat}
-    assert unit.delivery.in_states([CopyState.REFUSED]) == []
+    assert unit.outbox.in_states([CopyState.REFUSED]) == []
 
 
 # -- tries and doubts ----------------------------------------------------------------------------------------------
@@ -367,36 +367,36 @@ def test_a_try_stays_what_it_first_was(unit: SqlUnit) -> None:
     """A repeat with the same key shows the version that the first try rendered."""
     chat, thing = a_chat(unit), ThingId(7)
     first = a_try(chat, thing, version=1)
-    unit.delivery.add_try(first)
-    unit.delivery.add_try(replace(first, version=2, at=later(9)))
-    assert unit.delivery.tries_of(chat, thing) == [first]
-    assert unit.delivery.tries() == [first]
+    unit.tries.add_try(first)
+    unit.tries.add_try(replace(first, version=2, at=later(9)))
+    assert unit.tries.tries_of(chat, thing) == [first]
+    assert unit.tries.tries() == [first]
 
 
 def test_tries_are_found_by_chat_and_thing_and_end(unit: SqlUnit) -> None:
     chat, other = a_chat(unit), a_chat(unit)
     one, two = a_try(chat, ThingId(7), key="a"), a_try(chat, ThingId(8), key="b", at=later(-5))
-    unit.delivery.add_try(one)
-    unit.delivery.add_try(two)
-    unit.delivery.add_try(a_try(other, ThingId(7), key="a", at=later(5)))
-    assert unit.delivery.tries_of(chat, ThingId(7)) == [one]
-    assert [t.key for t in unit.delivery.tries()] == ["b", "a", "a"]
-    assert unit.delivery.any_try(chat)
-    unit.delivery.end_try(chat, "a")
-    assert unit.delivery.tries_of(chat, ThingId(7)) == []
-    assert len(unit.delivery.tries_of(other, ThingId(7))) == 1
-    unit.delivery.end_tries(chat, ThingId(8))
-    assert not unit.delivery.any_try(chat)
-    assert unit.delivery.any_try(other)
+    unit.tries.add_try(one)
+    unit.tries.add_try(two)
+    unit.tries.add_try(a_try(other, ThingId(7), key="a", at=later(5)))
+    assert unit.tries.tries_of(chat, ThingId(7)) == [one]
+    assert [t.key for t in unit.tries.tries()] == ["b", "a", "a"]
+    assert unit.tries.any_try(chat)
+    unit.tries.end_try(chat, "a")
+    assert unit.tries.tries_of(chat, ThingId(7)) == []
+    assert len(unit.tries.tries_of(other, ThingId(7))) == 1
+    unit.tries.end_tries(chat, ThingId(8))
+    assert not unit.tries.any_try(chat)
+    assert unit.tries.any_try(other)
 
 
 def test_doubts_of_one_key_are_numbered(unit: SqlUnit) -> None:
     chat = a_chat(unit, key="-100")
     attempt = a_try(chat, ThingId(7))
     for second in range(3):
-        unit.delivery.add_doubt(attempt, later(second), "sent again", "no answer came")
-    unit.delivery.add_doubt(replace(attempt, key="other"), later(9), "left out", "no answer came")
-    found = unit.delivery.doubts()
+        unit.tries.add_doubt(attempt, later(second), "sent again", "no answer came")
+    unit.tries.add_doubt(replace(attempt, key="other"), later(9), "left out", "no answer came")
+    found = unit.tries.doubts()
     assert [(d.key, d.number) for d in found] == [("k1", 0), ("k1", 1), ("k1", 2), ("other", 0)]
     assert [d.at for d in found] == [NOW, later(1), later(2), later(9)]
     assert found[0].chat == ChatRef(PLATFORM, "-100")
@@ -409,32 +409,32 @@ def test_doubts_of_one_key_are_numbered(unit: SqlUnit) -> None:
 def test_a_copy_is_found_both_ways(unit: SqlUnit) -> None:
     chat = a_chat(unit, key="-100")
     thing = ThingId(7)
-    unit.delivery.add_copy(a_copy(chat, thing, key="m2", part=1))
-    unit.delivery.add_copy(a_copy(chat, thing, key="m1", part=0, ours=False))
-    found = unit.delivery.copy_of(chat, "m1")
+    unit.copies.add_copy(a_copy(chat, thing, key="m2", part=1))
+    unit.copies.add_copy(a_copy(chat, thing, key="m1", part=0, ours=False))
+    found = unit.copies.copy_of(chat, "m1")
     assert found is not None
     assert (found.thing_id, found.part, found.ours, found.sent_at) == (thing, 0, False, NOW)
     assert found.message.chat == ChatRef(PLATFORM, "-100")
-    assert unit.delivery.copy_in(chat, thing) == found
-    assert len(unit.delivery.copies(thing)) == 2
-    assert unit.delivery.copy_of(chat, "m3") is None
-    unit.delivery.drop_copies(chat, thing)
-    assert unit.delivery.copies(thing) == []
-    assert unit.delivery.copy_in(chat, thing) is None
+    assert unit.copies.copy_in(chat, thing) == found
+    assert len(unit.copies.copies(thing)) == 2
+    assert unit.copies.copy_of(chat, "m3") is None
+    unit.copies.drop_copies(chat, thing)
+    assert unit.copies.copies(thing) == []
+    assert unit.copies.copy_in(chat, thing) is None
 
 
 def test_the_same_receipt_twice_is_one_copy(unit: SqlUnit) -> None:
     chat, thing = a_chat(unit), ThingId(7)
     for _ in range(2):
-        unit.delivery.add_copy(a_copy(chat, thing))
-    assert len(unit.delivery.copies(thing)) == 1
+        unit.copies.add_copy(a_copy(chat, thing))
+    assert len(unit.copies.copies(thing)) == 1
 
 
 def test_a_copy_sent_again_is_the_newer_message(unit: SqlUnit) -> None:
     chat, thing = a_chat(unit), ThingId(7)
-    unit.delivery.add_copy(a_copy(chat, thing, key="m1", shown=1))
-    unit.delivery.add_copy(a_copy(chat, thing, key="m2", shown=3, at=later(5)))
-    (found,) = unit.delivery.copies(thing)
+    unit.copies.add_copy(a_copy(chat, thing, key="m1", shown=1))
+    unit.copies.add_copy(a_copy(chat, thing, key="m2", shown=3, at=later(5)))
+    (found,) = unit.copies.copies(thing)
     assert (found.message.key, found.shown, found.sent_at) == ("m2", 3, later(5))
 
 
@@ -443,7 +443,7 @@ def test_a_rooms_caps_count_posts_from_elsewhere_and_folds_when_they_were_first_
 
     def sent(kind: ThingKind, at: datetime, thing: ThingId | None = None) -> ThingId:
         thing = wanted(unit, chat, thing, kind=kind)
-        unit.delivery.shown(chat, thing, 1, at, later(5))
+        unit.outbox.shown(chat, thing, 1, at, later(5))
         return thing
 
     gone, old = sent(ThingKind.POST, NOW), sent(ThingKind.POST, later(-3600))
@@ -452,28 +452,26 @@ def test_a_rooms_caps_count_posts_from_elsewhere_and_folds_when_they_were_first_
     post = a_post(unit)
     written_here = unit.posts.post(post)
     assert written_here is not None
-    unit.delivery.want(
-        ThingId(post), ThingKind.POST, 1, [written_here.chat_id], rank=0, now=NOW, ready_at=NOW
-    )
-    unit.delivery.shown(written_here.chat_id, ThingId(post), 1, NOW, later(5))
-    unit.delivery.settle(chat, gone, CopyState.WITHDRAWN, "its author took it back")
-    unit.delivery.shown(chat, old, 2, NOW, later(5))
+    unit.outbox.want(ThingId(post), ThingKind.POST, 1, [written_here.chat_id], rank=0, now=NOW, ready_at=NOW)
+    unit.outbox.shown(written_here.chat_id, ThingId(post), 1, NOW, later(5))
+    unit.outbox.settle(chat, gone, CopyState.WITHDRAWN, "its author took it back")
+    unit.outbox.shown(chat, old, 2, NOW, later(5))
     wanted(unit, chat)
-    assert unit.delivery.sent_since(chat, later(-3600)) == 2
-    assert unit.delivery.sent_since(chat, later(-3601)) == 3
-    assert unit.delivery.sent_since(written_here.chat_id, later(-3600)) == 0
+    assert unit.outbox.sent_since(chat, later(-3600)) == 2
+    assert unit.outbox.sent_since(chat, later(-3601)) == 3
+    assert unit.outbox.sent_since(written_here.chat_id, later(-3600)) == 0
 
 
 def test_recent_copies_of_a_platform_are_newest_first(unit: SqlUnit) -> None:
     chat, other = a_chat(unit), a_chat(unit, platform=Platform("matrix"))
     for number in range(3):
-        unit.delivery.add_copy(a_copy(chat, ThingId(number), key=f"m{number}", at=later(number)))
-    unit.delivery.add_copy(a_copy(other, ThingId(9), key="m9"))
+        unit.copies.add_copy(a_copy(chat, ThingId(number), key=f"m{number}", at=later(number)))
+    unit.copies.add_copy(a_copy(other, ThingId(9), key="m9"))
     # Relayed talk: its own words may have changed meanwhile, a copy of them matters to nobody else.
-    unit.delivery.add_copy(a_copy(chat, ThingId(7), key="m7", kind=ThingKind.RELAY, at=later(2)))
+    unit.copies.add_copy(a_copy(chat, ThingId(7), key="m7", kind=ThingKind.RELAY, at=later(2)))
     said = a_copy(chat, ThingId(8), key="m8", kind=ThingKind.RELAY, ours=False, at=later(3))
-    unit.delivery.add_copy(said)
-    assert [c.thing_id for c in unit.delivery.recent(PLATFORM, NOW)] == [8, 2, 1]
+    unit.copies.add_copy(said)
+    assert [c.thing_id for c in unit.copies.recent(PLATFORM, NOW)] == [8, 2, 1]
 
 
 # -- answers -------------------------------------------------------------------------------------------------------
@@ -482,12 +480,12 @@ def test_recent_copies_of_a_platform_are_newest_first(unit: SqlUnit) -> None:
 def test_an_answer_is_kept_until_it_is_given(unit: SqlUnit) -> None:
     chat = a_chat(unit)
     notice = a_notice(unit, chat, account=AccountId(5), handle="h", expires_at=later(60))
-    unit.delivery.add_notice(notice, later(2))
-    assert unit.delivery.notice(notice.id) == notice
+    unit.notices.add_notice(notice, later(2))
+    assert unit.notices.notice(notice.id) == notice
     assert (row(unit, chat, notice.id).rank, row(unit, chat, notice.id).ready_at) == (0, later(2))
-    unit.delivery.drop_notice(chat, notice.id)
-    assert unit.delivery.notice(notice.id) is None
-    assert unit.delivery.delivery(chat, notice.id) is None
+    unit.notices.drop_notice(chat, notice.id)
+    assert unit.notices.notice(notice.id) is None
+    assert unit.outbox.delivery(chat, notice.id) is None
 
 
 def test_what_waits_for_a_private_chat_goes_there_once(unit: SqlUnit) -> None:
@@ -495,17 +493,17 @@ def test_what_waits_for_a_private_chat_goes_there_once(unit: SqlUnit) -> None:
     kept = [a_notice(unit, ChatId(0), account=account, expires_at=later(60)) for _ in range(2)]
     expired = a_notice(unit, ChatId(0), account=account, expires_at=later(-1))
     for notice in (*kept, expired, a_notice(unit, ChatId(0), account=other)):
-        unit.delivery.keep_for_private(notice)
+        unit.notices.keep_for_private(notice)
     private = a_chat(unit, private=True)
-    assert unit.delivery.deliver_private(account, private, NOW) == 2
+    assert unit.notices.deliver_private(account, private, NOW) == 2
     assert due(unit, private) == kept[0].id
-    found = unit.delivery.notice(kept[0].id)
+    found = unit.notices.notice(kept[0].id)
     assert found is not None
     assert found.chat_id == private
-    assert unit.delivery.deliver_private(account, private, NOW) == 0
-    unit.delivery.clean_notices(NOW)
-    assert unit.delivery.notice(expired.id) is None
-    assert unit.delivery.notice(kept[1].id) is not None
+    assert unit.notices.deliver_private(account, private, NOW) == 0
+    unit.notices.clean_notices(NOW)
+    assert unit.notices.notice(expired.id) is None
+    assert unit.notices.notice(kept[1].id) is not None
 
 
 # -- folds ---------------------------------------------------------------------------------------------------------
@@ -516,9 +514,9 @@ def test_a_fold_shows_what_it_took_in(unit: SqlUnit) -> None:
     things = [wanted(unit, chat) for _ in range(3)]
     wanted(unit, other, things[0])
     fold = ThingId(unit.new_id())
-    unit.delivery.fold(fold, chat, things[:2], NOW)
-    assert [d.thing_id for d in unit.delivery.folded(chat, fold)] == things[:2]
-    assert {d.state for d in unit.delivery.folded(chat, fold)} == {CopyState.FOLDED}
+    unit.folds.fold(fold, chat, things[:2], NOW)
+    assert [d.thing_id for d in unit.folds.folded(chat, fold)] == things[:2]
+    assert {d.state for d in unit.folds.folded(chat, fold)} == {CopyState.FOLDED}
     assert row(unit, other, things[0]).state is CopyState.LIVE
     assert due(unit, chat) == things[2]
     found = row(unit, chat, fold)
@@ -529,26 +527,26 @@ def test_a_change_of_a_folded_post_changes_the_fold(unit: SqlUnit) -> None:
     chat = a_chat(unit)
     things = [wanted(unit, chat) for _ in range(2)]
     fold = ThingId(unit.new_id())
-    unit.delivery.fold(fold, chat, things, NOW)
-    unit.delivery.shown(chat, fold, 1, NOW, later(600))
-    assert unit.delivery.bump(things[0], 2, rank=2, now=later(1)) == [fold]
-    unit.delivery.bump_fold(fold, later(1), rank=2)
+    unit.folds.fold(fold, chat, things, NOW)
+    unit.outbox.shown(chat, fold, 1, NOW, later(600))
+    assert unit.outbox.bump(things[0], 2, rank=2, now=later(1)) == [fold]
+    unit.folds.bump_fold(fold, later(1), rank=2)
     assert row(unit, chat, fold).wanted == 2
     assert due(unit, chat, later(1)) == fold
-    unit.delivery.bump_fold(fold, later(2), rank=3)
+    unit.folds.bump_fold(fold, later(2), rank=3)
     assert row(unit, chat, fold).wanted == 3
 
 
 def test_a_fold_that_is_not_there_is_not_changed(unit: SqlUnit) -> None:
-    unit.delivery.bump_fold(ThingId(404), NOW, rank=2)
-    assert unit.delivery.deliveries(ThingId(404)) == []
+    unit.folds.bump_fold(ThingId(404), NOW, rank=2)
+    assert unit.outbox.deliveries(ThingId(404)) == []
 
 
 def test_a_verb_is_read_back_as_one(unit: SqlUnit) -> None:
     chat = a_chat(unit)
-    unit.delivery.add_try(a_try(chat, ThingId(1)))
-    assert unit.delivery.tries()[0].verb is Verb.CREATE
-    assert timedelta(0) == unit.delivery.tries()[0].at - NOW
+    unit.tries.add_try(a_try(chat, ThingId(1)))
+    assert unit.tries.tries()[0].verb is Verb.CREATE
+    assert timedelta(0) == unit.tries.tries()[0].at - NOW
 
 
 # -- parts ---------------------------------------------------------------------------------------------------------
@@ -557,27 +555,27 @@ def test_a_verb_is_read_back_as_one(unit: SqlUnit) -> None:
 def begun(unit: SqlUnit, chat: ChatId, *, ready_at: datetime = NOW) -> ThingId:
     """A first send of which one part stands."""
     thing = wanted(unit, chat, ready_at=ready_at)
-    unit.delivery.progress(chat, thing, NOW)
-    unit.delivery.add_copy(a_copy(chat, thing, key=f"m{thing}"))
+    unit.outbox.progress(chat, thing, NOW)
+    unit.copies.add_copy(a_copy(chat, thing, key=f"m{thing}"))
     return thing
 
 
 def test_each_part_shows_what_it_was_last_told_to(unit: SqlUnit) -> None:
     chat, thing = a_chat(unit), ThingId(7)
     for part in (1, 0, 2):
-        unit.delivery.add_copy(replace(a_copy(chat, thing, key=f"m{part}", part=part), digest="old"))
-    unit.delivery.copy_shows(chat, thing, 1, 5, "new")
-    found = unit.delivery.copies_in(chat, thing)
+        unit.copies.add_copy(replace(a_copy(chat, thing, key=f"m{part}", part=part), digest="old"))
+    unit.copies.copy_shows(chat, thing, 1, 5, "new")
+    found = unit.copies.copies_in(chat, thing)
     assert [(c.part, c.shown, c.digest) for c in found] == [(0, 1, "old"), (1, 5, "new"), (2, 1, "old")]
-    assert unit.delivery.copies(thing) == found
+    assert unit.copies.copies(thing) == found
 
 
 def test_a_message_taken_away_leaves_the_others_and_another_generation(unit: SqlUnit) -> None:
     chat = a_chat(unit)
     thing = sent(unit, chat)
-    unit.delivery.add_copy(a_copy(chat, thing, key="m2", part=1))
-    unit.delivery.withdrew(chat, thing, 1)
-    assert [c.part for c in unit.delivery.copies_in(chat, thing)] == [0]
+    unit.copies.add_copy(a_copy(chat, thing, key="m2", part=1))
+    unit.copies.withdrew(chat, thing, 1)
+    assert [c.part for c in unit.copies.copies_in(chat, thing)] == [0]
     assert row(unit, chat, thing).generation == 1
 
 
@@ -585,13 +583,13 @@ def test_tries_of_one_part_end_alone(unit: SqlUnit) -> None:
     chat, thing = a_chat(unit), ThingId(7)
     one, two = a_try(chat, thing, key="a"), replace(a_try(chat, thing, key="b"), part=1, digest="d")
     for attempt in (one, two, replace(two, key="c")):
-        unit.delivery.add_try(attempt)
-    unit.delivery.end_tries(chat, thing, 1)
-    assert unit.delivery.tries_of(chat, thing) == [one]
-    unit.delivery.add_try(two)
-    assert unit.delivery.tries_of(chat, thing)[-1].digest == "d"
-    unit.delivery.end_tries(chat, thing)
-    assert unit.delivery.tries_of(chat, thing) == []
+        unit.tries.add_try(attempt)
+    unit.tries.end_tries(chat, thing, 1)
+    assert unit.tries.tries_of(chat, thing) == [one]
+    unit.tries.add_try(two)
+    assert unit.tries.tries_of(chat, thing)[-1].digest == "d"
+    unit.tries.end_tries(chat, thing)
+    assert unit.tries.tries_of(chat, thing) == []
 
 
 def test_a_first_send_that_has_begun_goes_on_at_once_and_keeps_its_place(unit: SqlUnit) -> None:
@@ -599,30 +597,30 @@ def test_a_first_send_that_has_begun_goes_on_at_once_and_keeps_its_place(unit: S
     held, thing = wanted(unit, chat, ready_at=later(60)), begun(unit, chat)
     found = row(unit, chat, thing)
     assert (found.begun, found.shown, found.rank, found.ready_at) == (True, 0, 1, NOW)
-    assert unit.delivery.begun(chat) == found
-    assert [d.thing_id for d in unit.delivery.first_sends(chat, later(60))] == [held]
-    assert unit.delivery.next_known(chat, later(60)) is None
-    unit.delivery.shown(chat, thing, 1, later(5), later(600))
+    assert unit.lanes.begun(chat) == found
+    assert [d.thing_id for d in unit.lanes.first_sends(chat, later(60))] == [held]
+    assert unit.lanes.next_known(chat, later(60)) is None
+    unit.outbox.shown(chat, thing, 1, later(5), later(600))
     assert not row(unit, chat, thing).begun
-    assert unit.delivery.begun(chat) is None
+    assert unit.lanes.begun(chat) is None
 
 
 def test_caps_count_a_thing_once_when_its_first_part_was_sent(unit: SqlUnit) -> None:
     chat = a_chat(unit)
     thing = begun(unit, chat)
-    assert unit.delivery.sent_since(chat, later(-1)) == 1
-    unit.delivery.progress(chat, thing, later(10))
-    unit.delivery.shown(chat, thing, 1, later(20), later(600))
-    assert unit.delivery.sent_since(chat, later(-1)) == 1
-    assert unit.delivery.sent_since(chat, later(5)) == 0
+    assert unit.outbox.sent_since(chat, later(-1)) == 1
+    unit.outbox.progress(chat, thing, later(10))
+    unit.outbox.shown(chat, thing, 1, later(20), later(600))
+    assert unit.outbox.sent_since(chat, later(-1)) == 1
+    assert unit.outbox.sent_since(chat, later(5)) == 0
 
 
 def test_a_withdrawal_of_what_has_begun_passes_everything(unit: SqlUnit) -> None:
     chat = a_chat(unit)
     thing = begun(unit, chat)
-    unit.delivery.bump(thing, 2, rank=2, now=later(1))
+    unit.outbox.bump(thing, 2, rank=2, now=later(1))
     assert row(unit, chat, thing).rank == 1, "newer words wait for nothing, and keep the place"
-    unit.delivery.bump(thing, 3, rank=0, now=later(2))
+    unit.outbox.bump(thing, 3, rank=0, now=later(2))
     assert row(unit, chat, thing).rank == 0
 
 
@@ -630,11 +628,11 @@ def test_a_withdrawal_of_what_has_begun_passes_everything(unit: SqlUnit) -> None
 def test_what_stands_of_something_refused_goes_with_it(unit: SqlUnit, state: CopyState) -> None:
     chat = a_chat(unit)
     thing = begun(unit, chat)
-    unit.delivery.settle(chat, thing, state, "no")
+    unit.outbox.settle(chat, thing, state, "no")
     unit.woken.clear()
-    unit.delivery.bump(thing, 2, rank=2, now=later(1))
+    unit.outbox.bump(thing, 2, rank=2, now=later(1))
     assert due(unit, chat, later(1)) is None
-    unit.delivery.bump(thing, 3, rank=0, now=later(2))
+    unit.outbox.bump(thing, 3, rank=0, now=later(2))
     assert due(unit, chat, later(2)) == thing
     assert unit.woken == {chat}
 
@@ -642,23 +640,23 @@ def test_what_stands_of_something_refused_goes_with_it(unit: SqlUnit, state: Cop
 def test_what_was_removed_is_looked_for_once_more_and_stays_removed(unit: SqlUnit) -> None:
     chat = a_chat(unit)
     thing = begun(unit, chat)
-    unit.delivery.remove(chat, thing, later(1), "taken away there")
-    unit.delivery.progress(chat, thing, later(2))
+    unit.outbox.remove(chat, thing, later(1), "taken away there")
+    unit.outbox.progress(chat, thing, later(2))
     found = row(unit, chat, thing)
     assert (found.state, found.rank, found.reason) == (CopyState.REMOVED, 0, "taken away there")
     assert due(unit, chat, later(2)) == thing
-    unit.delivery.settle(chat, thing, CopyState.REMOVED, "taken away there")
-    unit.delivery.bump(thing, 5, rank=2, now=later(3))
+    unit.outbox.settle(chat, thing, CopyState.REMOVED, "taken away there")
+    unit.outbox.bump(thing, 5, rank=2, now=later(3))
     assert due(unit, chat, later(9)) is None
 
 
 def test_a_part_left_out_is_never_due_for_it_and_the_row_goes_on(unit: SqlUnit) -> None:
     chat = a_chat(unit)
     thing = wanted(unit, chat)
-    unit.delivery.leave_out(replace(a_try(chat, thing), part=2), later(1), "no answer came")
-    unit.delivery.add_doubt(replace(a_try(chat, thing), part=1), later(1), "sent again", "no answer came")
-    assert unit.delivery.left_out(chat, thing) == {2}
-    assert [d.part for d in unit.delivery.doubts()] == [2, 1]
+    unit.tries.leave_out(replace(a_try(chat, thing), part=2), later(1), "no answer came")
+    unit.tries.add_doubt(replace(a_try(chat, thing), part=1), later(1), "sent again", "no answer came")
+    assert unit.tries.left_out(chat, thing) == {2}
+    assert [d.part for d in unit.tries.doubts()] == [2, 1]
     found = row(unit, chat, thing)
     assert (found.begun, found.state, found.reason) == (True, CopyState.LIVE, "no answer came")
     assert due(unit, chat) == thing
@@ -667,9 +665,9 @@ def test_a_part_left_out_is_never_due_for_it_and_the_row_goes_on(unit: SqlUnit) 
 def test_a_room_that_leaves_takes_back_what_has_begun(unit: SqlUnit) -> None:
     chat = a_chat(unit)
     thing = begun(unit, chat)
-    unit.delivery.withdraw_waiting(chat, "the room left its community")
+    unit.placing.withdraw_waiting(chat, "the room left its community")
     assert row(unit, chat, thing).state is CopyState.LIVE
-    unit.delivery.withdraw_all(chat, later(1))
+    unit.placing.withdraw_all(chat, later(1))
     found = row(unit, chat, thing)
     assert (found.state, found.rank) == (CopyState.WITHDRAWN, 0)
     assert due(unit, chat, later(1)) == thing

@@ -104,11 +104,11 @@ def test_every_table_with_ids_counts(unit: SqlUnit, what: str) -> None:
             id_ = a_chat(unit)
         case "notice":
             notice = a_notice(unit, chat)
-            unit.delivery.add_notice(notice, NOW)
+            unit.notices.add_notice(notice, NOW)
             id_ = notice.id
         case "fold":
             id_ = unit.new_id()
-            unit.delivery.fold(ThingId(id_), chat, [], NOW)
+            unit.folds.fold(ThingId(id_), chat, [], NOW)
         case "post":
             id_ = a_post(unit, community=a_community(unit))
             others = unit._run.scalar(Statement(lambda _: select(func.max(t.chats.c.id))))

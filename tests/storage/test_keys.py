@@ -22,15 +22,15 @@ DOUBLE = (sqlite3.IntegrityError, psycopg.errors.UniqueViolation)
 
 def test_one_message_is_a_copy_of_one_thing(unit: SqlUnit) -> None:
     chat = a_chat(unit)
-    unit.delivery.add_copy(a_copy(chat, ThingId(1), key="m1"))
+    unit.copies.add_copy(a_copy(chat, ThingId(1), key="m1"))
     with pytest.raises(DOUBLE):
-        unit.delivery.add_copy(a_copy(chat, ThingId(2), key="m1"))
+        unit.copies.add_copy(a_copy(chat, ThingId(2), key="m1"))
 
 
 def test_the_same_message_id_in_two_chats_is_two_messages(unit: SqlUnit) -> None:
     for chat in (a_chat(unit), a_chat(unit)):
-        unit.delivery.add_copy(a_copy(chat, ThingId(1), key="m1"))
-    assert len(unit.delivery.copies(ThingId(1))) == 2
+        unit.copies.add_copy(a_copy(chat, ThingId(1), key="m1"))
+    assert len(unit.copies.copies(ThingId(1))) == 2
 
 
 def test_a_member_has_one_vote_on_a_post(unit: SqlUnit) -> None:

@@ -7,31 +7,56 @@ from typing import Any
 
 import pytest
 
-from core import stores
+from core.stores.backlog import Backlog
+from core.stores.communities import Communities
+from core.stores.copies import Copies
+from core.stores.folds import Folds
+from core.stores.intake import Intake
+from core.stores.lanes import Lanes
+from core.stores.leases import LeaseRows
+from core.stores.notices import Notices
+from core.stores.outbox import Outbox
+from core.stores.people import People
+from core.stores.placing import Placing
+from core.stores.posts import Posts
+from core.stores.sight import Sight
+from core.stores.tries import Tries
+from core.stores.unit import Unit
+from core.stores.votes import Votes
 from storage.backlog import BacklogStore
 from storage.communities import CommunityStore
-from storage.delivery import DeliveryStore
+from storage.copies import CopyStore
+from storage.folds import FoldStore
 from storage.intake import IntakeStore
+from storage.lanes import LaneStore
 from storage.leases import LeaseStore
+from storage.notices import NoticeStore
+from storage.outbox import OutboxStore
 from storage.people import PeopleStore
 from storage.placing import PlacingStore
 from storage.posts import PostStore
 from storage.sight import SightStore
+from storage.tries import TryStore
 from storage.unit import SqlUnit
 from storage.votes import VoteStore
 
 PAIRS: list[tuple[type[Any], type[Any]]] = [
-    (stores.People, PeopleStore),
-    (stores.Communities, CommunityStore),
-    (stores.Posts, PostStore),
-    (stores.Votes, VoteStore),
-    (stores.Deliveries, DeliveryStore),
-    (stores.Intake, IntakeStore),
-    (stores.Sight, SightStore),
-    (stores.Placing, PlacingStore),
-    (stores.Backlog, BacklogStore),
-    (stores.LeaseRows, LeaseStore),
-    (stores.Unit, SqlUnit),
+    (People, PeopleStore),
+    (Communities, CommunityStore),
+    (Posts, PostStore),
+    (Votes, VoteStore),
+    (Outbox, OutboxStore),
+    (Lanes, LaneStore),
+    (Copies, CopyStore),
+    (Tries, TryStore),
+    (Notices, NoticeStore),
+    (Folds, FoldStore),
+    (Intake, IntakeStore),
+    (Sight, SightStore),
+    (Placing, PlacingStore),
+    (Backlog, BacklogStore),
+    (LeaseRows, LeaseStore),
+    (Unit, SqlUnit),
 ]
 #: What only the writer's thread asks for.
 OF_STORAGE = {"highest_id", "note_ids"}
@@ -57,13 +82,18 @@ def test_the_same_signature_and_the_same_words(protocol: type[Any], fulfilled: t
 
 
 def test_a_unit_has_each_store() -> None:
-    names = {n for n, v in vars(stores.Unit).items() if isinstance(v, property)}
+    names = {n for n, v in vars(Unit).items() if isinstance(v, property)}
     assert names == {
         "people",
         "communities",
         "posts",
         "votes",
-        "delivery",
+        "outbox",
+        "lanes",
+        "copies",
+        "tries",
+        "notices",
+        "folds",
         "intake",
         "sight",
         "placing",

@@ -37,7 +37,7 @@ def test_what_waits_is_told_apart_by_platform_class_and_reason(unit: SqlUnit) ->
     wanted(unit, there)
     wanted(unit, lost)
     done = wanted(unit, here)
-    unit.delivery.shown(here, done, 1, NOW, NOW)
+    unit.outbox.shown(here, done, 1, NOW, NOW)
 
     def row(rank: int, waits: Waits, rows: int, seconds: float = 0, platform: Platform = PLATFORM) -> Waiting:
         return Waiting(platform=platform, rank=rank, waits=waits, rows=rows, since=later(seconds))
@@ -55,7 +55,7 @@ def test_what_waits_is_told_apart_by_platform_class_and_reason(unit: SqlUnit) ->
 def test_the_oldest_counts_from_when_it_could_have_gone_and_not_from_its_last_try(unit: SqlUnit) -> None:
     chat = a_chat(unit)
     thing = wanted(unit, chat)
-    unit.delivery.retry(chat, thing, later(300), "no route", "full")
+    unit.outbox.retry(chat, thing, later(300), "no route", "full")
     (one,) = stock(unit).backlog
     assert (one.waits, one.since) == (Waits.TIME, NOW)
 
@@ -63,10 +63,10 @@ def test_the_oldest_counts_from_when_it_could_have_gone_and_not_from_its_last_tr
 def test_refusals_and_doubts_of_late(unit: SqlUnit) -> None:
     chat = a_chat(unit)
     thing, waits = wanted(unit, chat), wanted(unit, chat)
-    unit.delivery.settle(chat, thing, CopyState.REFUSED, "no")
-    unit.delivery.add_doubt(a_try(chat, thing), NOW, "sent again", "lost")
-    unit.delivery.add_doubt(a_try(chat, thing), LATELY, "sent again", "lost")
-    unit.delivery.add_try(a_try(chat, waits, key="open"))
+    unit.outbox.settle(chat, thing, CopyState.REFUSED, "no")
+    unit.tries.add_doubt(a_try(chat, thing), NOW, "sent again", "lost")
+    unit.tries.add_doubt(a_try(chat, thing), LATELY, "sent again", "lost")
+    unit.tries.add_try(a_try(chat, waits, key="open"))
     found = stock(unit)
     assert (found.refused, found.doubts, found.tries) == ({PLATFORM: 1}, {PLATFORM: 1}, {PLATFORM: 1})
     assert unit.sight.stock(later(90_000), later(60)).refused == {}

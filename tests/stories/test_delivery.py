@@ -45,7 +45,7 @@ async def state_of(world: World, room: Room) -> list[tuple[CopyState, str]]:
         assert chat is not None
         unit._run.cursor.execute("SELECT id FROM posts ORDER BY id")
         ids = [row[0] for row in unit._run.cursor.fetchall()]
-        rows = [unit.delivery.delivery(chat.id, id_) for id_ in ids]
+        rows = [unit.outbox.delivery(chat.id, id_) for id_ in ids]
         return [(row.state, row.reason) for row in rows if row is not None]
 
     return await world.read(work)

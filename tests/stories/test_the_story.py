@@ -129,7 +129,7 @@ async def test_a_send_whose_receipt_was_lost_in_a_crash_is_repeated_with_its_key
     await world.restart(crash=True)
     await world.passes(HOUR)
     assert room.texts == ["The swifts are back"]
-    assert await world.read(lambda unit: unit.delivery.doubts()) == []
+    assert await world.read(lambda unit: unit.tries.doubts()) == []
     bruno = await world.member(where, "bruno")
     await bruno.reacts(room.copies[0], "👍")
     assert await newest(world) == 1
@@ -148,8 +148,8 @@ async def test_a_post_deleted_while_its_receipt_was_lost_does_not_stay(world: Wo
     await world.restart(crash=True)
     await world.passes(HOUR)
     assert room.copies == []
-    assert await world.read(lambda unit: unit.delivery.tries()) == []
-    assert await world.read(lambda unit: unit.delivery.doubts()) == []
+    assert await world.read(lambda unit: unit.tries.tries()) == []
+    assert await world.read(lambda unit: unit.tries.doubts()) == []
 
 
 async def test_after_the_life_of_the_key_a_lost_receipt_is_listed_as_in_doubt(world: World) -> None:
@@ -159,7 +159,7 @@ async def test_after_the_life_of_the_key_a_lost_receipt_is_listed_as_in_doubt(wo
     await hold.reached.wait()
     await world.restart(crash=True, after=3 * MINUTE)
     assert channels[0].texts == ["The swifts are back"] * 2
-    doubts = await world.read(lambda unit: unit.delivery.doubts())
+    doubts = await world.read(lambda unit: unit.tries.doubts())
     assert [(d.chat, d.resolution) for d in doubts] == [(channels[0].ref, "sent again")]
 
 
@@ -185,7 +185,7 @@ async def test_where_no_key_can_tell_the_community_chose_between_double_and_gap(
         await anna.posts(origin, "The swifts are back")
     await world.passes(HOUR)
     assert len(mirror.copies) == (shown if stored else shown - 1)
-    doubts = await world.read(lambda unit: unit.delivery.doubts())
+    doubts = await world.read(lambda unit: unit.tries.doubts())
     assert [d.resolution for d in doubts] == ["sent again" if choice is Doubt.DOUBLE else "left out"]
     if choice is Doubt.GAP:
         bruno = await world.member("matrix", "bruno")
@@ -193,7 +193,7 @@ async def test_where_no_key_can_tell_the_community_chose_between_double_and_gap(
         await world.passes(HOUR)
         await world.restart()
         assert len(mirror.copies) == (shown if stored else shown - 1)
-        rows = await world.read(lambda unit: unit.delivery.in_states([CopyState.DOUBT]))
+        rows = await world.read(lambda unit: unit.outbox.in_states([CopyState.DOUBT]))
         assert len(rows) == 1
 
 
@@ -235,7 +235,7 @@ async def test_the_places_of_a_post_are_rows_that_say_what_each_room_shows(world
         unit._run.cursor.execute("SELECT max(id) FROM posts")
         row = unit._run.cursor.fetchone()
         assert row is not None
-        return [(d.state, d.wanted, d.shown) for d in unit.delivery.deliveries(ThingId(PostId(row[0])))]
+        return [(d.state, d.wanted, d.shown) for d in unit.outbox.deliveries(ThingId(PostId(row[0])))]
 
     assert await world.read(work) == [(CopyState.LIVE, 1, 1)] * 4
     assert len(channels) + len([matrix]) == 4

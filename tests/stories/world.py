@@ -683,7 +683,7 @@ class _Gate:
         return await self.world.read(lambda unit: unit.communities.watched(platform))
 
     async def recent_messages(self, platform: Platform, since: datetime) -> Sequence[WatchedMessage]:
-        copies = await self.world.read(lambda unit: unit.delivery.recent(platform, since))
+        copies = await self.world.read(lambda unit: unit.copies.recent(platform, since))
         return [WatchedMessage(copy.message, copy.ours) for copy in copies]
 
 

@@ -15,7 +15,7 @@ import aiohttp
 import pytest
 
 from core.records import CopyState
-from core.stores import Unit
+from core.stores.unit import Unit
 from core.types import ChatRef, Platform, ThingId, ThingKind
 from storage import migrate
 from storage.database import open_engine
@@ -246,7 +246,7 @@ async def test_a_call_under_way_is_finished_and_recorded_before_the_end(
         began = time.monotonic()
     assert time.monotonic() - began < 10
     async with Stormo(config(tmp_path)) as app:
-        assert await app.readers.read(lambda unit: unit.delivery.tries()) == []
+        assert await app.readers.read(lambda unit: unit.tries.tries()) == []
 
 
 @pytest.mark.peer
@@ -261,11 +261,11 @@ async def test_what_a_tool_beside_it_queues_is_looked_at_soon(
     def queue(unit: Unit) -> None:
         known = unit.communities.chat(ChatRef(TELEGRAM, str(group.id)))
         assert known is not None
-        unit.delivery.want(vanished, ThingKind.POST, 1, [known.id], rank=1, now=unit.now, ready_at=unit.now)
+        unit.outbox.want(vanished, ThingKind.POST, 1, [known.id], rank=1, now=unit.now, ready_at=unit.now)
         unit.intake.set_meta(NUDGE, "1")
 
     def settled(unit: Unit) -> bool:
-        return [row.state for row in unit.delivery.deliveries(vanished)] != [CopyState.LIVE]
+        return [row.state for row in unit.outbox.deliveries(vanished)] != [CopyState.LIVE]
 
     async with Stormo(made) as app:
         await anna.send(group, "/join")

@@ -52,9 +52,9 @@ def _fill(unit: SqlUnit) -> None:
     unit.communities.add_chat(chat, ChatRef(Platform("telegram"), "-5"), "Birds 🐦", False, False, "it", SOON)
     unit.people.add_member(MemberId(unit.new_id()), "anna", "anna", "it", "Anna", SOON)
     for thing in (SHOWN, WAITING, TRIED):
-        unit.delivery.want(thing, ThingKind.POST, 1, [chat], rank=1, now=SOON, ready_at=SOON)
-    unit.delivery.shown(chat, SHOWN, 1, SOON, SOON)
-    unit.delivery.bump(SHOWN, 2, rank=3, now=SOON)
+        unit.outbox.want(thing, ThingKind.POST, 1, [chat], rank=1, now=SOON, ready_at=SOON)
+    unit.outbox.shown(chat, SHOWN, 1, SOON, SOON)
+    unit.outbox.bump(SHOWN, 2, rank=3, now=SOON)
     for thing, verb in ((TRIED, Verb.CREATE), (SHOWN, Verb.EDIT)):
         attempt = Try(
             chat_id=chat,
@@ -67,7 +67,7 @@ def _fill(unit: SqlUnit) -> None:
             epoch=0,
             at=SOON,
         )
-        unit.delivery.add_try(attempt)
+        unit.tries.add_try(attempt)
     unit.intake.set_bookmark("matrix", "s72_1")
 
 
@@ -105,9 +105,9 @@ def rows(url: str) -> Mapping[str, set[tuple[object, ...]]]:
 def look(made: Config, thing: ThingId) -> tuple[str, str]:
     """The state of a thing in its chat, and what the list of doubts says of it."""
     with desk._reading(made) as readers:
-        row = readers.read_now(lambda unit: unit.delivery.deliveries(thing))[0]
+        row = readers.read_now(lambda unit: unit.outbox.deliveries(thing))[0]
         doubts = [
-            d.resolution for d in readers.read_now(lambda unit: unit.delivery.doubts()) if d.thing_id == thing
+            d.resolution for d in readers.read_now(lambda unit: unit.tries.doubts()) if d.thing_id == thing
         ]
     return row.state, ",".join(doubts)
 
@@ -143,9 +143,9 @@ def _begin(unit: SqlUnit) -> None:
     chat = ChatId(unit.new_id())
     ref = ChatRef(Platform("telegram"), "-7")
     unit.communities.add_chat(chat, ref, "Nest", False, False, "it", SOON)
-    unit.delivery.want(BEGUN, ThingKind.POST, 1, [chat], rank=1, now=SOON, ready_at=SOON)
-    unit.delivery.progress(chat, BEGUN, SOON)
-    unit.delivery.add_copy(
+    unit.outbox.want(BEGUN, ThingKind.POST, 1, [chat], rank=1, now=SOON, ready_at=SOON)
+    unit.outbox.progress(chat, BEGUN, SOON)
+    unit.copies.add_copy(
         Copy(
             chat_id=chat,
             thing_id=BEGUN,
@@ -170,8 +170,8 @@ async def test_the_rest_of_a_post_that_had_begun_is_in_doubt_and_its_words_are_n
     restore(target, tmp_path / "backup", WORDS)
     assert look(target, BEGUN) == (CopyState.DOUBT, "left out")
     with desk._reading(target) as readers:
-        (copy,) = readers.read_now(lambda unit: unit.delivery.copies(BEGUN))
-        (doubt,) = readers.read_now(lambda unit: unit.delivery.doubts())
+        (copy,) = readers.read_now(lambda unit: unit.copies.copies(BEGUN))
+        (doubt,) = readers.read_now(lambda unit: unit.tries.doubts())
     assert doubt.part == 1
     assert copy.digest != "files.words"
     assert same_files(copy.digest, "files.words")
@@ -199,9 +199,7 @@ async def test_a_restored_instance_waits_and_then_leaves_out_what_piled_up(
         chat = await app.readers.read(lambda unit: unit.communities.chat(ChatRef(Platform("telegram"), "-5")))
         assert chat is not None
         await app.writer.submit(
-            lambda unit: unit.delivery.want(
-                late, ThingKind.POST, 1, [chat.id], rank=1, now=SOON, ready_at=SOON
-            )
+            lambda unit: unit.outbox.want(late, ThingKind.POST, 1, [chat.id], rank=1, now=SOON, ready_at=SOON)
         )
         assert await asyncio.to_thread(desk.end_pause, target) == 1
         assert not await app.gate.meta("paused")
@@ -236,7 +234,7 @@ async def test_a_restored_instance_answers_nothing_a_second_time(
         # Since the backup this was answered already, for all that the restored instance can know.
         await anna.send(group, "/help")
         await until(
-            lambda: app.readers.read(lambda unit: len(unit.delivery.waiting(Platform("telegram"))) == 2),
+            lambda: app.readers.read(lambda unit: len(unit.lanes.waiting(Platform("telegram"))) == 2),
             "the answer to wait",
         )
         assert answers() == 0

@@ -148,5 +148,5 @@ async def test_sigterm_with_a_call_under_way_ends_within_ten_seconds(
             await process.wait()
     assert lasted < 10, f"{lasted:.1f} s"
     async with Stormo(config(tmp_path)) as app:
-        tries = await app.readers.read(lambda unit: unit.delivery.tries())
+        tries = await app.readers.read(lambda unit: unit.tries.tries())
     assert (tries == []) is recorded
