@@ -36,11 +36,12 @@ from core.events import (
     ReactorsFound,
     platform_of,
 )
+from core.names import clean_name
 from core.notices import Said, answer
-from core.records import Chat, ChatState, Copy, Parked, Post
+from core.records import Chat, ChatState, Copy, Parked, Post, Reacted
 from core.scene import Rules, Scene, account_of, enter
 from core.social import enclosures, losses, posts, relays
-from core.social.votes import VOTES, normal_emoji, react, settle, signal_emoji, take_back
+from core.social.votes import VOTES, about, normal_emoji, react, settle, signal_emoji, take_back
 from core.stores.unit import Unit
 from core.text import is_empty, without_prefix
 from core.types import ChatRef, MessageRef, Platform, PostId, ThingKind, Visibility
@@ -303,8 +304,7 @@ class Engine:
             raise Ignored
         signal = unit.votes.signal_by_ref(chat.id, event.message.key)
         if signal is not None:
-            account = unit.people.account_by_id(signal.account_id)
-            take_back(unit, account, signal, event.at or unit.now)
+            take_back(unit, signal.account_id, signal, event.at or unit.now)
             return None
         copy = unit.copies.copy_of(chat.id, event.message.key)
         if copy is None:
@@ -321,10 +321,17 @@ class Engine:
     def _reaction(self, unit: Unit, event: ReactionChanged) -> None:
         if event.actor.bot or event.actor.anonymous:
             raise Ignored
-        votes = [e for e in (*event.added, *event.removed) if normal_emoji(e) in VOTES]
+        given = any(normal_emoji(e) in VOTES for e in event.added)
         chat = unit.communities.chat(event.message.chat)
-        if chat is None or not (votes or event.whole):
+        if chat is None or not (given or event.whole or any(normal_emoji(e) in VOTES for e in event.removed)):
             raise Ignored
+        known = unit.votes.reacted(chat.id, event.message.key, event.actor.account)
+        if known is not None and _as_known(event.actor, known):
+            return react(unit, known, chat.id, event)
+        return self._reaction_of(unit, chat, event, given=given)
+
+    def _reaction_of(self, unit: Unit, chat: Chat, event: ReactionChanged, *, given: bool) -> None:
+        """By somebody new or with another name, or on what is no post that stands."""
         copy = unit.copies.copy_of(chat.id, event.message.key)
         if copy is None:
             if unit.tries.any_try(chat.id):
@@ -334,10 +341,9 @@ class Engine:
         if post is None or post.deleted_at is not None:
             raise Ignored
         account = unit.people.account(event.actor.account)
-        given = any(normal_emoji(e) in VOTES for e in event.added)
         if (account is None and not given) or (account and account.opted_out):
             raise Ignored
-        return react(unit, post, copy, account_of(unit, event.actor), event)
+        return react(unit, about(post, account_of(unit, event.actor)), chat.id, event)
 
     def _reactors(self, unit: Unit, event: ReactorsFound) -> None:
         """What was taken back while nobody listened is taken back now."""
@@ -351,7 +357,7 @@ class Engine:
             if account.ref in standing or (only and signal.emoji != only):
                 continue
             if event.began is None or signal.at < event.began:
-                take_back(unit, account, signal, signal.at)
+                take_back(unit, account.id, signal, signal.at)
 
     # -- what must wait, and places ------------------------------------------------------------------------------
 
@@ -423,6 +429,14 @@ def _count(unit: Unit, platform: Platform | None, what: Happening, number: int =
 
 def _loss(event: PlaceChanged, otherwise: Loss) -> Loss:
     return Loss(event.reason) if event.reason in Loss.__members__.values() else otherwise
+
+
+def _as_known(actor: Actor, known: Reacted) -> bool:
+    return (
+        clean_name(actor.name) == known.name
+        and actor.username == known.username
+        and (not actor.locale or str(actor.locale) == known.locale)
+    )
 
 
 def _by_member(unit: Unit, actor: Actor) -> bool:

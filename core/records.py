@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 from core.types import (
     AccountId,
@@ -168,6 +168,21 @@ class Revision:
     source: str
     dialect: str
     at: datetime
+
+
+class Reacted(NamedTuple):
+    """What a reaction is about: the post that a copy of it stands for, and the account that reacts."""
+
+    post_id: PostId
+    author_id: MemberId
+    #: The account that wrote the post.
+    written_by: AccountId
+    account_id: AccountId
+    member_id: MemberId | None
+    #: As the account is known.
+    name: str
+    username: str
+    locale: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from core.ahead import Ahead
-from core.records import Account, Copy
-from core.types import AccountRef, ChatRef, CommunityId, FeedKind, MemberId, ThingKind
+from core.records import Reacted
+from core.types import AccountRef, ChatRef, CommunityId, FeedKind, MemberId
 
 if TYPE_CHECKING:
     from storage.unit import SqlUnit
@@ -24,37 +24,30 @@ def read_ahead(unit: SqlUnit, ahead: Ahead) -> None:
 def _chats_and_accounts(unit: SqlUnit, ahead: Ahead) -> None:
     chats = {message.chat for message, _ in ahead.reactions} | {chat for chat, _ in ahead.commands}
     unit.communities.by_ref.read_ahead((chat.platform, chat.key) for chat in chats)
-    accounts = {ref for _, ref in (*ahead.reactions, *ahead.commands)}
+    accounts = {ref for _, ref in ahead.commands}
     unit.people.by_ref.read_ahead((ref.platform, ref.key) for ref in accounts)
 
 
 def _reactions(unit: SqlUnit, ahead: Ahead) -> None:
-    """Copies, posts, and what these people did to these posts before, through whichever account."""
+    """Which posts they are about, and what these people did to these before, through whichever account."""
     found = [
-        (chat.id, message.key, ref)
+        (chat.id, message.key, ref.platform, ref.key)
         for message, ref in ahead.reactions
         if (chat := unit.communities.chat(message.chat)) is not None
     ]
-    unit.copies.by_message.read_ahead((chat, key) for chat, key, _ in found)
-    acts: list[tuple[Copy, Account]] = []
-    for room, key, ref in found:
-        copy, account = unit.copies.copy_of(room, key), unit.people.account(ref)
-        if copy is not None and copy.kind is ThingKind.POST and account is not None:
-            acts.append((copy, account))
-    unit.posts.by_id.read_ahead(copy.thing_id for copy, _ in acts)
-    unit.people.of_member.read_ahead({a.member_id for _, a in acts if a.member_id is not None})
-    _votes(unit, acts)
+    unit.votes.about.read_ahead(found)
+    known = map(unit.votes.about.one, found)
+    _votes(unit, [about for about in known if about is not None])
 
 
-def _votes(unit: SqlUnit, acts: list[tuple[Copy, Account]]) -> None:
-    votes = unit.votes
-    votes.speakers.read_ahead((copy.thing_id, account.id) for copy, account in acts)
-    votes.votes.read_ahead((c.thing_id, a.member_id) for c, a in acts if a.member_id is not None)
-    votes.signals.read_ahead(
-        (copy.thing_id, other.id)
-        for copy, account in acts
-        for other in (unit.people.accounts_of(account.member_id) if account.member_id else (account,))
-    )
+def _votes(unit: SqlUnit, acts: list[Reacted]) -> None:
+    votes, of_member = unit.votes, unit.people.ids_of_member
+    votes.speakers.read_ahead([(about.post_id, about.account_id) for about in acts])
+    by_members = [about for about in acts if about.member_id is not None]
+    of_member.read_ahead([about.member_id for about in by_members])
+    votes.votes.read_ahead([(about.post_id, about.member_id) for about in by_members])
+    mine = [(about.post_id, other) for about in by_members for other in of_member.all(about.member_id)]
+    votes.signals.read_ahead(mine + [(about.post_id, about.account_id) for about in acts])
 
 
 def _commands(unit: SqlUnit, ahead: Ahead) -> None:

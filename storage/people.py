@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import bindparam, delete, func, select, update
@@ -75,6 +76,8 @@ def _added_up(rows: list[Row]) -> list[Row]:
 ACCOUNT_BY_REF = Keyed(t.accounts, _ACCOUNT, (_A.platform, _A.key), _account)
 ACCOUNT_BY_ID = Keyed(t.accounts, _ACCOUNT, (_A.id,), _account)
 ACCOUNTS_OF = Keyed(t.accounts, _ACCOUNT, (_A.member_id,), _account)
+#: What votes need to know of them.
+ACCOUNT_IDS = Keyed(t.accounts, (_A.id, _A.member_id), (_A.member_id,), itemgetter(0))
 MEMBER_BY_ID = Keyed(t.members, _MEMBER, (_M.id,), _member)
 #: How many posts more a member wrote.
 COUNT_POSTS = Bulk(t.members, (_M.posts, _M.id), _count_posts, _count_posts)
@@ -311,6 +314,7 @@ class PeopleStore:
         self.by_ref = run.shelf(ACCOUNT_BY_REF)
         self.by_id = run.shelf(ACCOUNT_BY_ID)
         self.of_member = run.shelf(ACCOUNTS_OF)
+        self.ids_of_member = run.shelf(ACCOUNT_IDS)
         self.by_member_id = run.shelf(MEMBER_BY_ID)
         self._written = run.pile(COUNT_POSTS, _added_up)
 
@@ -327,6 +331,9 @@ class PeopleStore:
 
     def accounts_of(self, member: MemberId) -> list[Account]:
         return sorted(self.of_member.all(member), key=lambda account: account.id)
+
+    def account_ids(self, member: MemberId) -> list[AccountId]:
+        return list(self.ids_of_member.all(member))
 
     def add_account(
         self, account: AccountId, ref: AccountRef, name: str, username: str, locale: str, now: datetime

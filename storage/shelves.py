@@ -9,6 +9,7 @@ takes back what a refusal undoes.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
 from operator import itemgetter
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -23,9 +24,10 @@ from sqlalchemy import (
     bindparam,
     delete,
     func,
-    literal_column,
 )
+from sqlalchemy import column as column_
 from sqlalchemy import select as select_
+from sqlalchemy import table as table_
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Dialect
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -172,7 +174,7 @@ class Keyed(Generic[R]):
         return self._select(dialect, many=False)
 
     def many(self, dialect: str) -> str:
-        """The rows of many keys."""
+        """The rows of many keys: of arrays on PostgreSQL, of the rows of ``given`` on SQLite (see ``given``)."""
         return self._select(dialect, many=True)
 
     def _select(self, dialect: str, *, many: bool) -> str:
@@ -181,19 +183,25 @@ class Keyed(Generic[R]):
             sources: tuple[Any, ...] = (self._source,)
             names = self.key
             if not many:
-                given: Any = [bindparam(n, type_=c.type) for n, c in zip(names, self._by, strict=True)]
+                cells: Any = [bindparam(n, type_=c.type) for n, c in zip(names, self._by, strict=True)]
             elif dialect == "postgresql":
                 rows = _unnested(self._by, names)
-                sources, given = (rows, self._source), rows.c
+                sources, cells = (rows, self._source), rows.c
             else:
-                names = ("keys",)
-                rows = func.json_each(bindparam("keys", type_=Text())).table_valued("value").alias("given")
-                cells = [rows.c.value.op("->>")(literal_column(str(n))) for n in range(len(self._by))]
-                sources, given = (rows, self._source), cells if len(cells) > 1 else [rows.c.value]
-            on = and_(*(c == g for c, g in zip(self._by, given, strict=True)))
+                given_ = table_("given", *(column_(name) for name in names))
+                sources, names, cells = (given_, self._source), (), given_.c
+            on = and_(*(c == g for c, g in zip(self._by, cells, strict=True)))
             statement = select_(*self._columns).select_from(*sources).where(on)
             found = self._compiled[dialect, many] = _sql(statement, dialect, names)
         return found
+
+    @lru_cache(maxsize=256)  # noqa: B019
+    def given(self, size: int) -> str:
+        """SQLite's form for exactly so many keys. A parameter a cell takes a third of the time of ``json_each``."""
+        row = f"({', '.join('?' * len(self.key))})"
+        return (
+            f"WITH given({', '.join(self.key)}) AS (VALUES {', '.join([row] * size)}) {self.many('sqlite')}"
+        )
 
 
 # -- what is in hand --------------------------------------------------------------------------------------------------
@@ -232,7 +240,7 @@ class Access(Protocol):
     dialect: str
 
     def fetch(self, sql: str, key: Any) -> list[Row]: ...
-    def keys(self, keys: list[Any]) -> Any: ...
+    def fetch_many(self, keyed: Keyed[Any], keys: list[Any]) -> list[Row]: ...
     def write(self, bulk: Bulk, rows: list[Row]) -> None: ...
     def waits(self, table: str) -> None: ...
 
@@ -246,7 +254,6 @@ class Shelf(Generic[R]):
         self._access = access
         self._note = journal.add
         self._one = keyed.one(access.dialect)
-        self._many = keyed.many(access.dialect)
         self._single = len(keyed.key) == 1
         self._known: dict[Any, tuple[R, ...]] = {}
         #: Of the keys that changed: what the database has.
@@ -275,11 +282,8 @@ class Shelf(Generic[R]):
             return
         found: dict[Any, tuple[R, ...]] = dict.fromkeys(wanted, ())
         place, record = self.keyed.place, self.keyed.record
-        for row in self._access.fetch(self._many, self._access.keys(wanted)):
-            key = place(row)
-            # JSON says less than a parameter does of a text with a null character in it.
-            if key in found:
-                found[key] += (record(row),)
+        for row in self._access.fetch_many(self.keyed, wanted):
+            found[place(row)] += (record(row),)
         self._known.update(found)
 
     def put(self, key: Any, rows: tuple[R, ...]) -> None:

@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from enum import Enum
+from itertools import chain
 from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import BigInteger, ColumnElement, Select, String, Table, Text, bindparam
@@ -178,6 +179,8 @@ class Statement:
         return found
 
 
+#: How many keys a statement for many has on SQLite: few forms, so that each stays compiled.
+_SIZES = (4, 16, 64, 256)
 #: What both drivers take as it is.
 _PLAIN = frozenset((int, str, float, bytes, type(None)))
 
@@ -218,11 +221,20 @@ class Runner:
         self.cursor.execute(sql, key)
         return self.cursor.fetchall()
 
-    def keys(self, keys: list[Any]) -> Any:
-        """These keys as the parameters of a statement for many."""
-        if self.dialect == "sqlite":
-            return (json.dumps(keys),)
-        return [list(column) for column in zip(*keys, strict=True)] if isinstance(keys[0], tuple) else [keys]
+    def fetch_many(self, keyed: Keyed[Any], keys: list[Any]) -> list[Row]:
+        """The rows of all these keys, those of one key together."""
+        several = isinstance(keys[0], tuple)
+        if self.dialect != "sqlite":
+            arrays = [list(column) for column in zip(*keys, strict=True)] if several else [keys]
+            return self.fetch(keyed.many(self.dialect), arrays)
+        rows: list[Row] = []
+        for first in range(0, len(keys), _SIZES[-1]):
+            some = keys[first : first + _SIZES[-1]]
+            size = next(size for size in _SIZES if size >= len(some))
+            cells = list(chain.from_iterable(some)) if several else some
+            # No key is NULL, so what fills the statement up finds nothing.
+            rows += self.fetch(keyed.given(size), cells + [None] * (size * len(keyed.key) - len(cells)))
+        return rows
 
     def write(self, bulk: Bulk, rows: list[Row]) -> None:
         if self.dialect == "sqlite":

@@ -7,10 +7,10 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, delete, distinct, func, literal, select, update
+from sqlalchemy import bindparam, delete, distinct, func, literal, literal_column, select, update
 
-from core.records import Signal, Vote
-from core.types import AccountId, ChatId, MemberId, PostId
+from core.records import Reacted, Signal, Vote
+from core.types import AccountId, AccountRef, ChatId, MemberId, PostId
 from storage import tables as t
 from storage.shelves import Keyed, Row
 from storage.statements import Build, Runner, Statement
@@ -56,6 +56,27 @@ def _vote_row(v: Vote) -> Row:
     return (v.post_id, v.member_id, v.account_id, v.value, v.emoji, to_micros(v.acted_at))
 
 
+def _reacted(row: Row) -> Reacted:
+    return Reacted._make(row[4:])
+
+
+_C = t.copies.c
+_P = t.posts.c
+_N = t.accounts.c
+_OF_POSTS = t.copies.join(
+    t.posts, (_P.id == _C.thing_id) & (_C.kind == literal_column("'post'")) & _P.deleted_at.is_(None)
+).join(t.accounts, _N.opted_out == literal_column("0"))
+#: By what a reaction tells of itself: one look-up instead of four, and no more of the rows than it needs.
+REACTED = Keyed(
+    t.copies,
+    (
+        _C.chat_id, _C.message_key, _N.platform, _N.key,
+        _P.id, _P.author_id, _P.account_id, _N.id, _N.member_id, _N.name, _N.username, _N.locale,
+    ),
+    (_C.chat_id, _C.message_key, _N.platform, _N.key),
+    _reacted,
+    source=_OF_POSTS,
+)  # fmt: skip
 #: What one account's reactions on one post are, on whichever copy.
 SIGNALS = Keyed(
     t.signals,
@@ -158,6 +179,10 @@ class VoteStore:
         self.signals = run.shelf(SIGNALS)
         self.votes = run.shelf(VOTES)
         self.speakers = run.shelf(SPEAKERS)
+        self.about = run.shelf(REACTED)
+
+    def reacted(self, chat: ChatId, message_key: str, account: AccountRef) -> Reacted | None:
+        return self.about.one((chat, message_key, account.platform, account.key))
 
     # signals
     def put_signal(self, signal: Signal) -> None:

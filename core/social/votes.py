@@ -11,9 +11,9 @@ from datetime import datetime
 from functools import lru_cache
 
 from core.events import ReactionChanged
-from core.records import Account, Copy, Post, Signal, Vote
+from core.records import Account, Post, Reacted, Signal, Vote
 from core.stores.unit import Unit
-from core.types import AccountId, MemberId, PostId, ThingId
+from core.types import AccountId, ChatId, MemberId, PostId, ThingId
 
 #: Everything else is decoration.
 VOTES = ("👍", "❤")
@@ -32,57 +32,71 @@ def signal_emoji(emoji: str) -> str:
     return emoji.replace(_VARIATION, "")
 
 
-def react(unit: Unit, post: Post, copy: Copy, account: Account, event: ReactionChanged) -> None:
+def react(unit: Unit, about: Reacted, chat: ChatId, event: ReactionChanged) -> None:
     """Applies what changed in one account's reactions on one copy."""
     added = [signal_emoji(e) for e in event.added if normal_emoji(e) in VOTES]
-    standing = unit.votes.signals_on(post.id, account.id, copy.chat_id, copy.message.key)
-    removed = set(map(signal_emoji, event.removed))
-    if event.whole:
-        removed = {s.emoji for s in standing} - set(added)
     at = event.at or unit.now
-    counted = [take_back(unit, account, signal, at) for signal in standing if signal.emoji in removed]
-    # One emoji changed for another while nobody listened is one act, and displaces only itself.
-    found = event.found and not any(counted)
-    known = {s.emoji for s in standing} - removed
+    standing = unit.votes.signals_on(about.post_id, about.account_id, chat, event.message.key)
+    known, found = set[str](), event.found
+    if standing:
+        removed = set(map(signal_emoji, event.removed))
+        if event.whole:
+            removed = {s.emoji for s in standing} - set(added)
+        counted = [take_back(unit, about.account_id, s, at) for s in standing if s.emoji in removed]
+        # One emoji changed for another while nobody listened is one act, and displaces only itself.
+        found = event.found and not any(counted)
+        known = {s.emoji for s in standing} - removed
     for emoji in dict.fromkeys(added):
         if emoji not in known:
-            _give(unit, post, account, _signal(post, copy, account, emoji, event, at), found=found)
+            _give(unit, about, _signal(about, chat, emoji, event, at), found=found)
 
 
-def _signal(
-    post: Post, copy: Copy, account: Account, emoji: str, event: ReactionChanged, at: datetime
-) -> Signal:
+def about(post: Post, account: Account) -> Reacted:
+    """What a reaction of this account on this post is about."""
+    return Reacted(
+        post.id, post.author_id, post.account_id,
+        account.id, account.member_id, account.name, account.username, account.locale,
+    )  # fmt: skip
+
+
+def _signal(about: Reacted, chat: ChatId, emoji: str, event: ReactionChanged, at: datetime) -> Signal:
     return Signal(
-        post_id=post.id,
-        account_id=account.id,
+        post_id=about.post_id,
+        account_id=about.account_id,
         emoji=emoji,
-        chat_id=copy.chat_id,
-        message_key=copy.message.key,
+        chat_id=chat,
+        message_key=event.message.key,
         ref_key=event.ref.key if event.ref else "",
         at=at,
         superseded=False,
     )
 
 
-def _give(unit: Unit, post: Post, account: Account, signal: Signal, *, found: bool) -> None:
-    unit.touched.add(post.id)
-    member = account.member_id
+def _give(unit: Unit, about: Reacted, signal: Signal, *, found: bool) -> None:
+    unit.touched.add(about.post_id)
+    member = about.member_id
     if member is None:
         return unit.votes.put_signal(signal)
-    counts = _may_count(unit, post, account.id, member)
-    held = unit.votes.vote(post.id, member)
+    counts = _may_count(unit, about, member)
+    held = unit.votes.vote(about.post_id, member)
     wins = counts and (held is None or (not found and held.acted_at <= signal.at))
     if wins:
-        unit.votes.supersede(post.id, [a.id for a in unit.people.accounts_of(member)])
-        # A find has no time of its own: every timed act is later.
-        unit.votes.put_vote(_vote(signal, member, 1, post.created_at if found else signal.at))
+        unit.votes.supersede(about.post_id, unit.people.account_ids(member))
+        unit.votes.put_vote(_vote(signal, member, 1, _written(unit, about) if found else signal.at))
     return unit.votes.put_signal(signal if wins else _superseded(signal))
 
 
-def _may_count(unit: Unit, post: Post, account: AccountId, member: MemberId) -> bool:
+def _written(unit: Unit, about: Reacted) -> datetime:
+    """A find has no time of its own: every timed act is later."""
+    post = unit.posts.post(about.post_id)
+    assert post is not None
+    return post.created_at
+
+
+def _may_count(unit: Unit, about: Reacted, member: MemberId) -> bool:
     """Never one's own post, and never an account that spoke here for somebody else before."""
-    spoken_for = unit.votes.speaks_for(post.id, account, member)
-    return spoken_for == member and post.author_id != member and post.account_id != account
+    spoken_for = unit.votes.speaks_for(about.post_id, about.account_id, member)
+    return spoken_for == member and about.author_id != member and about.written_by != about.account_id
 
 
 def _vote(signal: Signal, member: MemberId, value: int, at: datetime) -> Vote:
@@ -100,18 +114,18 @@ def _superseded(signal: Signal) -> Signal:
     return replace(signal, superseded=True)
 
 
-def take_back(unit: Unit, account: Account, signal: Signal, at: datetime) -> bool:
+def take_back(unit: Unit, account: AccountId, signal: Signal, at: datetime) -> bool:
     """The signal is gone; where it was the one that counts, so is the vote. Returns whether it was.
 
     An account that was unlinked since still answers for the vote that it gave.
     """
     unit.votes.drop_signal(signal)
     unit.touched.add(signal.post_id)
-    member = unit.votes.spoke_for(signal.post_id, account.id)
+    member = unit.votes.spoke_for(signal.post_id, account)
     if member is None or signal.superseded:
         return False
     held = unit.votes.vote(signal.post_id, member)
-    if held is None or held.value != 1 or held.account_id != account.id:
+    if held is None or held.value != 1 or held.account_id != account:
         return False
     unit.votes.put_vote(_vote(signal, member, 0, max(at, held.acted_at)))
     return True
@@ -123,7 +137,7 @@ def count_standing(unit: Unit, account: Account, member: MemberId) -> None:
     for signal in unit.votes.signals_by(account.id):
         post = unit.posts.post(signal.post_id)
         if post is not None and joined.member_id == member:
-            _give(unit, post, joined, signal, found=False)
+            _give(unit, about(post, joined), signal, found=False)
 
 
 def settle(unit: Unit) -> None:

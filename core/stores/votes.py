@@ -6,11 +6,15 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Protocol
 
-from core.records import Signal, Vote
-from core.types import AccountId, ChatId, MemberId, PostId
+from core.records import Reacted, Signal, Vote
+from core.types import AccountId, AccountRef, ChatId, MemberId, PostId
 
 
 class Votes(Protocol):
+    def reacted(self, chat: ChatId, message_key: str, account: AccountRef) -> Reacted | None:
+        """What a reaction is about, where the post stands and the account is known and did not opt out."""
+        ...
+
     def put_signal(self, signal: Signal) -> None: ...
 
     def signals_on(
