@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import json
 import shutil
 import sqlite3
@@ -37,6 +38,7 @@ from storage.migrate import upgrade
 from storage.writer import Writer
 from stormo.clock import SystemClock
 from stormo.gate import EngineGate
+from stormo.memory import settle_garbage
 from tests.postgres import SETTINGS, PostgresServer
 
 CALLERS = 256
@@ -161,12 +163,14 @@ def opened(url: str) -> Iterator[EngineGate]:
     writer = Writer(engine, clock, rules.settle, lambda _chats: None, read_ahead=rules.read_ahead)
     readers = Readers(engine, clock)
     writer.start()
+    settle_garbage()
     try:
         yield EngineGate(writer, readers, rules)
     finally:
         writer.close()
         readers.close()
         engine.dispose()
+        gc.unfreeze()
 
 
 async def drive(gate: EngineGate, events: Sequence[Inbound], callers: int, busy: float = 0.0) -> Run:

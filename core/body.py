@@ -228,6 +228,9 @@ _BLOCKS = frozenset({"p", "quote", "pre", "list"})
 MAX_DEPTH = 64
 
 
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
 def to_json(body: Body) -> str:
     """The stored form: compact, with stable keys, so that equal bodies give equal texts.
 
@@ -235,8 +238,8 @@ def to_json(body: Body) -> str:
     its own text in ``x``. Ids are strings, times ISO 8601 in UTC.
     """
     tree = {"v": VERSION, "b": [_block_out(block) for block in body.blocks]}
-    text = json.dumps(tree, ensure_ascii=False, separators=(",", ":"))
-    return text.encode("utf-8", "replace").decode()
+    text = _encode(tree)
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
 def _block_out(block: Block) -> dict[str, object]:

@@ -115,8 +115,7 @@ def _blocks(blocks: Sequence[Block], dialect: Dialect | None, depth: int) -> tup
 def _block(block: Block, dialect: Dialect | None, depth: int) -> Iterator[Block]:
     match block:
         case Paragraph(children):
-            for runs in _paragraphs(_runs(children, frozenset(), dialect)):
-                yield Paragraph(_nested(runs, 0))
+            yield from _paragraph(children, dialect)
         case Quote(children):
             inner = _blocks(children, dialect, depth + 1)
             if depth >= MAX_FRAMES:
@@ -134,6 +133,22 @@ def _block(block: Block, dialect: Dialect | None, depth: int) -> Iterator[Block]
             if code := "\n".join(lines).strip("\n"):
                 name = _LANGUAGE.match(language)
                 yield CodeBlock(code, name[0] if name else "")
+
+
+def _paragraph(children: Sequence[Inline], dialect: Dialect | None) -> Iterator[Paragraph]:
+    match children:
+        case (Text(text),) if (line := _plain_line(text)) is not None:
+            if line:
+                yield Paragraph((Text(line),))
+        case _:
+            for runs in _paragraphs(_runs(children, frozenset(), dialect)):
+                yield Paragraph(_nested(runs, 0))
+
+
+def _plain_line(text: str) -> str | None:
+    """What most people write, without the long way: text of one line that holds no address; ``None`` for others."""
+    line = _seen(text).strip()
+    return None if "\n" in line or find_url(line) else line.replace("\t", " ")
 
 
 def _seen(text: str) -> str:

@@ -6,6 +6,7 @@ import difflib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from core.body import Body
 from core.civic import members
@@ -35,13 +36,16 @@ class Call:
         return self.values.get(name, "")
 
 
+_SPECS = {word: spec for spec in reversed(COMMANDS) for word in (spec.name, *spec.aliases)}
+
+
 def find_spec(name: str, text: str) -> tuple[CommandSpec, str, int]:
     """The spec, what is left of the text behind its verb, and how many characters that took.
 
     Raises ``Refusal`` for an unknown command, with the nearest one.
     """
     words = name.lower().split()
-    spec = next((c for c in COMMANDS if words and (c.name == words[0] or words[0] in c.aliases)), None)
+    spec = _SPECS.get(words[0]) if words else None
     if spec is None:
         names = [c.name for c in COMMANDS]
         near = difflib.get_close_matches(words[0] if words else "", names, n=1, cutoff=0.5)
@@ -101,8 +105,13 @@ def _flags(args: Sequence[Arg], text: str, values: dict[str, str]) -> int:
     return used
 
 
+@cache
+def _flag(name: str) -> re.Pattern[str]:
+    return re.compile(rf"\s*{name}:(\S+)\s*", re.IGNORECASE)
+
+
 def _named(arg: Arg, text: str, values: dict[str, str]) -> int:
-    match = re.match(rf"\s*{arg.name}:(\S+)\s*", text, re.IGNORECASE)
+    match = _flag(arg.name).match(text)
     if match is None:
         return 0
     values[arg.name] = match.group(1)

@@ -178,7 +178,7 @@ class Engine:
             handle=event.handle,
             command=True,
         )
-        scene = replace(scene, files=event.files, album=event.album)
+        scene = _with_files(scene, event)
         self._attempt(
             scene, lambda: run(scene, event.name, event.text, event.options, event.body, event.dialect)
         )
@@ -245,7 +245,7 @@ class Engine:
             message=event.message,
             target=event.reply_to,
         )
-        scene = replace(scene, files=event.files, album=event.album)
+        scene = _with_files(scene, event)
         self._attempt(
             scene,
             lambda: _publish_reply(scene, event, parent),
@@ -443,6 +443,10 @@ def _by_member(unit: Unit, actor: Actor) -> bool:
     """Who never joined talks in their room, as people do: nothing travels by surprise."""
     account = unit.people.account(actor.account)
     return account is not None and account.member_id is not None
+
+
+def _with_files(scene: Scene, event: CommandInvoked | MessageReceived) -> Scene:
+    return replace(scene, files=event.files, album=event.album) if event.files or event.album else scene
 
 
 def _publish_reply(scene: Scene, event: MessageReceived, parent: Post) -> None:

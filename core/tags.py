@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterator
+from functools import lru_cache
 
 import regex
 
@@ -53,6 +54,7 @@ def _split(text: str) -> Iterator[Inline]:
         yield Text(text[done:])
 
 
+@lru_cache(maxsize=4096)
 def fold_tag(text: str) -> str:
     """The key under which a tag is found: without ``#``, NFKC, case-folded."""
     folded = unicodedata.normalize("NFKC", text.strip().lstrip("#\uff03")).casefold()

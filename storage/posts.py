@@ -213,7 +213,22 @@ class PostStore:
     ) -> None:
         made = (post, author, account, community, chat, visibility.value, reply_to, to_micros(now))
         self._new.add(made)
-        self.by_id.learn(post, (_kept((*made[:7], 1, 1, 0, 0, made[7], None)),))
+        new = Post(
+            id=post,
+            author_id=author,
+            account_id=account,
+            community_id=community,
+            chat_id=chat,
+            visibility=visibility,
+            reply_to=reply_to,
+            revision=1,
+            version=1,
+            score=0,
+            guests=0,
+            created_at=now,
+            deleted_at=None,
+        )
+        self.by_id.learn(post, (new,))
 
     def add_revision(self, revision: Revision) -> None:
         r = revision

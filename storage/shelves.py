@@ -218,20 +218,15 @@ class Journal:
     """What was changed in hand since the outermost savepoint, the newest last."""
 
     def __init__(self) -> None:
-        self._entries: list[tuple[Undoable, Any, Any]] = []
-        self.add = self._entries.append
-
-    def __len__(self) -> int:
-        return len(self._entries)
+        #: The same list for as long as the transaction lasts.
+        self.entries: list[tuple[Undoable, Any, Any]] = []
+        self.add = self.entries.append
 
     def undo(self, mark: int) -> None:
-        entries = self._entries
+        entries = self.entries
         while len(entries) > mark:
             what, key, before = entries.pop()
             what.revert(key, before)
-
-    def clear(self) -> None:
-        self._entries.clear()
 
 
 class Access(Protocol):
@@ -253,6 +248,7 @@ class Shelf(Generic[R]):
         self.table = keyed.table
         self._access = access
         self._note = journal.add
+        self._waits = access.waits
         self._one = keyed.one(access.dialect)
         self._single = len(keyed.key) == 1
         self._known: dict[Any, tuple[R, ...]] = {}
@@ -290,9 +286,10 @@ class Shelf(Generic[R]):
         """From now on these are the rows of that key."""
         before = self.all(key)
         self._note((self, key, before))
-        self._stored.setdefault(key, before)
+        if key not in self._stored:
+            self._stored[key] = before
         self._known[key] = rows
-        self._access.waits(self.table)
+        self._waits(self.table)
 
     def learn(self, key: Any, rows: tuple[R, ...]) -> None:
         """Somebody else writes them."""
@@ -351,13 +348,14 @@ class Pile:
         self._bulk = bulk
         self._access = access
         self._note = journal.add
+        self._waits = access.waits
         self._fold = fold
         self._rows: list[Row] = []
 
     def add(self, *rows: Row) -> None:
         self._note((self, self._rows, len(self._rows)))
         self._rows.extend(rows)
-        self._access.waits(self.table)
+        self._waits(self.table)
 
     def revert(self, key: Any, before: int) -> None:
         self._rows = key

@@ -90,11 +90,12 @@ class Savepoints:
         self.waiting = False
         self._cursor = cursor
         self._journal = journal
+        self._entries = journal.entries
         #: Name, the journal's length, and depth in the database, 0 for one that waits; only the innermost ones do.
         self._open: list[tuple[str, int, int]] = []
 
     def add(self, name: str) -> None:
-        self._open.append((name, len(self._journal), 0))
+        self._open.append((name, len(self._entries), 0))
         self.waiting = True
 
     def make(self) -> None:
@@ -105,10 +106,10 @@ class Savepoints:
 
     def release(self, name: str) -> None:
         _, depth = self._end(name)
-        if depth > self._depth():
+        if depth and depth > self._depth():
             self._cursor.execute(f"RELEASE SAVEPOINT s{depth}")
         if not self._open:
-            self._journal.clear()
+            self._entries.clear()
 
     def undo(self, name: str) -> None:
         mark, depth = self._end(name)

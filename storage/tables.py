@@ -8,6 +8,7 @@ integers, text and bytes only; a time is an ``Instant``.
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, MetaData, Table, Text, UniqueConstraint
@@ -17,6 +18,7 @@ from sqlalchemy.types import TypeDecorator
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
+@lru_cache(maxsize=1024)
 def to_micros(at: datetime) -> int:
     """Integer microseconds since 1970 UTC, exactly. Raises ``ValueError`` for a naive time."""
     if at.tzinfo is None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 
 from sqlalchemy import func, select, union_all
@@ -77,12 +75,31 @@ class Snowflakes:
         )
 
 
+class Attempt:
+    """One savepoint, as a context: a generator would cost more than all that it does."""
+
+    def __init__(self, unit: SqlUnit) -> None:
+        self._unit = unit
+
+    def __enter__(self) -> None:
+        self._unit.savepoint("attempt")
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            self._unit.release("attempt")
+        elif issubclass(kind, Refusal):
+            self._unit.undo("attempt")
+
+
 class SqlUnit:
     """One transaction. Lives in one thread; nothing of it may be kept after its end."""
 
     def __init__(self, run: Runner, clock: Clock, ids: Snowflakes | None) -> None:
         self._run = run
         self._ids = ids
+        self.savepoint = run.savepoints.add
+        self.release = run.savepoints.release
+        self.undo = run.undo
         #: The time of the whole batch: what is decided together has one time.
         self.now = clock.now()
         #: Posts whose tally must be settled, before the commit.
@@ -123,28 +140,12 @@ class SqlUnit:
         assert self._ids is not None
         number.used(self._run, self._ids.last)
 
-    def savepoint(self, name: str) -> None:
-        self._run.savepoints.add(name)
-
-    def release(self, name: str) -> None:
-        self._run.savepoints.release(name)
-
-    def undo(self, name: str) -> None:
-        self._run.undo(name)
-
     def read_ahead(self, ahead: Ahead) -> None:
         read_ahead(self, ahead)
 
     def write(self) -> None:
         self._run.flush()
 
-    @contextmanager
-    def attempt(self) -> Iterator[None]:
+    def attempt(self) -> Attempt:
         """What a ``Refusal`` inside undoes, and nothing else. The refusal goes on."""
-        self.savepoint("attempt")
-        try:
-            yield
-        except Refusal:
-            self.undo("attempt")
-            raise
-        self.release("attempt")
+        return Attempt(self)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from core.errors import Message, message
 from stormo.app import Stormo
 from stormo.config import PAGES, Config
+from stormo.memory import settle_garbage
 
 log = logging.getLogger(__name__)
 
@@ -25,6 +26,7 @@ async def serve(config: Config, ready: Callable[[str], None] = lambda _: None) -
         loop.add_signal_handler(number, ended.set)
     try:
         async with Stormo(config) as app:
+            settle_garbage()
             ready(address(app))
             asked, failed = asyncio.create_task(ended.wait()), asyncio.create_task(app.ended.wait())
             await asyncio.wait({asked, failed}, return_when=asyncio.FIRST_COMPLETED)

@@ -154,7 +154,7 @@ def opt_out(scene: Scene, wish: str) -> None:
         )
         return answer(scene, said)
     for signal in unit.votes.signals_by(scene.account.id):
-        take_back(unit, scene.account, signal, unit.now)
+        take_back(unit, scene.account.id, signal, unit.now)
     if scene.member is not None:
         unit.people.bind(scene.account.id, None)
     unit.people.set_opted_out(scene.account.id, True)
