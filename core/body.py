@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import Final
 
 from core.types import AccountRef, MemberId, Platform
 
@@ -156,6 +157,8 @@ Styled = Strong | Emphasis | Underline | Strike | Spoiler
 
 #: Inlines without children.
 Leaf = Text | Code | Mention | Tag | Time | Emoji
+#: The same to ask for: a union takes five times as long.
+LEAVES: Final = (Text, Tag, Mention, Code, Time, Emoji)
 
 
 def leaves(blocks: Sequence[Block]) -> Iterator[Leaf | CodeBlock]:
@@ -175,7 +178,7 @@ def leaves(blocks: Sequence[Block]) -> Iterator[Leaf | CodeBlock]:
 
 def _inline_leaves(inlines: Sequence[Inline]) -> Iterator[Leaf]:
     for node in inlines:
-        if isinstance(node, Leaf):
+        if isinstance(node, LEAVES):
             yield node
         else:
             yield from _inline_leaves(node.children)
@@ -187,7 +190,8 @@ def map_paragraphs(body: Body, change: Callable[[tuple[Inline, ...]], tuple[Inli
     def mapped(block: Block) -> Block:
         match block:
             case Paragraph(children):
-                return Paragraph(change(children))
+                changed = change(children)
+                return block if changed is children else Paragraph(changed)
             case Quote(children):
                 return Quote(tuple(map(mapped, children)))
             case List(items):
@@ -204,7 +208,7 @@ def map_leaves(
     """The inlines with every leaf replaced by ``change`` of it; those in links stay unless ``links``."""
     out: list[Inline] = []
     for node in inlines:
-        if isinstance(node, Leaf):
+        if isinstance(node, LEAVES):
             out.extend(change(node))
         elif isinstance(node, Link) and not links:
             out.append(node)

@@ -82,14 +82,14 @@ class _Run:
 def leaf_text(leaf: Leaf) -> str:
     """What is read where the leaf cannot be shown as itself."""
     match leaf:
+        case Text(text) | Code(text) | Mention(text):
+            return text
         case Tag(text):
             return f"#{text}"
         case Time(at):
             return f"{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
         case Emoji(text):
             return f":{text}:" if _SHORT_NAME.fullmatch(text) else text
-        case Text(text) | Code(text) | Mention(text):
-            return text
 
 
 def normalise(body: Body, dialect: Dialect | None = None) -> Body:

@@ -13,7 +13,20 @@ from typing import Final
 
 import regex
 
-from core.body import Block, Body, Code, CodeBlock, Inline, Leaf, List, Paragraph, Quote, Text, leaves
+from core.body import (
+    LEAVES,
+    Block,
+    Body,
+    Code,
+    CodeBlock,
+    Inline,
+    Leaf,
+    List,
+    Paragraph,
+    Quote,
+    Text,
+    leaves,
+)
 from core.canonical import leaf_text
 
 #: Where a cut hurts least comes first: behind a block, a line, a word.
@@ -183,7 +196,7 @@ def _cut_inlines(nodes: Sequence[Inline], left: int) -> tuple[tuple[Inline, ...]
     for index, node in enumerate(nodes):
         if left <= 0:
             return tuple(head), tuple(nodes[index:]), 0
-        if isinstance(node, Leaf):
+        if isinstance(node, LEAVES):
             before, behind, left = _cut_leaf(node, left)
         else:
             one, two, left = _cut_inlines(node.children, left)
@@ -255,7 +268,7 @@ def _trim(nodes: tuple[Inline, ...], *, first: bool) -> tuple[Inline, ...]:
         if isinstance(node, Text):
             text = node.text.lstrip() if first else node.text.rstrip()
             kept = Text(text) if text else None
-        elif not isinstance(node, Leaf):
+        elif not isinstance(node, LEAVES):
             children = _trim(node.children, first=first)
             kept = replace(node, children=children) if children else None
         if kept is not None:

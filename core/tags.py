@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
 import regex
@@ -22,9 +23,9 @@ _NAMED = rf"""
       (?<handle>[A-Za-z0-9_]{{3,20}}+)(?![A-Za-z0-9_@\uff20\p{{Latin}}]|://|:[A-Za-z0-9\[]|\.[A-Za-z0-9])
 """
 _FLAGS = regex.VERBOSE | regex.IGNORECASE
+_SIGN = re.compile("[#\uff03@\uff20]")
 _IN_WORDS = regex.compile(_NAMED, _FLAGS)
 _BESIDE_URLS = regex.compile(f"{_URL} | {_NAMED}", _FLAGS)
-_SIGNS = frozenset("#\uff03@\uff20")
 
 
 def resolve(body: Body) -> Body:
@@ -36,14 +37,26 @@ def resolve(body: Body) -> Body:
     return map_paragraphs(body, lambda inlines: map_leaves(inlines, _resolved, links=False))
 
 
-def _resolved(leaf: Leaf) -> list[Inline]:
-    return list(_split(leaf.text)) if isinstance(leaf, Text) else [leaf]
+def _resolved(leaf: Leaf) -> Sequence[Inline]:
+    return tuple(_split(leaf.text)) if isinstance(leaf, Text) and _signed(leaf.text) else (leaf,)
+
+
+def _in_words(text: str) -> Iterator[regex.Match[str]]:
+    """Every match of ``_IN_WORDS``, which begin with a sign: looked for from there, as most letters are none."""
+    end = 0
+    for sign in _SIGN.finditer(text):
+        if sign.start() >= end and (found := _IN_WORDS.match(text, sign.start())):
+            end = found.end()
+            yield found
+
+
+def _signed(text: str) -> bool:
+    return "#" in text or "@" in text or "\uff03" in text or "\uff20" in text
 
 
 def _split(text: str) -> Iterator[Inline]:
     urls, done = "/" in text, 0
-    named = () if _SIGNS.isdisjoint(text) else (_BESIDE_URLS if urls else _IN_WORDS).finditer(text)
-    for found in named:
+    for found in _BESIDE_URLS.finditer(text) if urls else _in_words(text):
         if urls and found["url"]:
             continue
         if done < found.start():

@@ -8,6 +8,7 @@ from dataclasses import replace
 import regex
 
 from core.body import (
+    LEAVES,
     Block,
     Body,
     Code,
@@ -70,9 +71,9 @@ def indented(text: str, lead: str) -> str:
 
 
 def _inline(node: Inline, *, hide: bool) -> str:
+    if isinstance(node, LEAVES):
+        return leaf_text(node)
     match node:
-        case Text() | Code() | Mention() | Tag() | Time() | Emoji():
-            return leaf_text(node)
         case Link(url, children):
             label = inline_plain(children, hide_spoilers=hide)
             return label if label in {url, url.removeprefix("mailto:")} else f"{label} ({url})".lstrip()

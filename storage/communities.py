@@ -470,7 +470,9 @@ class CommunityStore:
         self, feeds: list[Feed], blocks: list[Feed], author: MemberId, origin: ChatId
     ) -> list[Chat]:
         """Chats that want a post standing in these feeds, unless they block one of ``blocks`` or ban its author."""
-        found = {chat for feed in feeds for chat in self.mirrors.all((feed.kind.value, feed.key))}
+        found: set[ChatId] = set()
+        for feed in feeds:
+            found.update(self.mirrors.all((feed.kind.value, feed.key)))
         found.discard(origin)
         self.blocks.read_ahead(found)
         unwanted = set(blocks)

@@ -256,8 +256,8 @@ class OutboxStore:
     ) -> None:
         """A new thing is to be shown in these chats; where it already is, nothing changes."""
         if chats:
-            ready, queued = to_micros(ready_at), to_micros(max(ready_at, now))
-            self._wants.add(*((chat, thing, kind.value, version, rank, ready, queued) for chat in chats))
+            ready, queued, of = to_micros(ready_at), to_micros(max(ready_at, now)), kind.value
+            self._wants.add(*[(chat, thing, of, version, rank, ready, queued) for chat in chats])
         self._woken.update(chats)
 
     def bump(self, thing: ThingId, version: int, *, rank: int, now: datetime) -> list[ThingId]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime
 from operator import itemgetter
 from typing import Any
@@ -430,7 +429,7 @@ class PeopleStore:
     def count_post(self, member: MemberId) -> None:
         held = self.member(member)
         self._written.add((1, member))
-        self.by_member_id.learn(member, (replace(held, posts=held.posts + 1),))
+        self.by_member_id.learn(member, (held.with_one_more(),))
 
     def merge(self, loser: MemberId, winner: MemberId) -> None:
         """Accounts move; the loser's row stays, so that its handle is never given to somebody else."""

@@ -97,9 +97,7 @@ class SqlUnit:
     def __init__(self, run: Runner, clock: Clock, ids: Snowflakes | None) -> None:
         self._run = run
         self._ids = ids
-        self.savepoint = run.savepoints.add
-        self.release = run.savepoints.release
-        self.undo = run.undo
+        self._savepoints = run.savepoints
         #: The time of the whole batch: what is decided together has one time.
         self.now = clock.now()
         #: Posts whose tally must be settled, before the commit.
@@ -129,6 +127,15 @@ class SqlUnit:
     def highest_id(run: Runner) -> int:
         """The highest id ever used, by whichever process."""
         return int(run.scalar(_HIGHEST) or 0)
+
+    def savepoint(self, name: str) -> None:
+        self._savepoints.add(name)
+
+    def release(self, name: str) -> None:
+        self._savepoints.release(name)
+
+    def undo(self, name: str) -> None:
+        self._run.undo(name)
 
     def new_id(self) -> int:
         if self._ids is None:

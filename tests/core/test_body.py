@@ -30,6 +30,7 @@ from core.body import (
     from_json,
     to_json,
 )
+from core.canonical import normalise
 from core.tags import fold_tag, mentions, resolve, tags
 from core.text import first_words, from_plain, is_empty, plain, without_prefix
 from core.types import AccountRef, MemberId, Platform
@@ -179,6 +180,34 @@ def test_tags_and_handles_of_the_text_become_nodes() -> None:
     )
     assert (tags(found), mentions(found)) == (("birds",), ("anna",))
     assert resolve(found) == found
+
+
+_SIGNS = st.text("#\uff03@\uff20ab1_é\ufe0f\u20e3&:.!rt字 \n\u200c", max_size=30)
+
+
+@settings(max_examples=500, deadline=None)
+@given(text=_SIGNS)
+def test_names_are_found_alike_in_text_that_holds_an_address_and_in_text_that_holds_none(text: str) -> None:
+    """The two are looked through in different ways."""
+    without = resolve(paragraph(Text(text + " -")))
+    assert resolve(paragraph(Text(text + " /"))) == Body(
+        tuple(Paragraph((*p.children[:-1], Text(_slashed(p.children[-1])))) for p in _paragraphs(without))
+    )
+
+
+def _paragraphs(body: Body) -> list[Paragraph]:
+    return [block for block in body.blocks if isinstance(block, Paragraph)]
+
+
+def _slashed(last: Inline) -> str:
+    assert isinstance(last, Text)
+    return last.text.removesuffix("-") + "/"
+
+
+@settings(max_examples=500, deadline=None)
+@given(text=st.text("ab \t\n\r\v\x00\u200b\u2028:/hts.mailto@", max_size=30), cut=st.integers(0, 30))
+def test_text_in_two_pieces_is_the_text(text: str, cut: int) -> None:
+    assert normalise(paragraph(Text(text[:cut]), Text(text[cut:]))) == from_plain(text)
 
 
 def test_tags_and_handles_are_listed_once_and_foreign_accounts_are_no_handles() -> None:
