@@ -18,7 +18,7 @@ from core.body import Body
 from core.counts import Happening
 from core.crashpoints import passing
 from core.dispatch import check, find_spec, makes_post, parse, press, run, start
-from core.errors import Ignored, Message, Refusal, WrongCode
+from core.errors import Ignored, Message, Refusal, StormoError, WrongCode
 from core.events import (
     Actor,
     ButtonPressed,
@@ -84,6 +84,9 @@ class Engine:
                 _count(unit, platform_of(event), Happening.DUPLICATE)
         except Ignored:
             unit.undo("event")
+        except StormoError:
+            unit.undo("event")
+            raise
         else:
             unit.release("event")
         passing("inbound.done")

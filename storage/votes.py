@@ -186,8 +186,9 @@ class VoteStore:
 
     # signals
     def put_signal(self, signal: Signal) -> None:
-        held = self.signals.all((signal.post_id, signal.account_id))
-        self.signals.put((signal.post_id, signal.account_id), (*_others(held, signal), signal))
+        key = (signal.post_id, signal.account_id)
+        held = self.signals.all(key)
+        self.signals.put(key, (*_others(held, signal), signal) if held else (signal,))
 
     def signals_on(self, post: PostId, account: AccountId, chat: ChatId, message_key: str) -> list[Signal]:
         held = self.signals.all((post, account))

@@ -102,8 +102,9 @@ class Writer:
         """Queues ``work`` now (order of calls is order of commits) and returns its future.
 
         ``bury`` runs instead when ``work`` keeps failing. ``event`` is what ``work`` handles, if anything: what it
-        will ask for is read for the whole batch. Raises through the future: what ``work`` raised (only
-        a ``StormoError`` leaves the rest of its batch untouched), or ``StorageUnavailable``.
+        will ask for is read for the whole batch; such ``work`` takes back itself what it refuses. Raises through the
+        future: what ``work`` raised (only a ``StormoError`` leaves the rest of its batch untouched), or
+        ``StorageUnavailable``.
         A cancelled caller's work still commits.
         """
         loop = asyncio.get_running_loop()
@@ -232,7 +233,7 @@ class Writer:
             if self._read_ahead is not None and len(batch) > 1:
                 self._read_ahead(unit, [job.event for job in batch if job.event is not None])
             for job in batch:
-                _under_savepoint(unit, job)
+                _do(unit, job)
             self._settle(unit)
             if ids.last != last:
                 unit.note_ids(number)
@@ -275,7 +276,7 @@ class Writer:
         bury = job.bury
         if bury is None:
             return frozenset()
-        job.work, job.bury = (lambda unit: bury(unit, cause)), None
+        job.work, job.bury, job.event = (lambda unit: bury(unit, cause)), None, None
         return self._alone(job)
 
     def _answer(self, batch: Sequence[_Job[Any]], woken: frozenset[ChatId]) -> None:
@@ -312,8 +313,15 @@ def _unavailable(batch: Sequence[_Job[Any]], error: StorageUnavailable) -> froze
     return frozenset()
 
 
-def _under_savepoint(unit: SqlUnit, job: _Job[Any]) -> None:
+def _do(unit: SqlUnit, job: _Job[Any]) -> None:
+    """Under a savepoint of its own, but for events: whoever handles one takes back what it refuses."""
     job.error = None
+    if job.event is not None:
+        try:
+            job.value = job.work(unit)
+        except StormoError as error:
+            job.error = error
+        return
     unit.savepoint("job")
     try:
         job.value = job.work(unit)
