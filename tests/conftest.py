@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.migrated import migrated_file, migrated_template
 from tests.postgres import PostgresServer
 
 # A busy machine is no fault of an example; `make check` wants an answer soon, `make test` takes hypothesis' own number.
@@ -59,6 +60,34 @@ def fresh_postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
     name = postgres_server.create_database()
     yield postgres_server.url(name)
     postgres_server.drop_database(name)
+
+
+@pytest.fixture
+def migrated_sqlite_url(tmp_path: Path) -> str:
+    """SQLAlchemy's URL of a file with every table and no row."""
+    return migrated_file(tmp_path / "migrated.sqlite")
+
+
+@pytest.fixture(scope="session")
+def postgres_template(postgres_server: PostgresServer) -> str:
+    """The name of the database that the migrated ones are copied from."""
+    return migrated_template(postgres_server)
+
+
+@pytest.fixture
+def migrated_postgres_url(postgres_server: PostgresServer, postgres_template: str) -> Iterator[str]:
+    """SQLAlchemy's URL of a database with every table and no row, dropped after the test."""
+    name = postgres_server.create_database(postgres_template)
+    yield postgres_server.url(name)
+    postgres_server.drop_database(name)
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def migrated_url(request: pytest.FixtureRequest) -> str:
+    """SQLAlchemy's URL of a database with every table and no row, for one test alone: once each kind."""
+    url = request.getfixturevalue(f"migrated_{request.param}_url")
+    assert isinstance(url, str)
+    return url
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

@@ -159,11 +159,13 @@ class PostgresServer:
         """Return SQLAlchemy's URL of one database of this server."""
         return f"postgresql+psycopg://postgres@/{database}?host={self.folder}"
 
-    def create_database(self) -> str:
-        """Create an empty database and return its name; a few hundredths of a second."""
+    def create_database(self, template: str = "template1") -> str:
+        """Create a database, empty or as its template is, and return its name; a few hundredths of a second."""
         self.databases += 1
         name = f"test_{self.databases}"
-        self._administer(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        # Without fsync its files are copied in half the time that logging each page takes.
+        words = sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY")
+        self._administer(words.format(sql.Identifier(name), sql.Identifier(template)))
         return name
 
     def drop_database(self, name: str) -> None:

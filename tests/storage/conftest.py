@@ -7,7 +7,6 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine
@@ -15,9 +14,9 @@ from sqlalchemy import Engine
 from core.types import ChatId
 from storage.database import Link, Readers, open_engine
 from storage.statements import Runner
-from storage.tables import metadata
 from storage.unit import Snowflakes, SqlUnit
 from storage.writer import Writer
+from tests.migrated import migrated_file
 from tests.postgres import PostgresServer
 
 NOW = datetime(2026, 5, 4, 12, 0, 0, 123456, tzinfo=UTC)
@@ -49,13 +48,6 @@ def nobody_waits(_: frozenset[ChatId]) -> None:
     """No courier listens."""
 
 
-def make_schema(url: str) -> Engine:
-    engine = open_engine(url)
-    with engine.begin() as connection:
-        metadata.create_all(connection)
-    return engine
-
-
 @contextmanager
 def open_unit(engine: Engine, clock: FakeClock) -> Iterator[SqlUnit]:
     """One transaction of a writer's connection, rolled back at its end."""
@@ -75,25 +67,24 @@ def clock() -> FakeClock:
 
 
 @pytest.fixture
-def engine(database_url: str) -> Iterator[Engine]:
-    """An engine on a fresh database with every table."""
-    engine = make_schema(database_url)
+def engine(migrated_url: str) -> Iterator[Engine]:
+    """An engine on a database of its own with every table."""
+    engine = open_engine(migrated_url)
     yield engine
     engine.dispose()
 
 
 @pytest.fixture(scope="session")
 def sqlite_schema(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    folder: Path = tmp_path_factory.mktemp("schema")
-    engine = make_schema(f"sqlite:///{folder / 'stormo.sqlite'}")
+    engine = open_engine(migrated_file(tmp_path_factory.mktemp("schema") / "stormo.sqlite"))
     yield engine
     engine.dispose()
 
 
 @pytest.fixture(scope="session")
-def postgres_schema(postgres_server: PostgresServer) -> Iterator[Engine]:
-    name = postgres_server.create_database()
-    engine = make_schema(postgres_server.url(name))
+def postgres_schema(postgres_server: PostgresServer, postgres_template: str) -> Iterator[Engine]:
+    name = postgres_server.create_database(postgres_template)
+    engine = open_engine(postgres_server.url(name))
     yield engine
     engine.dispose()
     postgres_server.drop_database(name)

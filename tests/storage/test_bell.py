@@ -12,9 +12,10 @@ from sqlalchemy import Engine
 
 from core.types import ChatId, ThingId, ThingKind
 from storage.bell import Bell
+from storage.database import open_engine
 from storage.unit import SqlUnit
 from storage.writer import Writer
-from tests.storage.conftest import DEADLINE, NOW, FakeClock, make_schema, no_settling, nobody_waits
+from tests.storage.conftest import DEADLINE, NOW, FakeClock, no_settling, nobody_waits
 from tests.storage.rows import a_chat
 
 Heard = queue.SimpleQueue[frozenset[ChatId]]
@@ -35,8 +36,8 @@ class Processes:
 
 
 @pytest.fixture
-def processes(fresh_postgres_url: str, clock: FakeClock) -> Iterator[Processes]:
-    engine = make_schema(fresh_postgres_url)
+def processes(migrated_postgres_url: str, clock: FakeClock) -> Iterator[Processes]:
+    engine = open_engine(migrated_postgres_url)
     made = Processes(engine, clock)
     for writer in made.writers:
         writer.start()

@@ -21,7 +21,7 @@ from storage.statements import Statement
 from storage.tables import Instant, from_micros, to_micros
 from storage.unit import SqlUnit
 from storage.writer import Writer
-from tests.storage.conftest import DEADLINE, NOW, FakeClock, count, make_schema
+from tests.storage.conftest import DEADLINE, NOW, FakeClock, count
 from tests.storage.test_writer import claims
 
 WRITE_REFUSED = (sqlite3.OperationalError, psycopg.errors.ReadOnlySqlTransaction)
@@ -225,8 +225,8 @@ def test_sqlalchemys_own_statements_keep_times_too(unit: SqlUnit) -> None:
 
 
 @pytest.fixture
-def two_links(fresh_postgres_url: str) -> Iterator[tuple[Link, Link]]:
-    engine = make_schema(fresh_postgres_url)
+def two_links(migrated_postgres_url: str) -> Iterator[tuple[Link, Link]]:
+    engine = open_engine(migrated_postgres_url)
     links = Link(engine, read_only=False), Link(engine, read_only=False)
     yield links
     for link in links:
@@ -247,9 +247,9 @@ async def test_writers_take_turns(two_links: tuple[Link, Link]) -> None:
     second.rollback()
 
 
-def test_readers_wait_for_no_turn(two_links: tuple[Link, Link], fresh_postgres_url: str) -> None:
+def test_readers_wait_for_no_turn(two_links: tuple[Link, Link], migrated_postgres_url: str) -> None:
     two_links[0].begin()
-    engine = open_engine(fresh_postgres_url)
+    engine = open_engine(migrated_postgres_url)
     reader = Link(engine, read_only=True)
     reader.begin()
     reader.cursor.execute("SELECT count(*) FROM bookmarks")

@@ -13,10 +13,10 @@ from sqlalchemy import Engine
 
 from core.errors import Refusal
 from storage import database
-from storage.database import Link, Readers, StorageUnavailable, is_broken
+from storage.database import Link, Readers, StorageUnavailable, is_broken, open_engine
 from storage.unit import SqlUnit
 from storage.writer import Writer
-from tests.storage.conftest import DEADLINE, FakeClock, count, make_schema, no_settling, nobody_waits
+from tests.storage.conftest import DEADLINE, FakeClock, count, no_settling, nobody_waits
 from tests.storage.rows import a_post
 from tests.storage.test_writer import claims, letter, together
 
@@ -100,10 +100,10 @@ async def test_a_bug_behind_a_cut_line_hurts_only_its_own_caller(
 
 
 async def test_a_terminated_backend_is_replaced(
-    postgres_schema: Engine, fresh_postgres_url: str, clock: FakeClock
+    postgres_schema: Engine, migrated_postgres_url: str, clock: FakeClock
 ) -> None:
     """Between two statements of a batch: it is repeated on a new connection, and nobody notices."""
-    engine = make_schema(fresh_postgres_url)
+    engine = open_engine(migrated_postgres_url)
     writer = Writer(engine, clock, no_settling, nobody_waits)
     writer.start()
     killed: list[int] = []
@@ -114,7 +114,9 @@ async def test_a_terminated_backend_is_replaced(
             row = unit._run.cursor.fetchone()
             assert row is not None
             killed.append(row[0])
-            with psycopg.connect(str(fresh_postgres_url).replace("+psycopg", ""), autocommit=True) as other:
+            with psycopg.connect(
+                str(migrated_postgres_url).replace("+psycopg", ""), autocommit=True
+            ) as other:
                 other.execute("SELECT pg_terminate_backend(%s, 10000)", row)
         return "cut"
 
@@ -126,8 +128,8 @@ async def test_a_terminated_backend_is_replaced(
     engine.dispose()
 
 
-async def test_a_reader_gets_over_a_terminated_backend(fresh_postgres_url: str, clock: FakeClock) -> None:
-    engine = make_schema(fresh_postgres_url)
+async def test_a_reader_gets_over_a_terminated_backend(migrated_postgres_url: str, clock: FakeClock) -> None:
+    engine = open_engine(migrated_postgres_url)
     readers = Readers(engine, clock, size=1)
 
     def pid(unit: SqlUnit) -> int:
@@ -137,7 +139,7 @@ async def test_a_reader_gets_over_a_terminated_backend(fresh_postgres_url: str, 
         return int(row[0])
 
     first = await readers.read(pid)
-    with psycopg.connect(fresh_postgres_url.replace("+psycopg", ""), autocommit=True) as other:
+    with psycopg.connect(migrated_postgres_url.replace("+psycopg", ""), autocommit=True) as other:
         other.execute("SELECT pg_terminate_backend(%s, 10000)", (first,))
     with pytest.raises(StorageUnavailable):
         await readers.read(pid)
@@ -175,10 +177,10 @@ def full_disk(monkeypatch: pytest.MonkeyPatch) -> Callable[[bool], None]:
 
 
 async def test_a_full_disk_ends_the_whole_transaction(
-    fresh_sqlite_url: str, clock: FakeClock, full_disk: Callable[[bool], None]
+    migrated_sqlite_url: str, clock: FakeClock, full_disk: Callable[[bool], None]
 ) -> None:
     """SQLite may end the transaction behind everybody's back: what it took from the first jobs is gone too."""
-    engine = make_schema(fresh_sqlite_url)
+    engine = open_engine(migrated_sqlite_url)
     full_disk(True)
     writer = Writer(engine, clock, no_settling, nobody_waits)
     writer.start()
@@ -196,9 +198,9 @@ async def test_a_full_disk_ends_the_whole_transaction(
 
 
 async def test_a_refusal_on_a_full_disk_is_not_an_answer_either(
-    fresh_sqlite_url: str, clock: FakeClock, full_disk: Callable[[bool], None]
+    migrated_sqlite_url: str, clock: FakeClock, full_disk: Callable[[bool], None]
 ) -> None:
-    engine = make_schema(fresh_sqlite_url)
+    engine = open_engine(migrated_sqlite_url)
     full_disk(True)
     writer = Writer(engine, clock, no_settling, nobody_waits)
     writer.start()

@@ -11,8 +11,8 @@ from tests.stories.world import World
 
 
 @pytest.fixture
-async def world(database_url: str) -> AsyncIterator[World]:
-    world = World(database_url)
+async def world(migrated_url: str) -> AsyncIterator[World]:
+    world = World(migrated_url, made=True)
     await world.start()
     yield world
     await world.stop()

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Coroutine
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -21,8 +20,8 @@ from core.intents import Form, View, Voice
 from core.parts import parted
 from core.text import from_plain, plain
 from core.types import Platform
-from storage.migrate import upgrade
 from tests.doubles.paper import BOT, Line
+from tests.migrated import migrated_file
 from tests.stories.test_delivery import pair
 from tests.stories.test_parts import nth, of_copies, words
 from tests.stories.world import HOUR, World
@@ -75,15 +74,6 @@ STEPS = st.lists(
     ),
     max_size=10,
 )
-
-
-@cache
-def _migrated() -> bytes:
-    """An empty database of the newest schema: migrating costs more than a whole example."""
-    with TemporaryDirectory() as folder:
-        file = Path(folder) / "empty.sqlite"
-        upgrade(f"sqlite:///{file}")
-        return file.read_bytes()
 
 
 class Run:
@@ -163,9 +153,7 @@ class Run:
 
 async def play(platform: str, steps: list[Step]) -> None:
     with TemporaryDirectory() as folder:
-        file = Path(folder) / "parts.sqlite"
-        file.write_bytes(_migrated())
-        run = Run(World(f"sqlite:///{file}", made=True), platform)
+        run = Run(World(migrated_file(Path(folder) / "parts.sqlite"), made=True), platform)
         await run.begin()
         try:
             for step in steps:

@@ -24,7 +24,7 @@ class PlaygroundWorld(World):
     """The same core, with the playground's adapters instead of paper."""
 
     def __init__(self, url: str) -> None:
-        super().__init__(url)
+        super().__init__(url, made=True)
         self.playground = Playground(self.clock)
         self.adapters = {look.platform: PlaygroundAdapter(self.playground, look) for look in LOOKS}
         self.rules = replace(self.rules, platforms={p: a.capabilities for p, a in self.adapters.items()})
@@ -54,8 +54,8 @@ class PlaygroundWorld(World):
 
 
 @pytest.fixture
-async def world(database_url: str) -> AsyncIterator[PlaygroundWorld]:
-    world = PlaygroundWorld(database_url)
+async def world(migrated_url: str) -> AsyncIterator[PlaygroundWorld]:
+    world = PlaygroundWorld(migrated_url)
     await world.start()
     yield world
     await world.stop()

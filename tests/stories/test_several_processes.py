@@ -16,7 +16,6 @@ import pytest
 import pytest_asyncio
 
 from core.leases import LIFE
-from storage.migrate import upgrade
 from stormo.instance import KEY_FILE
 from tests.doubles.telegram import Limits, TelegramDouble
 from tests.program import Program
@@ -127,10 +126,9 @@ class Machines:
 
 
 @pytest_asyncio.fixture
-async def machines(tmp_path: Path, fresh_postgres_url: str) -> AsyncIterator[Machines]:
-    upgrade(fresh_postgres_url)
+async def machines(tmp_path: Path, migrated_postgres_url: str) -> AsyncIterator[Machines]:
     async with TelegramDouble(limits=Limits(enabled=False)) as double:
-        machines = Machines(tmp_path, fresh_postgres_url, double)
+        machines = Machines(tmp_path, migrated_postgres_url, double)
         yield machines
         for program in machines.programs:
             await program.kill()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -14,7 +13,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from storage.migrate import upgrade
+from tests.migrated import migrated_file
 from tests.stories.world import Line, Person, World
 
 ACCOUNTS = ("telegram:a", "telegram:b", "discord:c", "discord:d", "matrix:e")
@@ -24,15 +23,6 @@ EMOJI = ("👍", "❤")
 
 
 pytestmark = pytest.mark.timeout(240)
-
-
-@cache
-def _migrated() -> bytes:
-    """An empty database of the newest schema: migrating costs more than a whole example."""
-    with TemporaryDirectory() as folder:
-        file = Path(folder) / "empty.sqlite"
-        upgrade(f"sqlite:///{file}")
-        return file.read_bytes()
 
 
 @dataclass
@@ -104,9 +94,7 @@ class VotesMachine(RuleBasedStateMachine):
         self.copies = self.runner.run(self._stage())
 
     async def _world(self) -> World:
-        file = Path(self.folder.name) / "votes.sqlite"
-        file.write_bytes(_migrated())
-        world = World(f"sqlite:///{file}", made=True)
+        world = World(migrated_file(Path(self.folder.name) / "votes.sqlite"), made=True)
         await world.start()
         return world
 
