@@ -115,6 +115,7 @@ class Attempts:
             if tries:
                 unit.tries.end_tries(chat.id, row.thing_id)
             self.end(unit, row, chat, plan)
+            passing("parts.none_left", chat.ref.platform)
             return None
         key = derive_key(self._rules.instance, row, plan)
         open_try = _same(tries, plan, key)
@@ -247,6 +248,7 @@ class Attempts:
                 unit.tries.lose_try(chat.id, attempt.key, unit.now, keyed=True)
             elif not self.look_for(unit, attempt, chat, unit.now, _ENDED):
                 self.doubt(unit, attempt, chat, _ENDED)
+        passing("lease.recovered", platform)
 
 
 def _as_author(intent: Intent) -> bool:

@@ -116,8 +116,10 @@ class Courier:
         """From now on. First settles the tries that an earlier owner left open. Raises ``LeaseLost``."""
         epoch = self._leases.epoch(platform)
         await self._submit(platform, epoch, lambda unit: self._attempts.recover(unit, platform))
+        passing("lease.settled", platform)
         self._tokens[platform].epoch = epoch
         await self._take_stock(platform)
+        passing("lease.served", platform)
 
     def leave(self, platform: Platform) -> None:
         """From this moment on another process may be its owner: calls under way are given up."""
@@ -125,6 +127,7 @@ class Courier:
         for chat, task in self._busy.items():
             if self._platforms[chat] == platform:
                 task.cancel()
+        passing("lease.left", platform)
 
     def _submit(self, platform: Platform, epoch: int, work: Callable[[Unit], T]) -> asyncio.Future[T]:
         """A job in that epoch's name. Where that is over its future raises ``LeaseLost`` and nothing is changed."""

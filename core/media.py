@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
+from core.crashpoints import passing
 from core.errors import FileRefused, FileWhy, RetryLater, StormoError
 from core.leases import Leases
 from core.mediastore import MediaRules, MediaStore
@@ -109,10 +110,12 @@ class Fetcher:
     async def sweep(self) -> None:
         """Takes away the files of things that are gone, and what is left of runs that were killed."""
         forgotten = await self._writer.submit(lambda unit: unit.media.forget(_SWEPT))
+        passing("media.forgotten")
+        await asyncio.to_thread(self._store.clear_parts)
         there = await asyncio.to_thread(lambda: list(self._store.digests()))
         known = await self._writer.submit(lambda unit: unit.media.known(there))
         strays = (set(there) - known) | set(forgotten)
-        await asyncio.to_thread(self._store.sweep, strays)
+        await asyncio.to_thread(self._store.drop_all, strays)
 
     def _start(self, row: Enclosure) -> None:
         place = (row.thing_id, row.position)
@@ -136,6 +139,7 @@ class Fetcher:
             self._woken.set()
 
     async def _fetch(self, row: Enclosure) -> None:
+        passing("media.due", row.platform)
         try:
             blob = await self._brought(row)
             small = await asyncio.to_thread(self._small, blob)
@@ -149,14 +153,18 @@ class Fetcher:
             await self._put_off(row, f"{type(unforeseen).__name__}: {unforeseen}", None)
         else:
             quota = self._rules.quota
+            passing("media.recording", row.platform)
             await self._writer.submit(lambda unit: record(unit, row, blob, small, quota))
+            passing("media.recorded", row.platform)
 
     async def _brought(self, row: Enclosure) -> Blob:
         """From where it lies into our store."""
         file = self._store.incoming(self._rules)
         try:
+            passing("media.opened", row.platform)
             async with asyncio.timeout(FETCH_SECONDS):
                 await self._adapters[row.platform].fetch(row.source, file.take)
+            passing("media.fetched", row.platform)
             return await asyncio.to_thread(self._store.keep, file)
         finally:
             file.discard()
@@ -173,6 +181,7 @@ class Fetcher:
         file = self._store.incoming(self._rules)
         try:
             file.take(content)
+            passing("media.made_smaller")
             return self._store.keep(file)
         except FileRefused:
             # An instance that keeps no JPEGs keeps none of its own making.
@@ -204,8 +213,11 @@ def record(unit: Unit, row: Enclosure, blob: Blob, small: Blob | None, quota: in
         if small is not None:
             unit.media.add_blob(small, unit.now)
         unit.media.add_blob(replace(blob, small=small.digest if small else ""), unit.now)
+        passing("media.noted", row.platform)
     if unit.media.store(row.thing_id, row.position, blob.digest):
+        passing("media.enclosed", row.platform)
         enclosures.settle(unit, row.thing_id)
+        passing("media.released", row.platform)
     return None
 
 

@@ -1,7 +1,7 @@
 """Our own files on the disk, each once, named by the SHA-256 of its bytes: ``ab/abcdef…`` below one folder.
 
 A file appears whole or not at all: it is written beside, brought to the disk and then renamed. Whoever is killed
-meanwhile leaves a part behind, which ``sweep`` takes away, as it does with what no row names.
+meanwhile leaves a part behind, which ``clear_parts`` takes away; ``drop`` does so with what no row names.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
+from core.crashpoints import passing
 from core.errors import FileRefused, FileWhy
 from core.formats import HEAD, allowed, sniff
 from core.metadata import sides, stripped
@@ -27,6 +28,8 @@ GRACE: Final = 3600.0
 #: The same for a part: nothing is on its way in for so long.
 PART_GRACE: Final = 600.0
 _PARTS: Final = "parts"
+#: Letters of a digest; the name of a part has fewer.
+_DIGEST: Final = 64
 _PORTION: Final = 1 << 20
 
 
@@ -72,6 +75,7 @@ class Incoming:
             if len(self._head) == HEAD:
                 self._judge()
         self._file.write(portion)
+        passing("media.portion")
 
     def finish(self) -> None:
         """All of it is here."""
@@ -106,50 +110,60 @@ class MediaStore:
         """Takes it in, without what a camera wrote into it. The same bytes again are the same file."""
         file.finish()
         width, height = _strip(file.path, file.mime)
+        passing("media.stripped")
         size, digest = _digest(file.path)
+        passing("media.synced")
         blob = Blob(digest=digest, mime=file.mime, size=size, width=width, height=height)
         target = self.path(digest)
         if target.exists():
             # Nobody may take it for forgotten before its row is written.
             with suppress(FileNotFoundError):
                 os.utime(target)
+                passing("media.known")
                 file.path.unlink()
                 return blob
         if not target.parent.exists():
             target.parent.mkdir(parents=True, exist_ok=True)
             _sync(self.folder)
+        passing("media.naming")
         file.path.replace(target)
+        passing("media.named")
         _sync(target.parent)
         return blob
 
+    def drop_all(self, digests: Collection[str]) -> None:
+        for digest in digests:
+            self.drop(digest)
+
     def drop(self, digest: str) -> None:
         """Takes a file away that no row names, unless somebody just stored it again."""
-        self._drop_old(self.path(digest), GRACE)
+        path, aside = self.path(digest), self.folder / _PARTS / digest
+        with suppress(FileNotFoundError):
+            if _age(path) <= GRACE:
+                return
+            aside.parent.mkdir(exist_ok=True)
+            path.rename(aside)
+            passing("media.aside")
+            if _age(aside) > GRACE:
+                aside.unlink()
+                passing("media.dropped")
+            else:
+                # Somebody stored the same bytes between the two looks.
+                aside.replace(path)
 
     def digests(self) -> Iterator[str]:
         """Every file there is."""
         for folder in self.folder.glob("??"):
             yield from (path.name for path in folder.iterdir())
 
-    def sweep(self, strays: Collection[str]) -> None:
-        """Takes away what an earlier run left half written, and these files, which no row names."""
+    def clear_parts(self) -> None:
+        """Takes away what an earlier run left half written. What it had only set aside goes back to its name."""
         for part in self.folder.glob(f"{_PARTS}/*"):
-            self._drop_old(part, PART_GRACE)
-        for digest in strays:
-            self.drop(digest)
-
-    def _drop_old(self, path: Path, grace: float) -> None:
-        aside = self.folder / _PARTS / secrets.token_hex(16)
-        with suppress(FileNotFoundError):
-            if _age(path) <= grace:
-                return
-            aside.parent.mkdir(exist_ok=True)
-            path.rename(aside)
-            if _age(aside) > grace:
-                aside.unlink()
-            else:
-                # Somebody stored the same bytes between the two looks.
-                aside.replace(path)
+            with suppress(FileNotFoundError):
+                if len(part.name) == _DIGEST:
+                    part.replace(self.path(part.name))
+                elif _age(part) > PART_GRACE:
+                    part.unlink()
 
 
 def _age(path: Path) -> float:

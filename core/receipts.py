@@ -73,11 +73,13 @@ class Receipts:
         self._goes_on(unit, found)
         row, shown = found.row, found.attempt
         unit.copies.copy_shows(row.chat_id, row.thing_id, shown.part, shown.version, shown.digest)
+        passing("parts.edited", found.chat.ref.platform)
 
     def _withdrew(self, unit: Unit, found: Attempt) -> None:
         """Nothing stands there any more. What its author wants there again since is a new message."""
         row = found.row
         unit.copies.withdrew(row.chat_id, row.thing_id, found.act.part)
+        passing("parts.withdrawn", found.chat.ref.platform)
         now = unit.outbox.delivery(row.chat_id, row.thing_id)
         if now is None or now.state is row.state or found.act.ends is None:
             return self._goes_on(unit, found)
@@ -91,8 +93,10 @@ class Receipts:
         row, ends = found.row, found.act.ends
         if ends is not None and found.attempt.digest == found.act.digest:
             self._attempts.end(unit, row, found.chat, ends)
+            passing("parts.whole", found.chat.ref.platform)
         else:
             unit.outbox.progress(row.chat_id, row.thing_id, unit.now)
+            passing("parts.more", found.chat.ref.platform)
 
     def _told(self, unit: Unit, found: Attempt, receipt: Receipt) -> None:
         notice = found.notice

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from core.crashpoints import passing
 from core.notices import take_away
 from core.records import Copy, Verb
 from core.stores.unit import Unit
@@ -16,8 +17,11 @@ def remove_here(unit: Unit, chat: ChatId, thing: ThingId, reason: str, *, gone: 
     for copy in unit.copies.copies_in(chat, thing):
         if copy.ours and copy.message.key != gone:
             take_away(unit, chat, copy.message.key, unit.now, via=copy.message.via)
+            passing("parts.given_up", copy.message.chat.platform)
     unit.copies.drop_copies(chat, thing)
+    passing("parts.forgotten")
     unit.outbox.remove(chat, thing, unit.now, reason)
+    passing("parts.removed")
 
 
 def our_own(unit: Unit, copy: Copy) -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import BigInteger, ColumnElement, bindparam, func, literal_column, select, update
 
+from core.crashpoints import passing
 from core.stores import EVER
 from storage import tables as t
 from storage.statements import Build, Runner, Statement
@@ -136,12 +137,15 @@ class Number:
             raise LookupError(f"{PROCESSES} processes have a number")
         self._epoch = known.get(self.number, (0, False))[0] + 1
         run.run(CLAIM, number=self.number, epoch=self._epoch, life=_NUMBER_LIFE // _MICROSECOND)
+        passing("lease.numbered")
 
     def used(self, run: Runner, last: int) -> None:
         """Things that are gone leave no trace of their ids, and a clock may be set back. Raises ``NumberLost``."""
         life = _NUMBER_LIFE // _MICROSECOND
         if run.one(NOTE_LAST, mine=self.number, held=self._epoch, last=last, life=life) is None:
             raise NumberLost(self.number)
+        passing("lease.ids_noted")
 
     def give_back(self, run: Runner) -> None:
         run.run(GIVE_BACK, mine=self.number, held=self._epoch)
+        passing("lease.number_back")

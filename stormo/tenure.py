@@ -12,6 +12,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
+from core.crashpoints import passing
 from core.errors import LeaseLost, StormoError
 from core.leases import LIFE, RENEWED_EVERY, Leases
 from core.ports import Clock
@@ -74,15 +75,21 @@ class Tenure:
         owner = await self._readers.read(lambda unit: unit.leases.holder(self.platform, site))
         if owner is not None:
             return owner
+        passing("lease.free", self.platform)
         asked = self._clock.monotonic()
-        epoch = await self._writer.submit(
-            lambda unit: unit.leases.take(self.platform, self._owner, site, LIFE)
-        )
+        epoch = await self._writer.submit(lambda unit: self._take(unit, site))
         if epoch is None:
             return "another process, just now"
+        passing("lease.answered", self.platform)
         self._leases.hold(self.platform, epoch, asked)
+        passing("lease.held", self.platform)
         log.info("%s: served from here, epoch %d", self.platform, epoch)
         return None
+
+    def _take(self, unit: Unit, site: str) -> int | None:
+        epoch = unit.leases.take(self.platform, self._owner, site, LIFE)
+        passing("lease.taken", self.platform)
+        return epoch
 
     async def keep(self, lost: Callable[[], None]) -> None:
         """Renews it until it is lost. Where it runs out, ``lost`` is called at once, whatever is under way then."""
@@ -104,8 +111,11 @@ class Tenure:
 
         def renew(unit: Unit) -> bool:
             # Who was stopped before its turn came must not keep others waiting for what it gave up.
-            return self._leases.left(self.platform) > 0 and unit.leases.renew(self.platform, epoch, LIFE)
+            ours = self._leases.left(self.platform) > 0 and unit.leases.renew(self.platform, epoch, LIFE)
+            passing("lease.renewed", self.platform)
+            return ours
 
+        passing("lease.renewing", self.platform)
         try:
             async with asyncio.timeout(max(left, 0)):
                 renewed = await self._writer.submit(renew)
@@ -115,21 +125,30 @@ class Tenure:
         except TimeoutError:
             renewed = False
         if not renewed:
+            passing("lease.lost", self.platform)
             raise LeaseLost(self.platform)
         self._leases.hold(self.platform, epoch, asked)
+        passing("lease.kept", self.platform)
         return True
 
     async def release(self) -> None:
         """Whoever stands by takes over at once. Nothing may be sent in its name any more."""
+        passing("lease.releasing", self.platform)
         with suppress(StormoError):
             epoch = self._leases.epoch(self.platform)
-            await self._writer.submit(lambda unit: unit.leases.release(self.platform, epoch))
+            await self._writer.submit(lambda unit: self._give_back(unit, epoch))
         self.forget()
+
+    def _give_back(self, unit: Unit, epoch: int) -> None:
+        unit.leases.release(self.platform, epoch)
+        passing("lease.given_back", self.platform)
 
     def forget(self) -> None:
         """It is another process's now, or may be."""
         self._leases.drop(self.platform)
+        passing("lease.dropped", self.platform)
         self._site.let_go()
+        passing("lease.let_go", self.platform)
 
     async def _pause(self, time: timedelta) -> None:
         await self._clock.wait(asyncio.Event(), self._clock.now() + time)

@@ -6,8 +6,10 @@ from collections.abc import Callable
 from typing import Final
 
 from bots.discord.attachments import Source, link_of
+from bots.discord.convert import PLATFORM
 from bots.discord.rest import Refused, Rest, Route
 from bots.download import Downloader
+from core.crashpoints import passing
 from core.errors import FileRefused, FileWhy
 
 _MESSAGE: Final = "/channels/{}/messages/{}"
@@ -39,6 +41,7 @@ class Fetching:
             message = await self._rest.call(Route("GET", _MESSAGE, (there.channel, there.message)))
         except Refused as refused:
             raise FileRefused(FileWhy.GONE, str(refused)) from None
+        passing("media.located", PLATFORM)
         link = link_of(message, there.id)
         if not link:
             raise FileRefused(FileWhy.GONE, "its message has it no more")

@@ -23,6 +23,8 @@ from urllib.parse import quote
 import aiohttp
 from yarl import URL
 
+from bots.discord.convert import PLATFORM
+from core.crashpoints import passing
 from core.errors import BadToken, RetryLater, StormoError
 from core.intents import Quota
 
@@ -135,6 +137,8 @@ class Rest:
             self._check_parked(route)
         with ExitStack() as opened:
             form = _form(body, files, opened) if files else None
+            if form is not None:
+                passing("media.placing", PLATFORM)
             return await self._exchange(route, body, query, form)
 
     async def _exchange(

@@ -12,7 +12,9 @@ from typing import Any, Final
 
 from bots.download import Downloader
 from bots.matrix.homeserver import Homeserver, Refused
+from bots.matrix.html import PLATFORM
 from bots.matrix.room import mapping, words
+from core.crashpoints import passing
 from core.errors import FileRefused, FileWhy, Rejected, RejectedWhy, RetryLater
 from core.events import Attachment
 from core.intents import File
@@ -99,6 +101,7 @@ class Files:
             return known
         try:
             with file.path.open("rb") as content:
+                passing("media.placing", PLATFORM)
                 answer = await self._server.upload(content, file.mime, file.name)
         except Refused as refused:
             raise Rejected(str(refused), why=RejectedWhy.FILE) from refused
@@ -111,6 +114,7 @@ class Files:
         if not _MXC.fullmatch(uri):
             raise RetryLater("the homeserver named no address")
         self._uploaded[file.digest] = uri
+        passing("media.placed", PLATFORM)
         if len(self._uploaded) > _REMEMBERED:
             self._uploaded.popitem(last=False)
         return uri

@@ -37,6 +37,7 @@ from bots.telegram.refusals import outcome, unfetched
 from bots.telegram.roster import Roster, Topics
 from bots.telegram.showing import deep_link, fits_toast, mark, measure, toast
 from bots.telegram.writing import MAX_TEXT
+from core.crashpoints import passing
 from core.errors import BadToken, FileRefused, FileWhy, Rejected, RejectedWhy, RetryLater, message
 from core.events import Loss
 from core.intents import (
@@ -167,6 +168,7 @@ class TelegramAdapter:
             file = await self._bot.get_file(source)
         except TelegramError as error:
             raise unfetched(error) from error
+        passing("media.located", TELEGRAM)
         path = file.file_path or ""
         if not path.startswith(self._settings.base_file_url):
             # A server that keeps files on its own disk names a path there, which is none of ours to open.

@@ -11,11 +11,12 @@ from telegram import Bot, InlineKeyboardMarkup, LinkPreviewOptions, Message, Rep
 from telegram.error import NetworkError
 
 from bots.telegram.attachments import sending
-from bots.telegram.refs import chat_ids, message_ids, message_ref
+from bots.telegram.refs import TELEGRAM, chat_ids, message_ids, message_ref
 from bots.telegram.refusals import file_is_refused, no_photo, reply_is_gone
 from bots.telegram.roster import Topics
 from bots.telegram.showing import compose, keyboard
 from bots.telegram.writing import Composed
+from core.crashpoints import passing
 from core.errors import Rejected, RejectedWhy, RetryLater
 from core.intents import Edit, File, Form, View, Voice
 from core.types import ChatRef, MessageRef
@@ -132,10 +133,12 @@ class Messages:
 
 async def _content(file: File) -> bytes:
     try:
-        return await asyncio.to_thread(file.path.read_bytes)
+        content = await asyncio.to_thread(file.path.read_bytes)
     except OSError as error:
         # Nothing was sent. Its post may have gone meanwhile, and its file with it: then it is planned anew.
         raise RetryLater(f"a stored file cannot be read: {type(error).__name__}") from error
+    passing("media.placing", TELEGRAM)
+    return content
 
 
 def _preview(view: View, form: Form) -> LinkPreviewOptions | None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ from bots.telegram.writing import PING_BREAK
 from tests.doubles.discord import Channel
 from tests.doubles.telegram import Chat
 from tests.faults.launch import QuickStage
+from tests.faults.pieces import Picture, digest, fewest, tokens
 from tests.peers.synapse import SynapseServer
 from tests.stage import until
 
@@ -33,19 +36,47 @@ class Post:
     #: The author's own message, as its platform knows it; an interaction leaves none.
     message: Any = None
     slash: bool = False
+    #: What is typed before the text: who may see it.
+    options: str = ""
+    pictures: Sequence[Picture] = ()
+    #: Until the next start Discord's links to its pictures end at once.
+    old: bool = False
+    #: Its text takes several messages, or did.
+    parted: bool = False
+    #: Rooms where a moderator took it away.
+    gone: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.text = self.text or self.words
 
+    @property
+    def id(self) -> str:
+        return self.words.split()[-1]
+
+    @property
+    def typed(self) -> str:
+        return f"post {self.options}{self.text}"
+
+
+@dataclass(frozen=True)
+class Message:
+    """``files``: the digests of those that stand in it."""
+
+    text: str
+    files: Sequence[str] = ()
+
 
 @dataclass(frozen=True)
 class Room:
-    """One room: ``texts`` gives what the bot shows there now."""
+    """One room: ``messages`` gives what the bot shows there now."""
 
     name: str
     platform: str
-    texts: Callable[[], Awaitable[list[str]]]
+    messages: Callable[[], Awaitable[list[Message]]]
     key: str
+
+    async def texts(self) -> list[str]:
+        return [message.text for message in await self.messages()]
 
 
 class FlockStage(QuickStage):
@@ -54,6 +85,7 @@ class FlockStage(QuickStage):
     def __init__(self, synapse: SynapseServer, folder: Path, *, database: str = "") -> None:
         super().__init__(synapse, folder, database=database, limited=False)
         self._reactions: dict[str, str] = {}
+        self._digests: dict[str, str] = {}
 
     # -- setting it up -------------------------------------------------------------------------------------------
 
@@ -114,13 +146,30 @@ class FlockStage(QuickStage):
     # -- acts ----------------------------------------------------------------------------------------------------
 
     async def publish(self, post: Post) -> None:
+        if post.pictures:
+            await self._publish_pictures(post)
+            return
         match post.author:
             case "telegram":
-                post.message = await self.anna.send(self.group, f"/post {post.text}")
+                post.message = await self.anna.send(self.group, f"/{post.typed}")
             case "discord":
-                post.message = await self.bruno.say(self.channels[0], self._typed(f"post {post.text}"))
+                post.message = await self.bruno.say(self.channels[0], self._typed(post.typed))
             case _:
-                post.message = await self.chiara.say(self.room, f"!post {post.text}")
+                post.message = await self.chiara.say(self.room, f"!{post.typed}")
+
+    async def _publish_pictures(self, post: Post) -> None:
+        first, *_ = files = [picture.brought for picture in post.pictures]
+        match post.author:
+            case "telegram":
+                post.message = await self.anna.attach(
+                    self.group, first, f"/{post.typed}", kind="document", name="0.png", mime="image/png"
+                )
+            case "discord":
+                named = {f"{number}.png": file for number, file in enumerate(files)}
+                self.discord.world.link_life = timedelta(days=-1 if post.old else 1)
+                post.message = await self.bruno.say(self.channels[0], self._typed(post.typed), files=named)
+            case _:
+                post.message = await self.chiara.attach(self.room, first, "0.png", f"!{post.typed}")
 
     async def slash(self, post: Post) -> bool:
         """Bruno posts by an interaction. Whether he was answered."""
@@ -131,11 +180,11 @@ class FlockStage(QuickStage):
         """The author edits their message: it says ``post.text`` now."""
         match post.author:
             case "telegram":
-                await self.anna.edit(post.message, f"/post {post.text}")
+                await self.anna.edit(post.message, f"/{post.typed}")
             case "discord":
-                await self.bruno.edit(post.message, self._typed(f"post {post.text}"))
+                await self.bruno.edit(post.message, self._typed(post.typed))
             case _:
-                await self.chiara.edit(self.room, post.message, f"!post {post.text}")
+                await self.chiara.edit(self.room, post.message, f"!{post.typed}")
 
     async def delete(self, post: Post) -> None:
         match post.author:
@@ -145,6 +194,17 @@ class FlockStage(QuickStage):
                 await self.bruno.delete(post.message)
             case _:
                 await self.chiara.redact(self.room, post.message)
+
+    async def moderate(self, post: Post, platform: str) -> None:
+        """Somebody takes the last message of it away in the second room of that platform."""
+        if platform == "discord":
+            post.gone.add(self.channels[1].name)
+            *_, last = (m for m in self.discord.visible(self.channels[1]) if post.id in m.text)
+            await self.bruno.delete(self.discord.message(last.id))
+        else:
+            post.gone.add("second")
+            *_, event = (m.event_id for m in await self.chiara.visible(self.second) if post.id in m.body)
+            await self.chiara.redact(self.second, event)
 
     async def vote(self, post: Post, voter: str) -> None:
         """The person of a platform votes for the copy in the second room there, or takes the vote back."""
@@ -190,25 +250,37 @@ class FlockStage(QuickStage):
         return post.slash or home[post.author] != room.name
 
     def _telegram_room(self, name: str, chat: Chat) -> Room:
-        async def texts() -> list[str]:
-            return [m.text.replace(PING_BREAK, "") for m in self.telegram.visible(chat) if m.from_bot]
+        async def messages() -> list[Message]:
+            return [
+                Message(m.text.replace(PING_BREAK, ""), [digest(m.media.data)] if m.media else ())
+                for m in self.telegram.visible(chat)
+                if m.from_bot
+            ]
 
-        return Room(name, "telegram", texts, str(chat.id))
+        return Room(name, "telegram", messages, str(chat.id))
 
     def _discord_room(self, channel: Channel) -> Room:
-        async def texts() -> list[str]:
+        async def messages() -> list[Message]:
             ours = [
                 m for m in self.discord.visible(channel) if m.webhook_id or m.author_id == self.discord.bot.id
             ]
-            return [m.text.replace("\\", "") for m in ours]
+            return [Message(m.text.replace("\\", ""), [*map(digest, m.attachments.values())]) for m in ours]
 
-        return Room(channel.name, "discord", texts, str(channel.id))
+        return Room(channel.name, "discord", messages, str(channel.id))
 
     def _matrix_room(self, name: str, id_: str) -> Room:
-        async def texts() -> list[str]:
-            return [m.body for m in await self.chiara.visible(id_) if m.sender == self.bot.user_id]
+        async def messages() -> list[Message]:
+            ours = [m for m in await self.chiara.visible(id_) if m.sender == self.bot.user_id]
+            return [Message(m.body, await self._on_homeserver(m.content.get("url"))) for m in ours]
 
-        return Room(name, "matrix", texts, id_)
+        return Room(name, "matrix", messages, id_)
+
+    async def _on_homeserver(self, uri: str | None) -> Sequence[str]:
+        if uri is None:
+            return ()
+        if uri not in self._digests:
+            self._digests[uri] = digest(await self.chiara.download(uri))
+        return [self._digests[uri]]
 
     async def counted(self, posts: Sequence[Post], why: str) -> Counter[str]:
         """Waits until all of them are stored and shown as they are meant, and counts them room by room."""
@@ -231,9 +303,36 @@ class FlockStage(QuickStage):
         ``gap``: the community has left out what is in doubt. Raises ``AssertionError`` with ``why``.
         """
         tally: Counter[str] = Counter(rounds=1)
+        in_pieces = post.parted or post.pictures
         for room in self.rooms:
-            tally += await self._count_in(post, room, why, gap)
+            tally += await (
+                self._count_pieces(post, room, why) if in_pieces else self._count_in(post, room, why, gap)
+            )
         return tally
+
+    async def _count_pieces(self, post: Post, room: Room, why: str) -> Counter[str]:
+        """Each part and each file once and in order, and nothing else of it: no fragment of what it was."""
+        files = [self._file_in(picture, room) for picture in post.pictures]
+        messages = [
+            [*tokens(message.text, post.id), *(file for file in message.files if file in files)]
+            for message in await room.messages()
+        ]
+        messages = [one for one in messages if one]
+        stands = self.shows_copy(room, post) and not post.deleted and room.name not in post.gone
+        wanted = [*tokens(post.text, post.id), *files] if stands else []
+        needed, doubts = fewest(messages, wanted), self.doubts_of(post, room)
+        told = (f"{why}: {room.name} shows {messages} of {post.words}, {doubts} in doubt", self.log())
+        assert needed is not None, told
+        surplus = len(messages) - needed
+        assert surplus == 0 == doubts if room.platform in KEYED else surplus <= doubts, told
+        return Counter({"copies": len(messages), "surplus": surplus, "in doubt": doubts})
+
+    def _file_in(self, picture: Picture, room: Room) -> str:
+        """What stands there of it: itself, or the smaller one where it is too large."""
+        if room.platform != "discord":
+            return picture.digest
+        found = self.ask(f"SELECT small FROM blobs WHERE digest = '{picture.digest}'")
+        return str(found[0][0]) if found and found[0][0] else picture.digest
 
     async def _count_in(self, post: Post, room: Room, why: str, gap: bool) -> Counter[str]:
         texts = [text for text in await room.texts() if post.words in text]
@@ -252,6 +351,31 @@ class FlockStage(QuickStage):
             assert surplus <= doubts, told
         return Counter({"copies": copies, "surplus": surplus, "in doubt": doubts})
 
+    # -- the store of files ----------------------------------------------------------------------------------------
+
+    async def restart(self) -> None:
+        self.kill_now()
+        await self.dead()
+        # What that run left half written has lain there for long when the next one looks.
+        for part in (self.folder / "data" / "media" / "parts").glob("*"):
+            os.utime(part, (0, 0))
+        self.discord.world.link_life = timedelta(days=1)
+        await super().restart()
+
+    def age_store(self) -> None:
+        """All of it has lain there for long."""
+        for file in (self.folder / "data" / "media").glob("*/*"):
+            os.utime(file, (0, 0))
+
+    async def check_store(self, why: str) -> None:
+        """Each file is there once and whole, each has its row, and no part of one is left."""
+        store = self.folder / "data" / "media"
+        await until(lambda: not [*store.glob("parts/*")], f"{why}: no part is left")
+        files = [*store.glob("??/*")]
+        assert [file.name for file in files] == [digest(file.read_bytes()) for file in files], why
+        assert {(file.name,) for file in files} == set(self.ask("SELECT digest FROM blobs")), why
+        assert len({file.name for file in files}) == len(files), why
+
     # -- the program's own book ----------------------------------------------------------------------------------
 
     def stored(self, post: Post) -> bool:
@@ -264,9 +388,19 @@ class FlockStage(QuickStage):
         if not found or len(found) > 1:
             return False
         source, deleted, score = found[0]
+        if post.gone and not self._removed(post):
+            return False
         return (source, bool(deleted)) == (post.text, post.deleted) and (
             post.deleted or score == len(post.votes)
         )
+
+    def _removed(self, post: Post) -> bool:
+        rooms = [room.key for room in self.rooms if room.name in post.gone]
+        found = self.ask(
+            "SELECT chats.key FROM outbox JOIN chats ON chats.id = chat_id WHERE outbox.state = 'removed'"
+            f" AND thing_id IN (SELECT post_id FROM revisions WHERE source LIKE '%{post.words}%')"
+        )
+        return sorted(found) == sorted((key,) for key in rooms)
 
     def doubts_of(self, post: Post, room: Room) -> int:
         """How many copies of it are listed as perhaps a surplus or perhaps missing there."""

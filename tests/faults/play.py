@@ -7,9 +7,11 @@ import contextlib
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from tests.faults.flock import FlockStage, Post
 from tests.faults.matrix import AT_THE_PEER, Round, Way
+from tests.faults.pieces import LARGE, SMALL, Picture, words
 from tests.peers.matrix_proxy import ACTS as SENDS
 from tests.stage import until
 
@@ -18,7 +20,7 @@ _REACHED = 15.0
 #: Whose post somebody votes for: nobody's own.
 _VOTED = {"telegram": "discord", "discord": "telegram", "matrix": "telegram"}
 
-_TELEGRAM_SENDS = ("sendMessage", "editMessageText", "deleteMessage", "setMessageReaction")
+_TELEGRAM_SENDS = ("send", "edit", "delete", "setMessageReaction")
 _DISCORD_SENDS = ("POST", "PATCH", "DELETE")
 
 
@@ -30,6 +32,8 @@ class Player:
         self.tally: dict[Round, Counter[str]] = {}
         self._salt = salt
         self._posts: dict[str, Post] = {}
+        #: Of the post of several messages that stands: its newest words, and whether they are many.
+        self._revision, self._long = 0, False
 
     async def play(self, rounds: Sequence[Round]) -> None:
         if not self.stage.running:
@@ -41,6 +45,8 @@ class Player:
         post = await self._post_for(one)
         if one.way is Way.BACK:
             await self._killed_while_reading_back(one, post)
+        elif one.point == "named by an earlier run":
+            await self._killed_twice(one, post)
         elif one.slash:
             await self._killed_in_an_interaction(one, post)
         else:
@@ -49,14 +55,32 @@ class Player:
             await self._until_dead(one)
             disarm()
             await self.stage.restart()
-        await until(lambda: self.stage.stored(post), f"{one}: the act in the database")
-        await self.stage.quiet()
+        await self._stored(one, post)
         self.tally[one] = await self.stage.count(post, str(one), gap=one.gap)
+        if post.pictures:
+            await self.stage.check_store(str(one))
+
+    async def _stored(self, one: Round, post: Post) -> None:
+        """What was done is in the database, and every room shows it."""
+        try:
+            await until(lambda: self.stage.stored(post), "the act in the database")
+            await self.stage.quiet()
+        except AssertionError as error:
+            raise AssertionError(one, post.words, self.stage.log()) from error
 
     async def _killed_while_reading_back(self, one: Round, post: Post) -> None:
         await self.stage.end()
         await self._act(one, post)
         self.stage.launch(one.trigger)
+        await self._until_dead(one)
+        await self.stage.restart()
+
+    async def _killed_twice(self, one: Round, post: Post) -> None:
+        """What the first run stored under its name, and wrote down nowhere, the second one finds there."""
+        await self.stage.arm(replace(one, point="named").trigger)
+        await self._act(one, post)
+        await self._until_dead(one)
+        self.stage.launch("media.known")
         await self._until_dead(one)
         await self.stage.restart()
 
@@ -79,6 +103,8 @@ class Player:
 
     async def _post_for(self, one: Round) -> Post:
         """What the act is about: a new post, or one that every room shows already."""
+        if one.way in (Way.FILE, Way.PLACE, Way.PARTS):
+            return await self._of_pieces(one)
         author = _VOTED[one.origin] if one.act == "vote" else one.origin
         if one.act != "post" and author in self._posts:
             return self._posts[author]
@@ -88,14 +114,58 @@ class Player:
             self._posts[author] = post
         if one.act != "post":
             await self.stage.publish(post)
-            await until(lambda: self.stage.stored(post), f"{one}: a post before it")
-            await self.stage.quiet()
+            await self._stored(one, post)
         return post
+
+    async def _of_pieces(self, one: Round) -> Post:
+        """A post with files, or one of several messages: as long as it is to be before the act."""
+        if (
+            one.act in ("shrink", "grow", "cut", "moderate")
+            and (post := self._posts.get("parts")) is not None
+        ):
+            before = one.act != "grow"
+            if before is not self._long:
+                self._stretch(post, long=before)
+                await self.stage.correct(post)
+                await self._stored(one, post)
+            return post
+        id_ = hashlib.sha256(f"{self._salt} {len(self.tally)} {one}".encode()).hexdigest()[:12]
+        post = Post(one.origin, f"flight {id_}", parted=one.way is Way.PARTS)
+        if post.parted:
+            self._stretch(post, long=one.act not in ("grow", "narrow"))
+            post.options = "visibility:public " if one.act == "narrow" else ""
+            self._posts["parts"] = post
+        else:
+            sides = [LARGE] if one.act == "large picture" else [SMALL] * (3 if one.origin == "discord" else 1)
+            post.old = one.act == "old picture"
+            post.pictures = [Picture.of(f"{id_} {number}", side) for number, side in enumerate(sides)]
+        if one.act in ("shrink", "grow", "cut", "moderate", "narrow"):
+            await self.stage.publish(post)
+            await self._stored(one, post)
+        return post
+
+    def _stretch(self, post: Post, *, long: bool) -> None:
+        self._revision += 1
+        self._long = long
+        post.text = words(post.id, self._revision, long=long)
 
     async def _act(self, one: Round, post: Post) -> None:
         match one.act:
-            case "post":
+            case "post" | "long" | "picture" | "old picture" | "large picture":
                 await self.stage.publish(post)
+            case "grow" | "shrink":
+                self._stretch(post, long=one.act == "grow")
+                await self.stage.correct(post)
+            case "narrow":
+                post.options = "visibility:community "
+                await self.stage.correct(post)
+            case "cut":
+                post.deleted = True
+                del self._posts["parts"]
+                await self.stage.delete(post)
+            case "moderate":
+                del self._posts["parts"]
+                await self.stage.moderate(post, one.adapter)
             case "edit":
                 post.text = f"{post.text} again"
                 await self.stage.correct(post)
@@ -125,7 +195,7 @@ class Player:
                 stage.kill_now()
 
         def telegram(method: str, _count: int) -> None:
-            if method in _TELEGRAM_SENDS:
+            if method.startswith(_TELEGRAM_SENDS):
                 strike()
 
         def discord(method: str, route: str, _count: int) -> None:

@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from io import BytesIO
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import parse_qs, unquote
@@ -295,7 +296,11 @@ class MatrixProxy:
         ]
         address = URL(self.upstream + request.raw_path, encoded=True)
         async with self._session.request(
-            request.method, address, headers=headers, data=raw or None, allow_redirects=False
+            request.method,
+            address,
+            headers=headers,
+            data=BytesIO(raw) if raw else None,
+            allow_redirects=False,
         ) as response:
             body = await response.read()
             kept = [

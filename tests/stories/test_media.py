@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from core import media
+from core import crashpoints, media
 from core.errors import FileRefused, FileWhy, Rejected, RejectedWhy, RetryLater
 from core.intents import Create, Form, Intent
 from core.media import PAUSES
@@ -441,6 +441,29 @@ def _age(store: MediaStore) -> None:
     """Everything there has lain there for long."""
     for path in store.folder.glob("*/*"):
         os.utime(path, (0, 0))
+
+
+async def test_a_file_that_a_killed_run_had_set_aside_is_back_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It took it for forgotten, while another post brought the same bytes; then it was killed."""
+    anna, group, channel, _ = await flock(world)
+    await anna.posts(group, "one", anna.attaches("a.png", PNG))
+    store, digest = MediaStore(world.folder), hashlib.sha256(PNG).hexdigest()
+
+    def killed(name: str, _platform: str) -> None:
+        if name == "media.aside":
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(crashpoints, "watch", killed)
+        _age(store)
+        with pytest.raises(KeyboardInterrupt):
+            store.drop(digest)
+    assert list(store.digests()) == []
+    await world.fetcher.sweep()
+    assert shown(channel.copies[0]) == [PNG]
+    assert [path.name for path in store.folder.glob("*/*")] == [digest]
 
 
 async def test_what_a_killed_run_left_half_is_taken_away(world: World) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import secrets
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from tests.doubles.discord import permissions, snowflakes
@@ -321,6 +321,8 @@ class World:
         self.ids = snowflakes.Snowflakes(self.now)
         self.events: Events  # set by the double: the events need the gateway, which needs the world
         self.cdn_url = ""
+        #: For how long a link to a file stays valid.
+        self.link_life = timedelta(hours=24)
         self.application_id = self.ids.next()
         self.bot = User(self.application_id, "Stormo", bot=True)
         self.users: dict[int, User] = {self.bot.id: self.bot}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from tests.doubles.discord import permissions
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from tests.doubles.discord.model import World
 
 #: How long a signed link to a file lives.
-LINK_LIFE = timedelta(hours=24)
 
 
 def stamp(moment: datetime) -> str:
@@ -258,8 +257,8 @@ def reactions(item: Message, viewer: User) -> list[Json]:
 
 
 def attachment(item: Attachment, owner: Channel) -> Json:
-    """A signed link, as the platform gives: it stops working after `LINK_LIFE`."""
-    expires = int((owner.world.now() + LINK_LIFE).timestamp())
+    """A signed link, as the platform gives: it stops working after the world's `link_life`."""
+    expires = int((owner.world.now() + owner.world.link_life).timestamp())
     link = f"{owner.world.cdn_url}/attachments/{owner.id}/{item.id}/{item.filename}"
     link = f"{link}?ex={expires:x}&hm={signature(item.id, expires)}"
     body: Json = {
