@@ -41,7 +41,7 @@ from core.notices import Said, answer
 from core.records import Chat, ChatState, Copy, Parked, Post, Reacted
 from core.scene import Rules, Scene, account_of, enter
 from core.social import enclosures, losses, posts, relays
-from core.social.votes import VOTES, about, normal_emoji, react, settle, signal_emoji, take_back
+from core.social.votes import about, any_vote, react, settle, signal_emoji, take_back
 from core.stores.unit import Unit
 from core.text import is_empty, without_prefix
 from core.types import ChatRef, MessageRef, Platform, PostId, ThingKind, Visibility
@@ -324,9 +324,9 @@ class Engine:
     def _reaction(self, unit: Unit, event: ReactionChanged) -> None:
         if event.actor.bot or event.actor.anonymous:
             raise Ignored
-        given = any(normal_emoji(e) in VOTES for e in event.added)
+        given = any_vote(event.added)
         chat = unit.communities.chat(event.message.chat)
-        if chat is None or not (given or event.whole or any(normal_emoji(e) in VOTES for e in event.removed)):
+        if chat is None or not (given or event.whole or any_vote(event.removed)):
             raise Ignored
         known = unit.votes.reacted(chat.id, event.message.key, event.actor.account)
         if known is not None and _as_known(event.actor, known):

@@ -100,8 +100,8 @@ class SqlUnit:
         self._savepoints = run.savepoints
         #: The time of the whole batch: what is decided together has one time.
         self.now = clock.now()
-        #: Posts whose tally must be settled, before the commit.
         self.touched: set[PostId] = set()
+        self.voted: set[PostId] = set()
         #: Chats whose outbox changed: the courier is woken for them after the commit.
         self.woken: set[ChatId] = set()
         #: What is counted once it is committed.

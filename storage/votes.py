@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from typing import Any
 
-from sqlalchemy import bindparam, delete, distinct, func, literal, literal_column, select, update
+from sqlalchemy import bindparam, delete, distinct, func, literal, literal_column, or_, select, update
 
 from core.records import Reacted, Signal, Vote
 from core.types import AccountId, AccountRef, ChatId, MemberId, PostId
@@ -148,23 +149,21 @@ def _guests(post: Any) -> Any:
     )
 
 
-def _set_tallies(d: Build) -> Any:
+def _set_tallies(d: Build, *, guests: bool) -> Any:
     p, q = t.posts.c, t.posts.alias("q").c
-    counted = (
-        select(q.id, _votes(q.id).label("votes"), _guests(q.id).label("guests"))
-        .where(d.among(q.id, "posts"))
-        .subquery("counted")
-        .c
-    )
+    tallies = [_votes(q.id).label("score"), *([_guests(q.id).label("guests")] if guests else [])]
+    counted = select(q.id, *tallies).where(d.among(q.id, "posts")).subquery("counted").c
+    new = {tally.name: counted[tally.name] for tally in tallies}
     return (
         update(t.posts)
-        .where(p.id == counted.id, (p.score != counted.votes) | (p.guests != counted.guests))
-        .values(score=counted.votes, guests=counted.guests, version=p.version + 1)
+        .where(p.id == counted.id, or_(*(p[name] != value for name, value in new.items())))
+        .values(version=p.version + 1, **new)
         .returning(p.id)
     )
 
 
-SET_TALLIES = Statement(_set_tallies)
+SET_TALLIES = Statement(partial(_set_tallies, guests=True))
+SET_SCORES = Statement(partial(_set_tallies, guests=False))
 
 
 def _found(row: Row) -> Signal:
@@ -252,9 +251,10 @@ class VoteStore:
         self._run.run(MOVE_SPEAKERS, loser=loser, winner=winner)
 
     # tallies
-    def recount(self, posts: Collection[PostId]) -> list[PostId]:
-        """Counts anew. Returns the posts whose tally changed, with a newer version each."""
-        return [PostId(row[0]) for row in self._run.all(SET_TALLIES, posts=sorted(posts))]
+    def recount(self, posts: Collection[PostId], *, guests: bool = True) -> list[PostId]:
+        """Counts anew, guests only where asked. Returns the posts whose tally changed, each with a newer version."""
+        statement = SET_TALLIES if guests else SET_SCORES
+        return [PostId(row[0]) for row in self._run.all(statement, posts=sorted(posts))]
 
 
 def _others(held: tuple[Signal, ...], signal: Signal) -> list[Signal]:

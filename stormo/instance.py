@@ -138,7 +138,7 @@ class Instance:
         self.engine.read_ahead(unit, events)
 
     def _settle(self, unit: Unit) -> None:
-        if unit.touched:
+        if unit.touched or unit.voted:
             self.engine.settle(unit)
 
     def _build_adapters(self) -> None:

@@ -6,6 +6,7 @@ same member stay superseded for good. A find of reconciliation has no time and n
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
 from functools import lru_cache
@@ -17,6 +18,7 @@ from core.types import AccountId, ChatId, MemberId, PostId, ThingId
 
 #: Everything else is decoration.
 VOTES = ("👍", "❤")
+_VOTES = frozenset(VOTES)
 _VARIATION = "\ufe0f"
 _SKIN_TONES = tuple(chr(code) for code in range(0x1F3FB, 0x1F400))
 
@@ -27,6 +29,10 @@ def normal_emoji(emoji: str) -> str:
     return "".join(c for c in emoji if c != _VARIATION and c not in _SKIN_TONES)
 
 
+def any_vote(emojis: Iterable[str]) -> bool:
+    return not _VOTES.isdisjoint(map(normal_emoji, emojis))
+
+
 def signal_emoji(emoji: str) -> str:
     """As a signal keeps it: each skin tone is a reaction of its own, a variation selector is not."""
     return emoji.replace(_VARIATION, "")
@@ -34,7 +40,7 @@ def signal_emoji(emoji: str) -> str:
 
 def react(unit: Unit, about: Reacted, chat: ChatId, event: ReactionChanged) -> None:
     """Applies what changed in one account's reactions on one copy."""
-    added = [signal_emoji(e) for e in event.added if normal_emoji(e) in VOTES]
+    added = [signal_emoji(e) for e in event.added if normal_emoji(e) in _VOTES]
     at = event.at or unit.now
     standing = unit.votes.signals_on(about.post_id, about.account_id, chat, event.message.key)
     known, found = set[str](), event.found
@@ -73,10 +79,11 @@ def _signal(about: Reacted, chat: ChatId, emoji: str, event: ReactionChanged, at
 
 
 def _give(unit: Unit, about: Reacted, signal: Signal, *, found: bool) -> None:
-    unit.touched.add(about.post_id)
     member = about.member_id
     if member is None:
+        unit.touched.add(about.post_id)
         return unit.votes.put_signal(signal)
+    unit.voted.add(about.post_id)
     counts = _may_count(unit, about, member)
     held = unit.votes.vote(about.post_id, member)
     wins = counts and (held is None or (not found and held.acted_at <= signal.at))
@@ -137,15 +144,19 @@ def count_standing(unit: Unit, account: Account, member: MemberId) -> None:
     for signal in unit.votes.signals_by(account.id):
         post = unit.posts.post(signal.post_id)
         if post is not None and joined.member_id == member:
+            unit.touched.add(post.id)
             _give(unit, about(post, joined), signal, found=False)
 
 
 def settle(unit: Unit) -> None:
     """Once a batch: recounts every touched post, and wants the new tally shown wherever the post stands."""
-    if unit.touched and (moved := unit.votes.recount(unit.touched)):
-        for fold in unit.outbox.tally(moved, unit.now):
-            unit.folds.bump_fold(fold, unit.now, rank=3)
+    moved = unit.votes.recount(unit.touched) if unit.touched else []
+    if voted := unit.voted - unit.touched:
+        moved += unit.votes.recount(voted, guests=False)
+    for fold in unit.outbox.tally(moved, unit.now) if moved else ():
+        unit.folds.bump_fold(fold, unit.now, rank=3)
     unit.touched.clear()
+    unit.voted.clear()
 
 
 def show_again(unit: Unit, post: PostId, version: int, *, rank: int) -> None:

@@ -30,7 +30,9 @@ from core.types import ChatId, Platform, PostId
 
 class Unit(Protocol):
     now: datetime
+    #: Posts to be counted anew before the commit; of those in ``voted`` only the votes, as no guest acted on them.
     touched: set[PostId]
+    voted: set[PostId]
     woken: set[ChatId]
     #: What is counted once it is committed.
     happened: Counter[tuple[Platform, Happening]]

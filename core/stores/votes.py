@@ -53,6 +53,6 @@ class Votes(Protocol):
 
     def move_speakers(self, loser: MemberId, winner: MemberId) -> None: ...
 
-    def recount(self, posts: Collection[PostId]) -> list[PostId]:
+    def recount(self, posts: Collection[PostId], *, guests: bool = True) -> list[PostId]:
         """Counts anew. Returns the posts whose tally changed, with a newer version each."""
         ...
