@@ -137,7 +137,7 @@ def _block(block: Block, dialect: Dialect | None, depth: int) -> Iterator[Block]
 
 def _paragraph(children: Sequence[Inline], dialect: Dialect | None) -> Iterator[Paragraph]:
     match children:
-        case (Text(text),) if (line := _plain_line(text)) is not None:
+        case (Text(text),) if (line := plain_line(text)) is not None:
             if line:
                 yield Paragraph((Text(line),))
         case _:
@@ -145,7 +145,7 @@ def _paragraph(children: Sequence[Inline], dialect: Dialect | None) -> Iterator[
                 yield Paragraph(_nested(runs, 0))
 
 
-def _plain_line(text: str) -> str | None:
+def plain_line(text: str) -> str | None:
     """What most people write, without the long way: text of one line that holds no address; ``None`` for others."""
     line = _seen(text).strip()
     return None if "\n" in line or find_url(line) else line.replace("\t", " ")

@@ -26,7 +26,7 @@ from core.body import (
     Time,
     leaves,
 )
-from core.canonical import leaf_text, normalise
+from core.canonical import leaf_text, normalise, plain_line
 
 _GRAPHEME = regex.compile(r"\X")
 _VISIBLE = regex.compile(r"[^\p{Z}\p{C}]")
@@ -105,13 +105,18 @@ def first_words(body: Body, graphemes: int) -> str:
 
 def from_plain(text: str) -> Body:
     """Text that has no markup: paragraphs at blank lines, addresses with ``http(s)://`` as links."""
-    return normalise(Body((Paragraph((Text(text),)),)))
+    line = plain_line(text)
+    if line is None:
+        return normalise(Body((Paragraph((Text(text),)),)))
+    return Body((Paragraph((Text(line),)),) if line else ())
 
 
 def is_empty(body: Body) -> bool:
     """Whether nothing of the body can be seen."""
-    texts = (leaf.text if isinstance(leaf, CodeBlock) else leaf_text(leaf) for leaf in leaves(body.blocks))
-    return not any(_VISIBLE.search(text) for text in texts)
+    for leaf in leaves(body.blocks):
+        if _VISIBLE.search(leaf.text if isinstance(leaf, CodeBlock) else leaf_text(leaf)):
+            return False
+    return True
 
 
 def without_prefix(body: Body, count: int) -> Body:

@@ -21,6 +21,7 @@ from core.social.posts import newest_tree, short_id
 from core.social.reach import feeds_of, may_be_shown
 from core.steps import Act, Drop, Place, Plan, keep, show, withdraw
 from core.stores.unit import Unit
+from core.tags import tags
 from core.text import first_words
 from core.types import Language, MemberId, MessageRef, Platform, PostId, ThingId, ThingKind, Visibility
 
@@ -320,7 +321,7 @@ def _kept_out(unit: Unit, post: Post, chat: Chat) -> bool:
         return True
     blocks = unit.communities.blocks_of(chat.id)
     return bool(blocks) and any(
-        feed in blocks for feed in feeds_of(post.author_id, newest_tree(unit, post.id))
+        feed in blocks for feed in feeds_of(post.author_id, tags(newest_tree(unit, post.id)))
     )
 
 

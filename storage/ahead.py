@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from storage.unit import SqlUnit
 
 
+_BY_MEMBER, _BY_COMMUNITY = FeedKind.MEMBER.value, FeedKind.COMMUNITY.value
+
+
 def read_ahead(unit: SqlUnit, ahead: Ahead) -> None:
     """Each step needs what the one before it found."""
     unit.intake.seen.read_ahead(ahead.keys)
@@ -62,8 +65,8 @@ def _commands(unit: SqlUnit, ahead: Ahead) -> None:
     unit.people.by_member_id.read_ahead(members)
     unit.communities.memberships.read_ahead(places)
     unit.communities.bans.read_ahead(places)
-    feeds = {(FeedKind.MEMBER.value, str(member)) for member in members}
-    feeds |= {(FeedKind.COMMUNITY.value, str(home)) for home, _ in places}
+    feeds = {(_BY_MEMBER, str(member)) for member in members}
+    feeds |= {(_BY_COMMUNITY, str(home)) for home, _ in places}
     unit.communities.mirrors.read_ahead(feeds)
 
 

@@ -472,7 +472,7 @@ class CommunityStore:
         """Chats that want a post standing in these feeds, unless they block one of ``blocks`` or ban its author."""
         found: set[ChatId] = set()
         for feed in feeds:
-            found.update(self.mirrors.all((feed.kind.value, feed.key)))
+            found.update(self.mirrors.all((feed.kind._value_, feed.key)))
         found.discard(origin)
         self.blocks.read_ahead(found)
         unwanted = set(blocks)

@@ -145,7 +145,7 @@ class CopyStore:
                 copy.chat_id,
                 copy.thing_id,
                 copy.part,
-                copy.kind.value,
+                copy.kind._value_,
                 key,
                 0,
                 copy.shown,

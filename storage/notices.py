@@ -60,7 +60,7 @@ def _notice(row: Row) -> Notice:
 
 def _notice_row(n: Notice) -> Row:
     expires_at = None if n.expires_at is None else to_micros(n.expires_at)
-    return (n.id, n.chat_id, n.verb.value, n.account_id, n.handle, n.message_key, n.payload, to_micros(n.created_at),
+    return (n.id, n.chat_id, n.verb._value_, n.account_id, n.handle, n.message_key, n.payload, to_micros(n.created_at),
             expires_at)  # fmt: skip
 
 

@@ -256,7 +256,7 @@ class OutboxStore:
     ) -> None:
         """A new thing is to be shown in these chats; where it already is, nothing changes."""
         if chats:
-            ready, queued, of = to_micros(ready_at), to_micros(max(ready_at, now)), kind.value
+            ready, queued, of = to_micros(ready_at), to_micros(max(ready_at, now)), kind._value_
             self._wants.add(*[(chat, thing, of, version, rank, ready, queued) for chat in chats])
         self._woken.update(chats)
 

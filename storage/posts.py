@@ -211,7 +211,7 @@ class PostStore:
         reply_to: PostId | None,
         now: datetime,
     ) -> None:
-        made = (post, author, account, community, chat, visibility.value, reply_to, to_micros(now))
+        made = (post, author, account, community, chat, visibility._value_, reply_to, to_micros(now))
         self._new.add(made)
         new = Post(
             id=post,

@@ -81,14 +81,14 @@ def publish(
         reply_to=reply_to.id if reply_to else None,
         now=unit.now,
     )
-    _write(unit, id_, 1, tree, source, dialect)
+    keys = _write(unit, id_, 1, tree, source, dialect)
     unit.people.count_post(member.id)
     if scene.message:
         _note_origin(unit, scene.chat, ThingId(id_), scene.message)
     hold = _hold(scene.rules, unit, scene.chat.community_id, member)
     post = unit.posts.post(id_)
     assert post is not None
-    chats = place(unit, post, tree, reply_to, unit.now + hold)
+    chats = place(unit, post, keys, reply_to, unit.now + hold)
     if scene.message is None:
         _show_here(unit, post)
     enclosures.enclose(
@@ -145,13 +145,16 @@ def _visibility(scene: Scene, wish: str, reply_to: Post | None) -> Visibility:
 _NARROW = (Visibility.ROOM, Visibility.COMMUNITY, Visibility.PUBLIC)
 
 
-def _write(unit: Unit, post: PostId, number: int, tree: Body, source: str, dialect: str) -> None:
+def _write(unit: Unit, post: PostId, number: int, tree: Body, source: str, dialect: str) -> list[str]:
+    """Returns its tags."""
     unit.posts.add_revision(
         Revision(post_id=post, number=number, body=to_json(tree), source=source, dialect=dialect, at=unit.now)
     )
     if number > 1:
         unit.posts.drop_tags(post)
-    unit.posts.add_tags(post, list(tags(tree)))
+    keys = list(tags(tree))
+    unit.posts.add_tags(post, keys)
+    return keys
 
 
 def _note_origin(unit: Unit, chat: Chat, thing: ThingId, ref: MessageRef) -> None:

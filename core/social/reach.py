@@ -21,14 +21,14 @@ def may_be_shown(visibility: Visibility, community: CommunityId | None, origin: 
     return visibility is Visibility.COMMUNITY and community is not None and chat.community_id == community
 
 
-def feeds_of(author: MemberId, tree: Body) -> list[Feed]:
+def feeds_of(author: MemberId, keys: Iterable[str]) -> list[Feed]:
     """What a room can block a post by: its tags and its author."""
-    return [*_tag_feeds(tags(tree)), Feed(FeedKind.MEMBER, str(author))]
+    return [*_tag_feeds(keys), Feed(FeedKind.MEMBER, str(author))]
 
 
-def place(unit: Unit, post: Post, tree: Body, parent: Post | None, ready_at: datetime) -> list[Chat]:
-    """The rooms besides its own that will show a new post. Plans their copies."""
-    return _plan(unit, post, _wanting(unit, post, tree, parent), ready_at)
+def place(unit: Unit, post: Post, keys: Iterable[str], parent: Post | None, ready_at: datetime) -> list[Chat]:
+    """The rooms besides its own that will show a new post with these tags. Plans their copies."""
+    return _plan(unit, post, _wanting(unit, post, keys, parent), ready_at)
 
 
 def place_anew(
@@ -42,10 +42,10 @@ def place_anew(
     added = [tag for tag in after if tag not in before]
     gone = [tag for tag in before if tag not in after]
     if gone:
-        _withdraw(unit, post, gone, {chat.id for chat in _wanting(unit, post, new, parent)})
+        _withdraw(unit, post, gone, {chat.id for chat in _wanting(unit, post, after, parent)})
     if not added:
         return []
-    own = feeds_of(post.author_id, new)
+    own = feeds_of(post.author_id, after)
     chats = unit.communities.mirroring(_tag_feeds(added), own, post.author_id, post.chat_id)
     there = {row.chat_id for row in unit.outbox.deliveries(ThingId(post.id))}
     shown = _plan(unit, post, chats, ready_at)
@@ -65,9 +65,9 @@ def _tag_feeds(keys: Iterable[str]) -> list[Feed]:
     return [Feed(FeedKind.TAG, tag) for tag in keys]
 
 
-def _wanting(unit: Unit, post: Post, tree: Body, parent: Post | None) -> list[Chat]:
-    """Every room that a post with these words is meant for, whether or not it may be shown there."""
-    own = feeds_of(post.author_id, tree)
+def _wanting(unit: Unit, post: Post, keys: Iterable[str], parent: Post | None) -> list[Chat]:
+    """Every room that a post with these tags is meant for, whether or not it may be shown there."""
+    own = feeds_of(post.author_id, keys)
     feeds = [*own, Feed(FeedKind.EVERYTHING, "")]
     if post.community_id is not None:
         feeds.append(Feed(FeedKind.COMMUNITY, str(post.community_id)))
