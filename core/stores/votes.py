@@ -54,5 +54,5 @@ class Votes(Protocol):
     def move_speakers(self, loser: MemberId, winner: MemberId) -> None: ...
 
     def recount(self, posts: Collection[PostId], *, guests: bool = True) -> list[PostId]:
-        """Counts anew. Returns the posts whose tally changed, with a newer version each."""
+        """Counts anew, guests only where asked. Returns the posts whose tally changed, each with a newer version."""
         ...
