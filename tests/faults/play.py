@@ -132,6 +132,7 @@ class Player:
         id_ = hashlib.sha256(f"{self._salt} {len(self.tally)} {one}".encode()).hexdigest()[:12]
         post = Post(one.origin, f"flight {id_}", parted=one.way is Way.PARTS)
         if post.parted:
+            self._revision = 0
             self._stretch(post, long=one.act not in ("grow", "narrow"))
             post.options = "visibility:public " if one.act == "narrow" else ""
             self._posts["parts"] = post

@@ -75,7 +75,8 @@ def _passed(folder: str) -> set[str]:
 
 
 async def test_a_few_points(flock: FlockStage, note: Note) -> None:
-    await _play(flock, sample(FEW, "fixed"), note)
+    pieces = (*sample(1, "fixed", files_in), *sample(1, "fixed", parts))
+    await _play(flock, [*sample(FEW, "fixed"), *pieces], note)
 
 
 @pytest.mark.faults
@@ -94,10 +95,6 @@ async def test_rather_a_gap_than_a_copy_twice(flock: FlockStage, note: Note) -> 
 async def test_in_their_authors_names(flock: FlockStage, note: Note) -> None:
     await flock.speak_as_authors()
     await _play(flock, in_authors_names() if WHOLE else _some_of(in_authors_names()), note)
-
-
-async def test_a_few_points_of_files_and_parts(flock: FlockStage, note: Note) -> None:
-    await _play(flock, [*sample(1, "fixed", files_in), *sample(1, "fixed", parts)], note)
 
 
 @pytest.mark.faults
