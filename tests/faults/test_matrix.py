@@ -62,6 +62,11 @@ def test_the_matrix_has_every_crash_point_of_the_code_and_no_other() -> None:
     assert named == {name for folder in ("core", "storage", "bots", "stormo") for name in _passed(folder)}
 
 
+def test_every_point_of_the_matrix_has_a_round() -> None:
+    rounds = {one.point for one in (*whole(), *files_in(), *files_out(), *parts())}
+    assert rounds == {*INBOUND, *OUTBOUND, *FILES, *PLACES, *PARTS}
+
+
 def _passed(folder: str) -> set[str]:
     """The first argument of every call of ``passing``; it has to be written out."""
     found = set()

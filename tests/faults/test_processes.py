@@ -104,6 +104,10 @@ async def machines(
         yield built
 
 
+def test_every_step_of_a_lease_is_an_end() -> None:
+    assert {one.point for one in ends(alone=False)} == {*TAKING, *KEEPING, *LOSING, *ENDING}
+
+
 @pytest.mark.faults
 async def test_whoever_comes_next_goes_on(machines: MachinesStage, note: Note) -> None:
     alone = machines.database.startswith("sqlite")
