@@ -44,7 +44,7 @@ from core.social import enclosures, losses, posts, relays
 from core.social.votes import about, any_vote, react, settle, signal_emoji, take_back
 from core.stores.unit import Unit
 from core.text import is_empty, without_prefix
-from core.types import ChatRef, MessageRef, Platform, PostId, ThingKind, Visibility
+from core.types import ChatRef, MessageRef, Platform, PostId, ThingId, ThingKind, Visibility
 
 log = logging.getLogger(__name__)
 
@@ -299,7 +299,7 @@ class Engine:
         account = unit.people.account(event.actor.account)
         if relay is None or account is None or event.body is None:
             raise Ignored
-        relays.edited(unit, relay, account, event.body)
+        relays.edited(unit, relay, account, event.body, event.kept)
 
     def _deleted(self, unit: Unit, event: MessageDeleted) -> None:
         chat = unit.communities.chat(event.message.chat)
@@ -457,6 +457,8 @@ def _publish_reply(scene: Scene, event: MessageReceived, parent: Post) -> None:
 
 
 def _apply_edit(scene: Scene, event: CommandEdited | MessageEdited, post_id: PostId) -> None:
+    if event.kept is not None:
+        enclosures.keep(scene.unit, ThingId(post_id), event.kept)
     post = scene.unit.posts.post(post_id)
     assert post is not None
     body, source, wish = event.body, event.source, ""

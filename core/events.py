@@ -82,10 +82,12 @@ class Attachment:
     """A file that came with words, still where its platform keeps it. Only its adapter reads inside ``source``.
 
     What the platform says of it: ``name``, ``mime``, ``size`` in bytes, ``width`` and ``height`` in pixels, empty or 0
-    where it says nothing. ``alt``: its description in words; ``spoiler``: shown only to who asks for it.
+    where it says nothing. ``alt``: its description in words; ``spoiler``: shown only to who asks for it. ``key``: the
+    platform's own name of it, where files can be taken out of a message.
     """
 
     source: str
+    key: str = ""
     name: str = ""
     mime: str = ""
     size: int = 0
@@ -126,7 +128,10 @@ class MessageReceived(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessageEdited(Event):
-    """A message has new words. ``command`` holds the parsed form when it (still) is a command."""
+    """A message has new words, or fewer files.
+
+    ``kept``: the keys of the files that still stand with it; ``None`` where its platform does not say.
+    """
 
     place: Place
     actor: Actor
@@ -134,6 +139,7 @@ class MessageEdited(Event):
     body: Body
     source: str
     dialect: str
+    kept: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -206,7 +212,8 @@ class CommandInvoked(Event):
 class CommandEdited(Event):
     """The message of an earlier command was edited and still is a command.
 
-    ``files``: what stands with it, for a command that is one only now; a post keeps the files that it was made with.
+    ``files``: what stands with it, for a command that is one only now; a post takes no more than it was made with, and
+    loses those that are not ``kept``, as with ``MessageEdited``.
     """
 
     place: Place
@@ -218,6 +225,7 @@ class CommandEdited(Event):
     dialect: str = "plain"
     message: MessageRef
     files: tuple[Attachment, ...] = ()
+    kept: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

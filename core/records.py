@@ -235,6 +235,7 @@ class Relay:
 class Enclosure:
     """A file of a thing (a post, relayed talk). ``source`` is read by the adapter of ``platform`` only.
 
+    ``key``: the platform's name of it, or empty.
     ``mime`` and ``size`` as that platform says.
     ``digest`` names its bytes once they are stored; ``reason`` is a ``core.errors.FileWhy`` where it is refused.
     """
@@ -243,6 +244,7 @@ class Enclosure:
     position: int
     platform: Platform
     source: str
+    key: str
     name: str
     mime: str
     size: int

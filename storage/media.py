@@ -15,8 +15,8 @@ from storage.tables import Instant
 
 _E = t.enclosures.c
 _NAMES = (
-    "thing_id", "position", "platform", "source", "name", "mime", "size", "alt", "spoiler", "state", "digest", "reason",
-    "attempts", "ready_at", "album",
+    "thing_id", "position", "platform", "source", "key", "name", "mime", "size", "alt", "spoiler", "state", "digest",
+    "reason", "attempts", "ready_at", "album",
 )  # fmt: skip
 _ENCLOSURE = tuple(_E[name] for name in _NAMES)
 _WANTED = FileState.WANTED.value
@@ -69,6 +69,9 @@ DESCRIBE = Statement(
         .where(_E.thing_id == bindparam("thing"), _E.position == bindparam("place"))
         .values(alt=bindparam("words"))
     )
+)
+DROP_ONE = Statement(
+    lambda _: delete(t.enclosures).where(_E.thing_id == bindparam("thing"), _E.position == bindparam("place"))
 )
 DROP = Statement(lambda _: delete(t.enclosures).where(_E.thing_id == bindparam("thing")))
 
@@ -176,6 +179,9 @@ class EnclosureStore:
 
     def describe(self, thing: ThingId, position: int, alt: str) -> None:
         self._run.run(DESCRIBE, thing=thing, place=position, words=alt)
+
+    def drop_one(self, thing: ThingId, position: int) -> None:
+        self._run.run(DROP_ONE, thing=thing, place=position)
 
     def drop(self, thing: ThingId) -> None:
         self._run.run(DROP, thing=thing)

@@ -432,6 +432,8 @@ enclosures = Table(
     _text("platform"),
     #: What that platform's adapter needs to fetch it, and nobody else reads.
     _text("source"),
+    #: The platform's name of it, by which an edited message says that it still has it.
+    _text("key", ""),
     _text("name"),
     _text("mime"),
     Column("size", BigInteger, nullable=False),

@@ -92,6 +92,7 @@ def _attachment(data: Payload, channel: str, message: str) -> Attachment:
     name, id_ = str(data["filename"]), str(data["id"])
     return Attachment(
         source=str(Source(str(data["url"]), id_, channel, message)),
+        key=id_,
         name=name.removeprefix(_SPOILER),
         mime=str(data.get("content_type") or "").partition(";")[0],
         size=int(data.get("size") or 0),

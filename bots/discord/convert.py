@@ -274,6 +274,7 @@ def message_edited(
         "actor": _author(data, rights),
         "message": message,
         "dialect": DIALECT,
+        "kept": tuple(file.key for file in attached(data)) if "attachments" in data else None,
     }
     if command is None:
         return MessageEdited(body=_tree(text, data), source=text, **shared)

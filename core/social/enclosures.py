@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
@@ -47,14 +47,29 @@ def enclose(
     """
     if not files:
         return
-    first = len(unit.media.of(thing))
-    if first + len(files) > MAX_FILES:
+    there = unit.media.of(thing)
+    if len(there) + len(files) > MAX_FILES:
         raise Refusal("post.too_many_files", limit=MAX_FILES)
+    first = _behind(there)
     rows = [_row(unit, rules, thing, platform, file, first + n, album) for n, file in enumerate(files)]
     unit.media.add(rows)
     if any(row.state is FileState.WANTED for row in rows):
         unit.woken.add(FILES)
         unit.media.hold_back(thing, unit.now + rules.patience)
+
+
+def _behind(there: Sequence[Enclosure]) -> int:
+    """The first position that no file of a thing has."""
+    return there[-1].position + 1 if there else 0
+
+
+def keep(unit: Unit, thing: ThingId, kept: Collection[str]) -> None:
+    """Its author took the others out of their message: copies lose them, too."""
+    gone = [row for row in unit.media.of(thing) if row.key and row.key not in kept]
+    for row in gone:
+        unit.media.drop_one(thing, row.position)
+    if gone:
+        settle(unit, thing)
 
 
 def _row(
@@ -72,6 +87,7 @@ def _row(
         position=position,
         platform=platform,
         source=file.source,
+        key=file.key,
         name=clean_name(file.name, file.mime),
         mime=file.mime,
         size=file.size,
@@ -96,9 +112,10 @@ def join_album(unit: Unit, rules: MediaRules, chat: Chat, event: MessageReceived
     account = unit.people.account(event.actor.account)
     if whole is None or account is None or whole.account_id != account.id or whole.deleted_at is not None:
         raise Ignored
-    part = len(unit.media.of(thing))
-    if part + len(event.files) > MAX_FILES:
+    there = unit.media.of(thing)
+    if len(there) + len(event.files) > MAX_FILES:
         raise Ignored
+    part = _behind(there)
     enclose(unit, rules, thing, chat.ref.platform, event.files, event.album)
     kind = ThingKind.POST if isinstance(whole, Post) else ThingKind.RELAY
     unit.copies.note_origin(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from core.body import Body, to_json
 from core.errors import Ignored
@@ -85,10 +85,18 @@ def pass_on(unit: Unit, rules: Rules, chat: Chat, account: Account, event: Messa
     enclosures.enclose(unit, rules.media, id_, chat.ref.platform, event.files, event.album)
 
 
-def edited(unit: Unit, relay: Relay, account: Account, body: Body) -> None:
-    if relay.account_id == account.id and relay.deleted_at is None:
-        unit.posts.revise_relay(relay.id, to_json(body))
-        unit.outbox.bump(relay.id, relay.version + 1, rank=2, now=unit.now)
+def edited(
+    unit: Unit, relay: Relay, account: Account, body: Body, kept: Collection[str] | None = None
+) -> None:
+    """``kept``: the keys of the files that still stand with it, where its platform says."""
+    if relay.account_id != account.id or relay.deleted_at is not None:
+        return
+    if kept is not None:
+        enclosures.keep(unit, relay.id, kept)
+    now = unit.posts.relay(relay.id)
+    assert now is not None
+    unit.posts.revise_relay(relay.id, to_json(body))
+    unit.outbox.bump(relay.id, now.version + 1, rank=2, now=unit.now)
 
 
 def deleted(unit: Unit, relay: Relay) -> None:

@@ -61,6 +61,7 @@ def test_a_picture_without_words_is_ordinary_talk() -> None:
     assert event.files == (
         Attachment(
             source=str(Source(LINK, "71", "55", "1234567890123456789")),
+            key="71",
             name="swifts.png",
             mime="image/png",
             size=3008,
@@ -112,7 +113,20 @@ def test_an_edit_that_takes_the_words_away_leaves_the_picture() -> None:
     edited = message(edited_timestamp="2026-01-02T03:04:05+00:00")
     event = convert.message_edited(edited, me="900", room=Room(guild="77"))
     assert isinstance(event, MessageEdited)
-    assert event.body == Body()
+    assert (event.body, event.kept) == (Body(), ("71",))
+
+
+def test_an_edit_says_which_files_are_left_where_discord_does() -> None:
+    edited = message(edited_timestamp="2026-01-02T03:04:05+00:00", content="Look", attachments=[])
+    assert _kept(edited) == ()
+    del edited["attachments"]
+    assert _kept(edited) is None
+
+
+def _kept(edited: dict[str, Any]) -> tuple[str, ...] | None:
+    event = convert.message_edited(edited, me="900", room=Room(guild="77"))
+    assert isinstance(event, MessageEdited)
+    return event.kept
 
 
 @pytest.mark.parametrize(

@@ -150,6 +150,44 @@ async def test_an_edit_of_the_words_keeps_the_picture(world: World) -> None:
     assert (channel.copies[0].text, shown(channel.copies[0])) == ("", [PNG])
 
 
+async def test_a_picture_that_its_author_takes_out_of_the_message_goes_from_every_copy(world: World) -> None:
+    anna, group, channel, room = await flock(world)
+    third = OTHER + b"."
+    swifts, nest, egg = (
+        anna.attaches(name, content, key=name)
+        for name, content in (("swifts.png", PNG), ("nest.png", OTHER), ("egg.png", third))
+    )
+    own = await anna.posts(group, "Back", swifts, nest, egg)
+    await anna.edits(group, own, "/post Back", kept=(swifts, egg))
+    for place in (channel, room):
+        assert [content for line in place.parts for content in shown(line)] == [PNG, third]
+    await anna.edits(group, own, "/post Back again", kept=())
+    for place in (channel, room):
+        assert [(line.text, shown(line)) for line in place.parts] == [("Back again", [])]
+    assert await kept(world) == []
+
+
+async def test_a_picture_may_go_while_its_bytes_are_still_on_their_way(world: World) -> None:
+    anna, group, channel, _ = await flock(world)
+    picture = anna.attaches("swifts.png", RetryLater("not yet"), key="1")
+    own = await anna.posts(group, "Back", picture)
+    assert channel.copies == []
+    await anna.edits(group, own, "/post Back", kept=())
+    assert [(line.text, shown(line)) for line in channel.copies] == [("Back", [])]
+
+
+async def test_relayed_talk_loses_what_is_taken_out_of_it(world: World) -> None:
+    one, two = world.room("discord", "one"), world.room("matrix", "two")
+    founder = await world.community(one, two)
+    await founder.runs(one, "relay on")
+    await world.person("matrix", "admin-two").leads(two).runs(two, "relay on")
+    bruno = world.person("discord", "bruno")
+    picture = bruno.attaches("a.png", PNG, key="1")
+    own = await bruno.says(one, "look at this", picture)
+    await bruno.edits(one, own, "look", kept=())
+    assert [(line.text, shown(line)) for line in two.copies] == [("look", [])]
+
+
 async def test_the_same_picture_twice_is_kept_once(world: World) -> None:
     anna, group, channel, _ = await flock(world)
     await anna.posts(group, "one", anna.attaches("a.png", PNG))

@@ -307,9 +307,13 @@ class Person:
             to_bot=to_bot,
         )
 
-    async def edits(self, room: Room, line: Line, text: str) -> None:
-        """The own message gets new words; a command stays one when it begins with `/`."""
-        await self.world.hand(self.edit(room, line, text))
+    async def edits(
+        self, room: Room, line: Line, text: str, *, kept: tuple[Attachment, ...] | None = None
+    ) -> None:
+        """The own message gets new words; a command stays one when it begins with `/`. `kept`: the files left."""
+        event = self.edit(room, line, text)
+        keys = None if kept is None else tuple(file.key for file in kept)
+        await self.world.hand(replace(event, kept=keys))
 
     def edit(self, room: Room, line: Line, text: str) -> CommandEdited | MessageEdited:
         line.text = text

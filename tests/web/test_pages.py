@@ -66,6 +66,7 @@ async def posted(app: Stormo, *files: tuple[bytes, str], seen_by: Visibility = V
                         position=position,
                         platform=Platform("telegram"),
                         source="",
+                        key="",
                         name=name,
                         mime=blob.mime,
                         size=blob.size,
