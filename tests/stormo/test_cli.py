@@ -9,9 +9,11 @@ import sqlite3
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from multiprocessing import get_context
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -19,6 +21,7 @@ from core import codec
 from core.events import MessageDeleted, Missed
 from core.types import ChatRef, MessageRef, Platform
 from storage import migrate
+from stormo.cli import main
 from tests.conftest import ROOT
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
@@ -28,6 +31,38 @@ PASSPHRASE = {"STORMO_BACKUP_PASSPHRASE": "correct horse"}
 
 
 def stormo(folder: Path, *args: str, **env: str) -> subprocess.CompletedProcess[str]:
+    """A call in a process of its own, which is forked from one that has loaded the program: that costs most of it."""
+    context = get_context("forkserver")
+    context.set_forkserver_preload(["stormo.cli", "stormo.desk", "stormo.app"])
+    with TemporaryDirectory() as said:
+        files = Path(said) / "stdout", Path(said) / "stderr"
+        process = context.Process(target=_called, args=(folder, args, ENV | env, *files))
+        process.start()
+        process.join(60)
+        process.kill()
+        process.join()
+        output, errors = (file.read_text() for file in files)
+    assert process.exitcode is not None
+    return subprocess.CompletedProcess(args, process.exitcode, output, errors)
+
+
+def _called(folder: Path, args: Sequence[str], env: Mapping[str, str], stdout: Path, stderr: Path) -> None:
+    os.chdir(folder)
+    os.environ.clear()
+    os.environ.update(env)
+    for number, (file, flags) in enumerate(
+        (
+            (Path(os.devnull), os.O_RDONLY),
+            (stdout, os.O_WRONLY | os.O_CREAT),
+            (stderr, os.O_WRONLY | os.O_CREAT),
+        )
+    ):
+        os.dup2(os.open(file, flags, 0o600), number)
+    sys.exit(main(args))
+
+
+def started(folder: Path, *args: str, **env: str) -> subprocess.CompletedProcess[str]:
+    """The same with everything that a terminal's call begins with."""
     return subprocess.run(
         [sys.executable, "-P", "-m", "stormo", *args],
         cwd=folder,
@@ -86,14 +121,14 @@ COMMANDS = (
 
 
 def test_help_is_there_for_everything_in_both_languages(tmp_path: Path) -> None:
-    overview = stormo(tmp_path, "--help")
+    overview = started(tmp_path, "--help")
     assert overview.returncode == 0
     assert all(f"\n    {command}" in overview.stdout for command in COMMANDS)
     for command in COMMANDS[4:6]:
         shown = stormo(tmp_path, command, "--help")
         assert "--passphrase-file" in shown.stdout
         assert "[cli." not in shown.stdout
-    italian = stormo(tmp_path, "backup", "--help", LANG="it_IT.UTF-8").stdout
+    italian = started(tmp_path, "backup", "--help", LANG="it_IT.UTF-8").stdout
     assert italian.startswith("uso: stormo backup")
     assert not [word for word in ("usage", "options", "positional", "show this help") if word in italian]
 
@@ -235,7 +270,7 @@ def test_a_newer_database_is_refused_in_words(folder: Path) -> None:
 
 
 def test_a_backup_goes_out_and_comes_back(folder: Path, tmp_path: Path) -> None:
-    assert stormo(folder, "migrate").returncode == 0
+    assert started(folder, "migrate").returncode == 0
     assert stormo(folder, "backup", "../none/b", **PASSPHRASE).returncode == 1
     assert "STORMO_BACKUP_PASSPHRASE" in stormo(folder, "backup", "b").stderr
     assert stormo(folder, "backup", "b", **PASSPHRASE).returncode == 0
