@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
+from weakref import WeakSet
 
 from sqlalchemy import Engine
 
@@ -36,6 +37,9 @@ T = TypeVar("T")
 BATCH = 256
 #: How often one failing job is tried alone before it becomes a dead letter.
 ATTEMPTS = 3
+#: Seconds until a loop that waits for answers is looked at, and that it rests where it was busy for more than this part
+#: of them.
+_LOOK, _REST, _BUSY = 0.005, 0.003, 0.75
 
 
 @dataclass(slots=True)
@@ -85,6 +89,9 @@ class Writer:
         self._stopping: _Stop | None = None
         #: Between the last job and the stop: whoever is let in is answered.
         self._door = threading.Lock()
+        self._asked = self._answered = 0
+        #: Event loops that are looked after while they wait for answers.
+        self._watched: WeakSet[asyncio.AbstractEventLoop] = WeakSet()
         self._thread = threading.Thread(target=self._serve, name="writer", daemon=True)
 
     def start(self) -> None:
@@ -112,9 +119,31 @@ class Writer:
         with self._door:
             if self._stopping is None:
                 self._waiting.put(job)
+                self._asked += 1
             else:
                 job.future.set_exception(StorageUnavailable("the writer has stopped"))
+        if loop not in self._watched:
+            self._watched.add(loop)
+            self._look_after(loop)
         return job.future
+
+    def _look_after(self, loop: asyncio.AbstractEventLoop) -> None:
+        """In the loop's thread: one that never rests makes room for the writer's.
+
+        Python hands its lock over to whoever waits 5 ms for it, but a loop that polls more often than that gives it
+        up and takes it back before the other thread is awake: without this the writer stood still for ever.
+        """
+        began, used = time.monotonic(), time.thread_time()
+
+        def look() -> None:
+            if self._asked == self._answered:
+                self._watched.discard(loop)
+                return
+            if time.thread_time() - used > _BUSY * (time.monotonic() - began):
+                time.sleep(_REST)
+            self._look_after(loop)
+
+        loop.call_later(_LOOK, look)
 
     @property
     def waiting(self) -> int:
@@ -285,6 +314,7 @@ class Writer:
         loops: dict[asyncio.AbstractEventLoop, list[_Job[Any]]] = {}
         for job in batch:
             loops.setdefault(job.loop, []).append(job)
+        self._answered += len(batch)
         for loop, jobs in loops.items():
             # A loop that was closed meanwhile has nobody left who waits.
             with suppress(RuntimeError):
