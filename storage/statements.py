@@ -138,20 +138,40 @@ class _Compiled:
     def __init__(self, statement: Any, dialect: SqlDialect, *, kept: bool) -> None:
         compiled = statement.compile(dialect=dialect)
         assert isinstance(compiled, SQLCompiler)
-        self.sql = str(compiled)
-        self.fixed = {name: bind.value for name, bind in compiled.binds.items() if bind.value is not None}
+        fixed = {name: bind.value for name, bind in compiled.binds.items() if bind.value is not None}
+        self.sql = _written_out(str(compiled), fixed, dialect.name)
         self.instants = frozenset(n for n, b in compiled.binds.items() if isinstance(b.type, Instant))
-        self.names = frozenset(compiled.binds)
+        self.names = frozenset(compiled.binds.keys() - fixed.keys())
         columns = getattr(statement, "exported_columns", ())
         self.times = tuple(i for i, c in enumerate(columns) if isinstance(c.type, Instant))
-        for name in self.instants & self.fixed.keys():
-            self.fixed[name] = to_micros(self.fixed[name])
         #: Every table that it may read or change, and perhaps more: a column may have a table's name.
         self.tables = frozenset(_WORDS.findall(self.sql)) & metadata.tables.keys()
         #: The table that this statement changes; empty for one that only reads.
         self.changes = str(statement.table.name) if getattr(statement, "is_dml", False) else ""
         #: The one table that its rows come from, where they may be kept.
         self.kept = _only_table(statement) if kept else ""
+
+
+def _written_out(sql: str, fixed: Mapping[str, Any], dialect: str) -> str:
+    """With what is always the same in its words: of a parameter no planner knows that it fits a partial index.
+
+    SQLite even compiles such a statement anew each time that its parameters are bound.
+    """
+    form = r"(?<![:\w]):{}\b" if dialect == "sqlite" else r"%\({}\)s"
+    for name, value in fixed.items():
+        words = _literal(value, dialect).replace("\\", r"\\")
+        sql = re.sub(form.format(re.escape(name)), words, sql)
+    return sql
+
+
+def _literal(value: Any, dialect: str) -> str:
+    if isinstance(value, datetime):
+        return str(to_micros(value))
+    if isinstance(value, int):
+        return str(int(value))
+    assert isinstance(value, str), f"{value!r} is neither a word nor a number"
+    words = value.replace("'", "''")
+    return f"'{words if dialect == 'sqlite' else words.replace('%', '%%')}'"
 
 
 def _only_table(statement: Select[Any]) -> str:
@@ -259,12 +279,12 @@ class Runner:
 
     # -- statements --------------------------------------------------------------------------------------------------
 
-    def _bind(self, form: _Compiled, values: dict[str, Any]) -> dict[str, Any]:
+    def _bind(self, values: dict[str, Any]) -> dict[str, Any]:
         """Takes ``values`` over."""
         for name, value in values.items():
             if type(value) not in _PLAIN:
                 values[name] = self._converted(value)
-        return {**form.fixed, **values} if form.fixed else values
+        return values
 
     def _converted(self, value: Any) -> Any:
         if isinstance(value, datetime):
@@ -281,7 +301,7 @@ class Runner:
     def _execute(self, statement: Statement, values: dict[str, Any]) -> _Compiled:
         form = statement.compiled(self.dialect)
         self._before(form)
-        self.cursor.execute(form.sql, self._bind(form, values))
+        self.cursor.execute(form.sql, self._bind(values))
         return form
 
     def _before(self, form: _Compiled) -> None:
@@ -307,7 +327,7 @@ class Runner:
         if rows:
             form = statement.compiled(self.dialect)
             self._before(form)
-            self.cursor.executemany(form.sql, [self._bind(form, dict(row)) for row in rows])
+            self.cursor.executemany(form.sql, [self._bind(dict(row)) for row in rows])
 
     def one(self, statement: Statement, **values: Any) -> Row | None:
         form = statement.compiled(self.dialect)

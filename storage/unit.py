@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import UTC, datetime
+from functools import cached_property
 
 from sqlalchemy import func, select, union_all
 
@@ -106,22 +107,72 @@ class SqlUnit:
         self.woken: set[ChatId] = set()
         #: What is counted once it is committed.
         self.happened: Counter[tuple[Platform, Happening]] = Counter()
-        self.people = PeopleStore(run)
-        self.communities = CommunityStore(run)
-        self.posts = PostStore(run)
-        self.votes = VoteStore(run)
-        self.outbox = OutboxStore(run, self.woken)
-        self.lanes = LaneStore(run)
-        self.copies = CopyStore(run)
-        self.tries = TryStore(run)
-        self.notices = NoticeStore(run, self.outbox)
-        self.folds = FoldStore(run, self.outbox)
-        self.media = EnclosureStore(run, self.woken)
-        self.intake = IntakeStore(run)
-        self.sight = SightStore(run, self.woken)
-        self.placing = PlacingStore(run, self.woken)
-        self.backlog = BacklogStore(run)
-        self.leases = LeaseStore(run)
+
+    # Made when they are asked for: a transaction needs some of them, and most of its time is not to go into the others.
+
+    @cached_property
+    def people(self) -> PeopleStore:
+        return PeopleStore(self._run)
+
+    @cached_property
+    def communities(self) -> CommunityStore:
+        return CommunityStore(self._run)
+
+    @cached_property
+    def posts(self) -> PostStore:
+        return PostStore(self._run)
+
+    @cached_property
+    def votes(self) -> VoteStore:
+        return VoteStore(self._run)
+
+    @cached_property
+    def outbox(self) -> OutboxStore:
+        return OutboxStore(self._run, self.woken)
+
+    @cached_property
+    def lanes(self) -> LaneStore:
+        return LaneStore(self._run)
+
+    @cached_property
+    def copies(self) -> CopyStore:
+        return CopyStore(self._run)
+
+    @cached_property
+    def tries(self) -> TryStore:
+        return TryStore(self._run)
+
+    @cached_property
+    def notices(self) -> NoticeStore:
+        return NoticeStore(self._run, self.outbox)
+
+    @cached_property
+    def folds(self) -> FoldStore:
+        return FoldStore(self._run, self.outbox)
+
+    @cached_property
+    def media(self) -> EnclosureStore:
+        return EnclosureStore(self._run, self.woken)
+
+    @cached_property
+    def intake(self) -> IntakeStore:
+        return IntakeStore(self._run)
+
+    @cached_property
+    def sight(self) -> SightStore:
+        return SightStore(self._run, self.woken)
+
+    @cached_property
+    def placing(self) -> PlacingStore:
+        return PlacingStore(self._run, self.woken)
+
+    @cached_property
+    def backlog(self) -> BacklogStore:
+        return BacklogStore(self._run)
+
+    @cached_property
+    def leases(self) -> LeaseStore:
+        return LeaseStore(self._run)
 
     @staticmethod
     def highest_id(run: Runner) -> int:

@@ -127,7 +127,7 @@ def plan(link: Link, statement: Statement) -> list[str]:
     form = statement.compiled(link.dialect)
     run = Runner(link.cursor, link.dialect)
     words = "EXPLAIN QUERY PLAN " if link.dialect == "sqlite" else "EXPLAIN "
-    link.cursor.execute(words + form.sql, run._bind(form, samples(statement)))
+    link.cursor.execute(words + form.sql, run._bind(samples(statement)))
     return [str(row[-1]) for row in link.cursor.fetchall()]
 
 
