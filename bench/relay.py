@@ -104,6 +104,29 @@ class Client:
                 return
             await asyncio.sleep(_RETRY)
 
+    async def follow(self, room: str) -> AsyncIterator[list[str]]:
+        """The messages of a room as they come."""
+        query = {"timeout": "0", "filter": json.dumps({"room": {"timeline": {"limit": 1000}}})}
+        while True:
+            try:
+                answer = await self.ask("GET", "/sync", **query)
+            except (aiohttp.ClientError, TimeoutError):
+                await asyncio.sleep(_RETRY)
+                continue
+            joined = answer["rooms"]["join"] if "rooms" in answer else {}
+            events = joined.get(room, {}).get("timeline", {}).get("events", ())
+            if found := [e["content"].get("body", "") for e in events if e["type"] == "m.room.message"]:
+                yield found
+            query |= {"since": answer["next_batch"], "timeout": "5000"}
+
+    async def pass_on(self, here: str, there: str) -> None:
+        """A relay that remembers nothing and names nobody: the least that there is to do."""
+        for room in (here, there):
+            await self.ask("POST", f"/join/{quote(room)}", {})
+        async for bodies in self.follow(here):
+            for body in bodies:
+                await self.say(there, body)
+
     async def bodies(self, room: str) -> list[str]:
         """Every message that the room shows, oldest first."""
         found: list[str] = []
@@ -126,23 +149,12 @@ class Watch:
     _news: asyncio.Condition = field(default_factory=asyncio.Condition)
 
     async def follow(self) -> None:
-        query = {"timeout": "0", "filter": json.dumps({"room": {"timeline": {"limit": 1000}}})}
-        while True:
-            try:
-                answer = await self.client.ask("GET", "/sync", **query)
-            except (aiohttp.ClientError, TimeoutError):
-                await asyncio.sleep(_RETRY)
-                continue
+        async for bodies in self.client.follow(self.room):
             now = time.monotonic()
-            joined = answer["rooms"]["join"] if "rooms" in answer else {}
-            events = joined.get(self.room, {}).get("timeline", {}).get("events", ())
-            for event in events:
-                if event["type"] == "m.room.message":
-                    self.seen.setdefault(mark_of(event["content"].get("body", "")), now)
-            if events:
-                async with self._news:
-                    self._news.notify_all()
-            query |= {"since": answer["next_batch"], "timeout": "5000"}
+            for body in bodies:
+                self.seen.setdefault(mark_of(body), now)
+            async with self._news:
+                self._news.notify_all()
 
     async def until(self, texts: Sequence[str], count: int, silence: float = _SILENCE) -> bool:
         """So many of these were seen (true), or nothing new came for so many seconds (false)."""
@@ -212,7 +224,8 @@ class Stage:
 
 
 @asynccontextmanager
-async def staged() -> AsyncIterator[Stage]:
+async def staged(*, bare: bool = False) -> AsyncIterator[Stage]:
+    """``bare``: what relays is no Stormo but ``Client.pass_on``."""
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="stormo-bench-")))
         server = stack.enter_context(SynapseServer())
@@ -229,8 +242,13 @@ async def staged() -> AsyncIterator[Stage]:
             CONFIG.format(folder=folder / "data", url=server.url, bot=bot, here=here, there=there)
         )
         program = Program(config)
-        await program.start()
-        stack.push_async_callback(program.end, signal.SIGTERM)
+        if bare:
+            least = Client(server.url, bot)
+            stack.push_async_callback(least.close)
+            stack.callback(asyncio.create_task(least.pass_on(here, there)).cancel)
+        else:
+            await program.start()
+            stack.push_async_callback(program.end, signal.SIGTERM)
         watch = Watch(looker, there)
         following = asyncio.create_task(watch.follow())
         stack.callback(following.cancel)
@@ -335,10 +353,22 @@ async def kill(
     return {"lost": times.count(0), "doubled": sum(max(0, number - 1) for number in times)}
 
 
+async def bare_relay(options: argparse.Namespace) -> dict[str, Any]:
+    """What a relay that does nothing else reaches on this homeserver and machine."""
+    async with staged(bare=True) as stage:
+        return {
+            "at_1_per_s": await latency(stage, 1, options.slow // 2),
+            "at_20_per_s": await latency(stage, 20, options.fast // 3),
+            "burst": await burst(stage, BURST),
+        }
+
+
 async def measure(options: argparse.Namespace) -> dict[str, Any]:
     raw = await raw_rates(options.raw)
     figures: dict[str, Any] = {"raw_per_s": {name: round(rate, 1) for name, rate in raw.items()}}
     print(f"raw client   {figures['raw_per_s']}", flush=True)
+    figures["bare_relay"] = await bare_relay(options)
+    print(f"bare relay   {figures['bare_relay']}", flush=True)
     async with staged() as stage:
         figures["memory_mb_at_rest"] = round(stage.program.memory_mb, 1)
         for rate, count in ((1, options.slow), (20, options.fast)):
