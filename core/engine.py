@@ -271,6 +271,9 @@ class Engine:
             # The server of a platform may let others edit; we do not.
             raise Ignored
         scene = enter(unit, self.rules, event.actor, event.place, message=event.message)
+        if event.kept is not None:
+            # Gone is gone, as with a deletion, whatever is said of the words.
+            enclosures.keep(unit, ThingId(post.id), event.kept)
         return self._attempt(scene, lambda: _apply_edit(scene, event, post.id))
 
     def _corrected(self, unit: Unit, event: CommandEdited) -> None:
@@ -457,8 +460,6 @@ def _publish_reply(scene: Scene, event: MessageReceived, parent: Post) -> None:
 
 
 def _apply_edit(scene: Scene, event: CommandEdited | MessageEdited, post_id: PostId) -> None:
-    if event.kept is not None:
-        enclosures.keep(scene.unit, ThingId(post_id), event.kept)
     post = scene.unit.posts.post(post_id)
     assert post is not None
     body, source, wish = event.body, event.source, ""

@@ -9,7 +9,6 @@ takes back what a refusal undoes.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from functools import lru_cache
 from operator import itemgetter
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -156,6 +155,7 @@ class Keyed(Generic[R]):
         self.place = itemgetter(*(list(columns).index(column) for column in key))
         self._columns, self._by, self._source = columns, key, table if source is None else source
         self._compiled: dict[tuple[str, bool], str] = {}
+        self._given: dict[int, str] = {}
         names = [column.name for column in columns]
         places = [names.index(name) for name in identity]
         self.told_apart: Callable[[Row], Row] = lambda row: tuple([row[place] for place in places])
@@ -195,13 +195,14 @@ class Keyed(Generic[R]):
             found = self._compiled[dialect, many] = _sql(statement, dialect, names)
         return found
 
-    @lru_cache(maxsize=256)  # noqa: B019
     def given(self, size: int) -> str:
         """SQLite's form for exactly so many keys. A parameter a cell takes a third of the time of ``json_each``."""
-        row = f"({', '.join('?' * len(self.key))})"
-        return (
-            f"WITH given({', '.join(self.key)}) AS (VALUES {', '.join([row] * size)}) {self.many('sqlite')}"
-        )
+        found = self._given.get(size)
+        if found is None:
+            rows = ", ".join([f"({', '.join('?' * len(self.key))})"] * size)
+            found = f"WITH given({', '.join(self.key)}) AS (VALUES {rows}) {self.many('sqlite')}"
+            self._given[size] = found
+        return found
 
 
 # -- what is in hand --------------------------------------------------------------------------------------------------
@@ -254,6 +255,8 @@ class Shelf(Generic[R]):
         self._known: dict[Any, tuple[R, ...]] = {}
         #: Of the keys that changed: what the database has.
         self._stored: dict[Any, tuple[R, ...]] = {}
+        # Made within a savepoint it may read what that savepoint changed, and must forget it with the savepoint.
+        self._note((self, _ALL, ({}, {})))
 
     def all(self, key: Any) -> tuple[R, ...]:
         rows = self._known.get(key)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from core.types import ChatRef
+from core.types import AccountRef, ChatRef, ThingId
 from storage.unit import SqlUnit
 from tests.storage.conftest import NOW
-from tests.storage.rows import PLATFORM, a_chat, a_community, a_member, an_account
+from tests.storage.rows import PLATFORM, a_chat, a_community, a_copy, a_member, a_post, an_account
 
 #: ``(`` opens a savepoint, ``)`` releases and ``x`` undoes the innermost, ``w`` writes one more key.
 SCRIPTS = st.text(alphabet="((w)x", max_size=30)
@@ -80,6 +80,17 @@ def test_what_was_read_inside_is_forgotten_with_the_undoing(unit: SqlUnit) -> No
     assert unit.people.accounts_of(member) == []
     assert unit.people.member(member).posts == 0
     assert not unit.communities.banned(community, member)
+
+
+def test_a_store_that_is_first_asked_for_inside_forgets_what_it_read_there(unit: SqlUnit) -> None:
+    post, chat, reader = a_post(unit), a_chat(unit), AccountRef(PLATFORM, "reader")
+    an_account(unit, key=reader.key)
+    unit.write()
+    unit.savepoint("attempt")
+    unit.copies.add_copy(a_copy(chat, ThingId(post)))
+    assert unit.votes.reacted(chat, "m1", reader) is not None
+    unit.undo("attempt")
+    assert unit.votes.reacted(chat, "m1", reader) is None
 
 
 def test_a_stranger_is_known_once_written_down(unit: SqlUnit) -> None:

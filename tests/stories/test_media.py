@@ -167,6 +167,22 @@ async def test_a_picture_that_its_author_takes_out_of_the_message_goes_from_ever
     assert await kept(world) == []
 
 
+async def test_a_picture_goes_even_where_nothing_is_left_of_the_post(world: World) -> None:
+    anna, group, channel, _ = await flock(world)
+    own = await anna.posts(group, "", anna.attaches("swifts.png", PNG, key="1"))
+    assert shown(channel.parts[0]) == [PNG]
+    await anna.edits(group, own, "/post", kept=())
+    assert [shown(line) for line in channel.parts] == [[]]
+    assert await kept(world) == []
+
+
+async def test_a_picture_goes_even_where_the_words_may_not_change(world: World) -> None:
+    anna, group, channel, _ = await flock(world)
+    own = await anna.posts(group, "Back", anna.attaches("swifts.png", PNG, key="1"))
+    await anna.edits(group, own, f"/post {'x' * 20_000}", kept=())
+    assert [(line.text, shown(line)) for line in channel.parts] == [("Back", [])]
+
+
 async def test_a_picture_may_go_while_its_bytes_are_still_on_their_way(world: World) -> None:
     anna, group, channel, _ = await flock(world)
     picture = anna.attaches("swifts.png", RetryLater("not yet"), key="1")
