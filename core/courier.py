@@ -250,8 +250,8 @@ class Courier:
         token = self._served(found.platform)
         if token is None:
             return
-        if not known:
-            token.scheduler.wake(chat, now)
+        # Woken before it was known, it may have been taken stock of since, as it stood before it was woken.
+        token.scheduler.wake(chat, now, more=0 if known else 1)
         if found.rank is not None:
             token.scheduler.hint(chat, Class.of(found.rank), now)
         if found.unbound and not self._stopping and token.scheduler.seize(chat):
