@@ -161,8 +161,6 @@ class MediaStore:
         for part in self.folder.glob(f"{_PARTS}/*"):
             with suppress(FileNotFoundError):
                 if len(part.name) == _DIGEST:
-                    # As young as what was just stored: the same bytes may have come again meanwhile.
-                    os.utime(part)
                     part.replace(self.path(part.name))
                 elif _age(part) > PART_GRACE:
                     part.unlink()
