@@ -12,7 +12,6 @@ import unittest
 from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
@@ -26,9 +25,9 @@ from core import crashpoints
 from core.errors import RetryLater
 from core.events import Inbound, MessageDeleted
 from core.types import Platform
-from storage.migrate import upgrade
 from tests.faults.conftest import WHOLE
 from tests.faults.matrix import INBOUND, OUTBOUND
+from tests.migrated import migrated_file
 from tests.stories.world import Line, Person, Room, World
 
 pytestmark = [
@@ -78,15 +77,6 @@ class Death:
         raise Ended
 
 
-@cache
-def _migrated() -> bytes:
-    """An empty database of the newest schema: migrating costs more than a whole example."""
-    with TemporaryDirectory() as folder:
-        file = Path(folder) / "empty.sqlite"
-        upgrade(f"sqlite:///{file}")
-        return file.read_bytes()
-
-
 @dataclass(eq=False)
 class Post:
     """``gone``: rooms from which a moderator took it, for good."""
@@ -119,10 +109,9 @@ class FaultsMachine(RuleBasedStateMachine):
 
     async def _stage(self) -> None:
         file = Path(self.folder.name) / "faults.sqlite"
-        file.write_bytes(_migrated())
         far = timedelta(days=1)
         self.world = world = World(
-            f"sqlite:///{file}", made=True, copies_an_hour=10_000, copies_a_day=10_000, fold_after=far
+            migrated_file(file), made=True, copies_an_hour=10_000, copies_a_day=10_000, fold_after=far
         )
         await world.start()
         names = ("telegram:group", "telegram:mirror", "discord:news", "matrix:room")
