@@ -8,7 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from core.types import quick
 
+
+@quick
 class Who(StrEnum):
     """Who may use a command: a closed set, checked in one place, for buttons too."""
 
@@ -24,6 +27,7 @@ class Who(StrEnum):
     OPERATOR = "operator"
 
 
+@quick
 class Kind(StrEnum):
     """The type of an argument; each has its own parser, error and autocomplete."""
 

@@ -36,6 +36,8 @@ class Call:
         return self.values.get(name, "")
 
 
+#: Whose names are unique only beside the word that they follow; no two specs are told apart so quickly otherwise.
+_VERBS = frozenset(id(verb) for spec in COMMANDS for verb in spec.verbs)
 _SPECS = {word: spec for spec in reversed(COMMANDS) for word in (spec.name, *spec.aliases)}
 
 
@@ -98,6 +100,8 @@ def parse(spec: CommandSpec, text: str) -> tuple[dict[str, str], int]:
 def _flags(args: Sequence[Arg], text: str, values: dict[str, str]) -> int:
     """Values written with their names, in any order. Returns how many characters that took."""
     used = 0
+    if ":" not in text:
+        return used
     while length := next(
         (found for arg in args if arg.name not in values and (found := _named(arg, text[used:], values))), 0
     ):
@@ -161,7 +165,7 @@ def run(
     may(scene, spec.who)
     # With options the tree is that of the one text among them; else it begins with verb and flags.
     tree = body if body is None or options is not None else without_prefix(body, verb_length + used)
-    key = spec.name if spec in COMMANDS else f"mirror {spec.name}"
+    key = f"mirror {spec.name}" if id(spec) in _VERBS else spec.name
     ACTIONS[key](scene, Call(spec=spec, values=values, rest=tree, dialect=dialect))
     return None
 

@@ -41,7 +41,7 @@ from core.notices import Said, answer
 from core.records import Chat, ChatState, Copy, Parked, Post, Reacted
 from core.scene import Rules, Scene, account_of, enter
 from core.social import enclosures, losses, posts, relays
-from core.social.votes import about, any_vote, react, settle, signal_emoji, take_back
+from core.social.votes import about, any_vote, first_vote, react, settle, signal_emoji, take_back
 from core.stores.unit import Unit
 from core.text import is_empty, without_prefix
 from core.types import ChatRef, MessageRef, Platform, PostId, ThingId, ThingKind, Visibility
@@ -75,6 +75,9 @@ class Engine:
 
     def handle(self, unit: Unit, event: Inbound) -> None:
         """One event. What does not concern us leaves nothing behind, not even that it came."""
+        if isinstance(event, ReactionChanged) and self._first_vote(unit, event):
+            passing("inbound.done")
+            return _advance(unit, event)
         unit.savepoint("event")
         try:
             if event.key is None or unit.intake.claim(event.key, unit.now):
@@ -90,7 +93,7 @@ class Engine:
         else:
             unit.release("event")
         passing("inbound.done")
-        _advance(unit, event)
+        return _advance(unit, event)
 
     def read_ahead(self, unit: Unit, events: Sequence[Inbound]) -> None:
         """Before the events of a batch are handled one by one."""
@@ -336,6 +339,22 @@ class Engine:
             return react(unit, known, chat.id, event)
         return self._reaction_of(unit, chat, event, given=given)
 
+    @staticmethod
+    def _first_vote(unit: Unit, event: ReactionChanged) -> bool:
+        """What nothing can speak against any more needs no savepoint. Returns whether the event was of that kind."""
+        actor, key = event.actor, event.key
+        chat = unit.communities.chat(event.message.chat)
+        if key is None or chat is None or actor.bot or actor.anonymous:
+            return False
+        known = unit.votes.reacted(chat.id, event.message.key, actor.account)
+        if known is None or not _as_known(actor, known) or unit.intake.seen(key):
+            return False
+        if not first_vote(unit, known, chat.id, event):
+            return False
+        unit.intake.note(key, unit.now)
+        passing("inbound.claimed")
+        return True
+
     def _reaction_of(self, unit: Unit, chat: Chat, event: ReactionChanged, *, given: bool) -> None:
         """By somebody new or with another name, or on what is no post that stands."""
         copy = unit.copies.copy_of(chat.id, event.message.key)
@@ -439,7 +458,7 @@ def _loss(event: PlaceChanged, otherwise: Loss) -> Loss:
 
 def _as_known(actor: Actor, known: Reacted) -> bool:
     return (
-        clean_name(actor.name) == known.name
+        (actor.name == known.name or clean_name(actor.name) == known.name)
         and actor.username == known.username
         and (not actor.locale or str(actor.locale) == known.locale)
     )
@@ -452,7 +471,7 @@ def _by_member(unit: Unit, actor: Actor) -> bool:
 
 
 def _with_files(scene: Scene, event: CommandInvoked | MessageReceived) -> Scene:
-    return replace(scene, files=event.files, album=event.album) if event.files or event.album else scene
+    return scene._replace(files=event.files, album=event.album) if event.files or event.album else scene
 
 
 def _publish_reply(scene: Scene, event: MessageReceived, parent: Post) -> None:

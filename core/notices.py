@@ -185,16 +185,9 @@ def _add(
 ) -> None:
     unit.notices.add_notice(
         Notice(
-            id=ThingId(unit.new_id()),
-            chat_id=chat,
-            verb=verb,
-            account_id=account.id if account else None,
-            handle=handle,
-            message_key=message_key,
-            payload=payload,
-            created_at=unit.now,
-            expires_at=unit.now + STALE,
-        ),
+            ThingId(unit.new_id()), chat, verb, account.id if account else None, handle, message_key, payload,
+            unit.now, unit.now + STALE,
+        ),  # fmt: skip
         ready_at or unit.now,
     )
 

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from core.intents import Quota, Window
-from core.types import ChatId
+from core.types import ChatId, quick
 from core.windows import Windows
 
 #: Every so manieth place goes to who has waited longest.
@@ -34,6 +34,7 @@ _STALE = 64
 _Entry = tuple[int, float, ChatId]
 
 
+@quick
 class Class(IntEnum):
     """What goes before what, between chats."""
 

@@ -6,8 +6,10 @@ Only the adapter that made a reference may read inside its ``key``; everybody el
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import StrEnum
-from typing import Final, NewType
+from enum import Enum, StrEnum
+from typing import Final, NamedTuple, NewType, TypeVar
+
+E = TypeVar("E", bound=Enum)
 
 #: Name of an adapter, e.g. ``telegram``. A new platform must never need an edit in ``core``.
 Platform = NewType("Platform", str)
@@ -56,6 +58,14 @@ class AccountRef:
     key: str
 
 
+def quick(members: type[E]) -> type[E]:
+    """The enumeration with its members as plain attributes: Python 3.11 asks a property for each, ten times as long."""
+    for member in members:
+        type.__setattr__(members, member.name, member)
+    return members
+
+
+@quick
 class Visibility(StrEnum):
     """Who may ever see a post: the origin's room, its community's rooms, or everybody."""
 
@@ -64,6 +74,7 @@ class Visibility(StrEnum):
     PUBLIC = "public"
 
 
+@quick
 class ThingKind(StrEnum):
     """What a copy is a copy of."""
 
@@ -76,6 +87,7 @@ class ThingKind(StrEnum):
     RELAY = "relay"
 
 
+@quick
 class FeedKind(StrEnum):
     """What can be followed and mirrored."""
 
@@ -85,8 +97,7 @@ class FeedKind(StrEnum):
     EVERYTHING = "everything"
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Feed:
+class Feed(NamedTuple):
     """A feed's identity: ``key`` is the member's or community's id as text, the tag's folded name, or empty."""
 
     kind: FeedKind

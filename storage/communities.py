@@ -181,11 +181,17 @@ TOLD_SINCE = Statement(
 )
 _B = t.mirror_blocks.c
 _N = t.bans.c
+_BLOCKING = (
+    select(func.count()).select_from(t.mirror_blocks).where(_B.chat_id == _H.id).correlate(t.chats)
+).scalar_subquery()
+#: The chats that want what stands in a feed, and how much each of them blocks.
 MIRRORING = Keyed(
     t.mirrors,
-    (_M.feed_kind, _M.feed_key, _M.chat_id),
+    (*CHAT, _BLOCKING.label("blocking")),
     (_M.feed_kind, _M.feed_key),
-    lambda row: ChatId(row[2]),
+    lambda row: (chat_of(row[:-1]), row[-1]),
+    source=t.mirrors.join(t.chats, _H.id == _M.chat_id),
+    also=(t.mirrors, t.mirror_blocks),
 )
 BLOCKS = Keyed(
     t.mirror_blocks,
@@ -470,20 +476,18 @@ class CommunityStore:
         self, feeds: list[Feed], blocks: list[Feed], author: MemberId, origin: ChatId
     ) -> list[Chat]:
         """Chats that want a post standing in these feeds, unless they block one of ``blocks`` or ban its author."""
-        found: set[ChatId] = set()
+        wanting: dict[ChatId, Chat] = {}
         for feed in feeds:
-            found.update(self.mirrors.all((feed.kind._value_, feed.key)))
-        found.discard(origin)
-        self.blocks.read_ahead(found)
-        unwanted = set(blocks)
-        chats = [
-            chat
-            for chat in self.chats_by_id(sorted(found)).values()
-            if chat.state is not ChatState.GONE and unwanted.isdisjoint(self.blocks.all(chat.id))
-        ]
-        homes = {chat.community_id for chat in chats if chat.community_id is not None}
-        banned = {home for home in homes if self.banned(home, author)}
-        return [chat for chat in chats if chat.community_id not in banned]
+            for chat, blocking in self.mirrors.all((feed.kind._value_, feed.key)):
+                if not (blocking and self._blocks(chat.id, blocks)) and chat.state is not ChatState.GONE:
+                    wanting[chat.id] = chat
+        wanting.pop(origin, None)
+        homes = {chat.community_id for chat in wanting.values()}
+        banned = {home for home in homes if home is not None and self.banned(home, author)}
+        return [wanting[id_] for id_ in sorted(wanting) if wanting[id_].community_id not in banned]
+
+    def _blocks(self, chat: ChatId, feeds: list[Feed]) -> bool:
+        return not set(self.blocks.all(chat)).isdisjoint(feeds)
 
     # who is where
     def add_membership(self, community: CommunityId, member: MemberId, now: datetime) -> None:

@@ -209,8 +209,10 @@ class Readers:
         try:
             link = link or self._opened()
             link.begin()
-            yield SqlUnit(Runner(link.cursor, link.dialect), self._clock, ids=None)
+            unit = SqlUnit(Runner(link.cursor, link.dialect), self._clock, ids=None)
+            yield unit
             link.rollback()
+            unit.end()
         except BaseException as error:
             if link is not None:
                 ended = link.rollback()

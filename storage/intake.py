@@ -55,13 +55,18 @@ EXHUME = Statement(lambda _: delete(t.dead_letters).where(_D.id == bindparam("le
 class IntakeStore:
     def __init__(self, run: Runner) -> None:
         self._run = run
-        self.seen = run.shelf(SEEN)
+        self.keys = run.shelf(SEEN)
+
+    def seen(self, key: str) -> bool:
+        return bool(self.keys.all(key))
+
+    def note(self, key: str, now: datetime) -> None:
+        self.keys.add(key, (key, to_micros(now)))
 
     def claim(self, key: str, now: datetime) -> bool:
-        """Whether this event was never seen before."""
-        if self.seen.all(key):
+        if self.keys.all(key):
             return False
-        self.seen.put(key, ((key, to_micros(now)),))
+        self.keys.add(key, (key, to_micros(now)))
         return True
 
     def clean(self, before: datetime) -> None:

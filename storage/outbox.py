@@ -257,8 +257,8 @@ class OutboxStore:
         """A new thing is to be shown in these chats; where it already is, nothing changes."""
         if chats:
             ready, queued, of = to_micros(ready_at), to_micros(max(ready_at, now)), kind._value_
-            self._wants.add(*[(chat, thing, of, version, rank, ready, queued) for chat in chats])
-        self._woken.update(chats)
+            self._wants.extend([(chat, thing, of, version, rank, ready, queued) for chat in chats])
+            self._woken.update(chats)
 
     def bump(self, thing: ThingId, version: int, *, rank: int, now: datetime) -> list[ThingId]:
         """The thing has a newer version: wherever it stands it is to be shown. Returns the folds that show it."""

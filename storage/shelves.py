@@ -9,7 +9,6 @@ takes back what a refusal undoes.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from operator import itemgetter
 from typing import Any, Generic, Protocol, TypeVar
 
 from sqlalchemy import (
@@ -54,19 +53,28 @@ def _sql(statement: Any, dialect: str, names: Sequence[str]) -> str:
     return str(compiled)
 
 
+#: The column of the numbers of the keys that are given, from 1.
+NUMBER = "number"
+
+
 def _unnested(columns: Sequence[ColumnElement[Any]], names: Sequence[str]) -> Any:
     """One array a column, read as rows."""
     arrays = [
         bindparam(name, type_=postgresql.ARRAY(Text() if isinstance(column.type, String) else BigInteger()))
         for name, column in zip(names, columns, strict=True)
     ]
-    return func.unnest(*arrays).table_valued(*names).render_derived("given")
+    return func.unnest(*arrays).table_valued(*names, with_ordinality=NUMBER).render_derived("given")
+
+
+#: How many new rows one statement of SQLite takes, where there are that many.
+TOGETHER = 32
 
 
 class Bulk:
     """One change of many rows: a row a statement on SQLite, one statement over arrays on PostgreSQL.
 
-    ``one`` writes it with a bound parameter a column, ``many`` with the columns of the rows that are given.
+    ``one`` writes it with a bound parameter a column, ``many`` with the columns of the rows that are given; ``new``:
+    it is an INSERT.
     """
 
     def __init__(
@@ -75,12 +83,16 @@ class Bulk:
         columns: Sequence[Column[Any]],
         one: Callable[[Sequence[Any]], Any],
         many: Callable[[Any], Any],
+        *,
+        new: bool = False,
     ) -> None:
         self.table = table.name
+        self.new = new
         self.names = tuple(f"k_{column.name}" for column in columns)
         self._columns = columns
         self._build = {"sqlite": one, "postgresql": many}
         self._compiled: dict[str, str] = {}
+        self._together: str | None = None
 
     def sql(self, dialect: str) -> str:
         found = self._compiled.get(dialect)
@@ -90,9 +102,19 @@ class Bulk:
                     bindparam(n, type_=c.type) for n, c in zip(self.names, self._columns, strict=True)
                 ]
             else:
-                given = _unnested(self._columns, self.names).c
+                rows = _unnested(self._columns, self.names)
+                given = [rows.c[name] for name in self.names]
             found = self._compiled[dialect] = _sql(self._build[dialect](given), dialect, self.names)
         return found
+
+    @property
+    def together(self) -> str:
+        """SQLite's form for exactly ``TOGETHER`` new rows: a quarter less than one by one."""
+        if self._together is None:
+            row = f"({', '.join('?' * len(self.names))})"
+            rows = ", ".join([row] * TOGETHER)
+            self._together = self.sql("sqlite").replace(f" VALUES {row}", f" VALUES {rows}", 1)
+        return self._together
 
     @classmethod
     def insert(
@@ -114,6 +136,7 @@ class Bulk:
             columns,
             lambda given: conflict(sqlite.insert(table).values(dict(zip(names, given, strict=True)))),
             lambda given: conflict(postgresql.insert(table).from_select(names, select_(*given))),
+            new=True,
         )
 
     @classmethod
@@ -131,28 +154,30 @@ class Keyed(Generic[R]):
 
     ``record`` makes of a row what the rules see. Where they may change: ``row`` makes a row again, ``identity``
     names the columns that tell the rows of one key apart, and ``only_new`` says that a row which is there already
-    (written by somebody else since) is an error.
+    (written by somebody else since) is an error. ``also``: tables that columns computed by the database read.
     """
 
     def __init__(
         self,
         table: Table,
-        columns: Sequence[Column[Any]],
+        columns: Sequence[ColumnElement[Any]],
         key: Sequence[Column[Any]],
         record: Callable[[Row], R],
         *,
         source: Any = None,
+        also: Iterable[Table] = (),
         row: Callable[[R], Row] | None = None,
         identity: Sequence[str] = (),
         only_new: bool = False,
     ) -> None:
         self.table = table.name
         #: Whatever changes one of these may change what is known.
-        self.tables = frozenset(column.table.name for column in columns)
+        self.tables = frozenset(c.table.name for c in columns if isinstance(c, Column)) | {
+            t.name for t in also
+        }
         self.record = record
         self.row = row
         self.key = tuple(f"k_{column.name}" for column in key)
-        self.place = itemgetter(*(list(columns).index(column) for column in key))
         self._columns, self._by, self._source = columns, key, table if source is None else source
         self._compiled: dict[tuple[str, bool], str] = {}
         self._given: dict[int, str] = {}
@@ -174,33 +199,44 @@ class Keyed(Generic[R]):
         return self._select(dialect, many=False)
 
     def many(self, dialect: str) -> str:
-        """The rows of many keys: of arrays on PostgreSQL, of the rows of ``given`` on SQLite (see ``given``)."""
+        """The rows of many keys: of arrays on PostgreSQL, of the rows of ``given`` on SQLite (see ``given``).
+
+        In the last column stands the number of the key that a row belongs to, from 1.
+        """
         return self._select(dialect, many=True)
 
     def _select(self, dialect: str, *, many: bool) -> str:
         found = self._compiled.get((dialect, many))
         if found is None:
-            sources: tuple[Any, ...] = (self._source,)
-            names = self.key
-            if not many:
-                cells: Any = [bindparam(n, type_=c.type) for n, c in zip(names, self._by, strict=True)]
-            elif dialect == "postgresql":
-                rows = _unnested(self._by, names)
-                sources, cells = (rows, self._source), rows.c
-            else:
-                given_ = table_("given", *(column_(name) for name in names))
-                sources, names, cells = (given_, self._source), (), given_.c
-            on = and_(*(c == g for c, g in zip(self._by, cells, strict=True)))
-            statement = select_(*self._columns).select_from(*sources).where(on)
+            statement, names = self._of_many(dialect) if many else self._of_one()
             found = self._compiled[dialect, many] = _sql(statement, dialect, names)
         return found
+
+    def _of_one(self) -> tuple[Any, Sequence[str]]:
+        given = [bindparam(n, type_=c.type) for n, c in zip(self.key, self._by, strict=True)]
+        return select_(*self._columns).select_from(self._source).where(self._is(given)), self.key
+
+    def _of_many(self, dialect: str) -> tuple[Any, Sequence[str]]:
+        """The statement, and the names of its parameters."""
+        if dialect == "postgresql":
+            given, names = _unnested(self._by, self.key), self.key
+        else:
+            given, names = table_("given", *map(column_, (*self.key, NUMBER))), ()
+        cells = [given.c[name] for name in self.key]
+        rows = select_(*self._columns, given.c[NUMBER]).select_from(given, self._source)
+        return rows.where(self._is(cells)), names
+
+    def _is(self, given: Sequence[Any]) -> ColumnElement[bool]:
+        return and_(*(c == g for c, g in zip(self._by, given, strict=True)))
 
     def given(self, size: int) -> str:
         """SQLite's form for exactly so many keys. A parameter a cell takes a third of the time of ``json_each``."""
         found = self._given.get(size)
         if found is None:
-            rows = ", ".join([f"({', '.join('?' * len(self.key))})"] * size)
-            found = f"WITH given({', '.join(self.key)}) AS (VALUES {rows}) {self.many('sqlite')}"
+            cells = "?, " * len(self.key)
+            rows = ", ".join(f"({cells}{number + 1})" for number in range(size))
+            names = ", ".join((*self.key, NUMBER))
+            found = f"WITH given({names}) AS (VALUES {rows}) {self.many('sqlite')}"
             self._given[size] = found
         return found
 
@@ -274,16 +310,19 @@ class Shelf(Generic[R]):
         rows = self._known[key] = tuple([record(row) for row in found])
         return rows
 
-    def read_ahead(self, keys: Iterable[Any]) -> None:
-        """All these at once, where that saves round trips."""
-        wanted = [key for key in dict.fromkeys(keys) if key not in self._known]
+    def read_ahead(self, keys: Iterable[Any]) -> list[R]:
+        """All these at once, where that saves round trips. Returns what was not in hand yet."""
+        known = self._known
+        wanted = [key for key in dict.fromkeys(keys) if key not in known]
         if not wanted:
-            return
-        found: dict[Any, tuple[R, ...]] = dict.fromkeys(wanted, ())
-        place, record = self.keyed.place, self.keyed.record
+            return []
+        known.update(dict.fromkeys(wanted, ()))
+        record, records = self.keyed.record, []
         for row in self._access.fetch_many(self.keyed, wanted):
-            found[place(row)] += (record(row),)
-        self._known.update(found)
+            made = record(row[:-1])
+            records.append(made)
+            known[wanted[row[-1] - 1]] += (made,)
+        return records
 
     def put(self, key: Any, rows: tuple[R, ...]) -> None:
         """From now on these are the rows of that key."""
@@ -292,6 +331,17 @@ class Shelf(Generic[R]):
         if key not in self._stored:
             self._stored[key] = before
         self._known[key] = rows
+        self._waits(self.table)
+
+    def holds(self, key: Any) -> bool:
+        """Whether the rows of that key are in hand, be it that there are none."""
+        return key in self._known
+
+    def add(self, key: Any, record: R) -> None:
+        """The first row of a key that has none, be that in hand or not."""
+        self._note((self, key, ()))
+        self._stored.setdefault(key, ())
+        self._known[key] = (record,)
         self._waits(self.table)
 
     def learn(self, key: Any, rows: tuple[R, ...]) -> None:
@@ -320,13 +370,13 @@ class Shelf(Generic[R]):
         self._stored = {}
         puts: list[Row] = []
         drops: list[Row] = []
-        row, told_apart = self.keyed.row, self.keyed.told_apart
+        row, told_apart, known = self.keyed.row, self.keyed.told_apart, self._known
         assert row is not None
         for key, before in changed.items():
-            after = list(map(row, self._known[key]))
             if not before:
-                puts += after
+                puts += [row(record) for record in known[key]]
                 continue
+            after = list(map(row, known[key]))
             held = {told_apart(r): r for r in map(row, before)}
             puts += [r for r in after if held.get(told_apart(r)) != r]
             kept = set(map(told_apart, after))
@@ -355,7 +405,12 @@ class Pile:
         self._fold = fold
         self._rows: list[Row] = []
 
-    def add(self, *rows: Row) -> None:
+    def add(self, row: Row) -> None:
+        self._note((self, self._rows, len(self._rows)))
+        self._rows.append(row)
+        self._waits(self.table)
+
+    def extend(self, rows: Iterable[Row]) -> None:
         self._note((self, self._rows, len(self._rows)))
         self._rows.extend(rows)
         self._waits(self.table)

@@ -20,7 +20,7 @@ from sqlalchemy.engine import Dialect as SqlDialect
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 
-from storage.shelves import Bulk, Journal, Keyed, Pile, Row, Shelf, in_order
+from storage.shelves import TOGETHER, Bulk, Journal, Keyed, Pile, Row, Shelf, in_order
 from storage.tables import Instant, from_micros, metadata, to_micros
 
 R = TypeVar("R")
@@ -223,6 +223,12 @@ class Runner:
         self._unwritten: set[str] = set()
         self.waits = self._unwritten.add
 
+    def end(self) -> None:
+        """Nothing in hand is needed any more. Its shelves know it: they would stay until garbage is looked for."""
+        for known in (self._kept, self._writers, self._shelves):
+            known.clear()
+        self._journal.entries.clear()
+
     # -- what is in hand ---------------------------------------------------------------------------------------------
 
     def shelf(self, keyed: Keyed[R]) -> Shelf[R]:
@@ -243,23 +249,28 @@ class Runner:
         return self.cursor.fetchall()
 
     def fetch_many(self, keyed: Keyed[Any], keys: list[Any]) -> list[Row]:
-        """The rows of all these keys, those of one key together."""
+        """The rows of all these keys, each with the number of its key, from 1."""
         several = isinstance(keys[0], tuple)
         if self.dialect != "sqlite":
             arrays = [list(column) for column in zip(*keys, strict=True)] if several else [keys]
             return self.fetch(keyed.many(self.dialect), arrays)
-        rows: list[Row] = []
-        for first in range(0, len(keys), _SIZES[-1]):
-            some = keys[first : first + _SIZES[-1]]
-            size = next(size for size in _SIZES if size >= len(some))
-            cells = list(chain.from_iterable(some)) if several else some
-            # No key is NULL, so what fills the statement up finds nothing.
-            rows += self.fetch(keyed.given(size), cells + [None] * (size * len(keyed.key) - len(cells)))
-        return rows
+        if len(keys) > _SIZES[-1]:
+            first, others = keys[: _SIZES[-1]], keys[_SIZES[-1] :]
+            later = [(*row[:-1], row[-1] + len(first)) for row in self.fetch_many(keyed, others)]
+            return self.fetch_many(keyed, first) + later
+        size = next(size for size in _SIZES if size >= len(keys))
+        cells = list(chain.from_iterable(keys)) if several else keys
+        # No key is NULL, so what fills the statement up finds nothing.
+        return self.fetch(keyed.given(size), cells + [None] * (size * len(keyed.key) - len(cells)))
 
     def write(self, bulk: Bulk, rows: list[Row]) -> None:
         if self.dialect == "sqlite":
-            self.cursor.executemany(bulk.sql("sqlite"), rows)
+            together = len(rows) // TOGETHER * TOGETHER if bulk.new else 0
+            for first in range(0, together, TOGETHER):
+                cells = chain.from_iterable(rows[first : first + TOGETHER])
+                self.cursor.execute(bulk.together, list(cells))
+            if together < len(rows):
+                self.cursor.executemany(bulk.sql("sqlite"), rows[together:])
         else:
             self.cursor.execute(bulk.sql("postgresql"), [list(column) for column in zip(*rows, strict=True)])
 

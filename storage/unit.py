@@ -55,15 +55,19 @@ class Snowflakes:
         self._clock = clock
         self._last = last
         self._process = process << 12
+        self.look()
 
     @property
     def last(self) -> int:
         return self._last
 
-    def next(self) -> int:
+    def look(self) -> None:
+        """Looks at the clock: what is made from now on has this time."""
         milliseconds = int(self._clock.now().timestamp() * 1000) - EPOCH_MS
-        fresh = (max(milliseconds, 0) << 22) | self._process
-        self._last = fresh if fresh > self._last else self._after()
+        self._first = (max(milliseconds, 0) << 22) | self._process
+
+    def next(self) -> int:
+        self._last = self._first if self._first > self._last else self._after()
         return self._last
 
     def _after(self) -> int:
@@ -98,6 +102,8 @@ class SqlUnit:
     def __init__(self, run: Runner, clock: Clock, ids: Snowflakes | None) -> None:
         self._run = run
         self._ids = ids
+        if ids is not None:
+            ids.look()
         self._savepoints = run.savepoints
         #: The time of the whole batch: what is decided together has one time.
         self.now = clock.now()
@@ -203,6 +209,10 @@ class SqlUnit:
 
     def write(self) -> None:
         self._run.flush()
+
+    def end(self) -> None:
+        """The transaction is over."""
+        self._run.end()
 
     def attempt(self) -> Attempt:
         """What a ``Refusal`` inside undoes, and nothing else. The refusal goes on."""

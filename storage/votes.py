@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -27,38 +26,19 @@ _A = t.vote_accounts.c
 
 
 def _signal(row: Row) -> Signal:
-    post, account, chat, key, emoji, ref, at, superseded = row
-    return Signal(
-        post_id=post,
-        account_id=account,
-        chat_id=chat,
-        message_key=key,
-        emoji=emoji,
-        ref_key=ref,
-        at=from_micros(at),
-        superseded=bool(superseded),
-    )
+    return Signal._make((*row[:6], from_micros(row[6]), bool(row[7])))
 
 
-def _signal_row(s: Signal) -> Row:
-    return (
-        s.post_id, s.account_id, s.chat_id, s.message_key, s.emoji, s.ref_key, to_micros(s.at), int(s.superseded)
-    )  # fmt: skip
+def _signal_row(signal: Signal) -> Row:
+    return (*signal[:6], to_micros(signal.at), int(signal.superseded))
 
 
 def _vote(row: Row) -> Vote:
-    post, member, account, value, emoji, at = row
-    return Vote(
-        post_id=post, member_id=member, account_id=account, value=value, emoji=emoji, acted_at=from_micros(at)
-    )
+    return Vote._make((*row[:5], from_micros(row[5])))
 
 
-def _vote_row(v: Vote) -> Row:
-    return (v.post_id, v.member_id, v.account_id, v.value, v.emoji, to_micros(v.acted_at))
-
-
-def _reacted(row: Row) -> Reacted:
-    return Reacted._make(row[4:])
+def _vote_row(vote: Vote) -> Row:
+    return (*vote[:5], to_micros(vote.acted_at))
 
 
 _C = t.copies.c
@@ -67,16 +47,38 @@ _N = t.accounts.c
 _OF_POSTS = t.copies.join(
     t.posts, (_P.id == _C.thing_id) & (_C.kind == literal_column("'post'")) & _P.deleted_at.is_(None)
 ).join(t.accounts, _N.opted_out == literal_column("0"))
+
+
+def _none(source: Any, *where: Any) -> Any:
+    """Whether there is no such row: counted, which no database makes a look at the whole table of."""
+    found = select(func.count()).select_from(source).where(*where)
+    return found.scalar_subquery() == literal_column("0")
+
+
+def _fresh() -> Any:
+    """Whether nobody of the account's member acted on the post, and the account spoke there for nobody."""
+    of_member = t.accounts.alias("of_member")
+    signal: Any = select(literal_column("1")).where(_S.post_id == _P.id, _S.account_id == of_member.c.id)
+    return (
+        _N.member_id.is_not(None)
+        & _none(t.votes, _V.post_id == _P.id, _V.member_id == _N.member_id)
+        & _none(t.vote_accounts, _A.post_id == _P.id, _A.account_id == _N.id)
+        & _none(
+            of_member, of_member.c.member_id == _N.member_id, signal.correlate(t.posts, of_member).exists()
+        )
+    ).label("fresh")
+
+
 #: By what a reaction tells of itself: one look-up instead of four, and no more of the rows than it needs.
 REACTED = Keyed(
     t.copies,
     (
-        _C.chat_id, _C.message_key, _N.platform, _N.key,
-        _P.id, _P.author_id, _P.account_id, _N.id, _N.member_id, _N.name, _N.username, _N.locale,
+        _P.id, _P.author_id, _P.account_id, _N.id, _N.member_id, _N.name, _N.username, _N.locale, _fresh(),
     ),
     (_C.chat_id, _C.message_key, _N.platform, _N.key),
-    _reacted,
+    Reacted._make,
     source=_OF_POSTS,
+    also=(t.copies, t.votes, t.vote_accounts, t.signals),
 )  # fmt: skip
 #: What one account's reactions on one post are, on whichever copy.
 SIGNALS = Keyed(
@@ -168,8 +170,7 @@ SET_SCORES = Statement(partial(_set_tallies, guests=False))
 
 def _found(row: Row) -> Signal:
     """Of a statement, which has made times of the numbers already."""
-    values = dict(zip(_SIGNAL_NAMES, row, strict=True))
-    return Signal(**(values | {"superseded": bool(values["superseded"])}))
+    return Signal._make((*row[:7], bool(row[7])))
 
 
 class VoteStore:
@@ -182,6 +183,15 @@ class VoteStore:
 
     def reacted(self, chat: ChatId, message_key: str, account: AccountRef) -> Reacted | None:
         return self.about.one((chat, message_key, account.platform, account.key))
+
+    def first(self, signal: Signal, vote: Vote) -> bool:
+        by_account, by_member = signal[:2], vote[:2]
+        if self.votes.holds(by_member) or self.signals.holds(by_account) or self.speakers.holds(by_account):
+            return False
+        self.signals.add(by_account, signal)
+        self.votes.add(by_member, vote)
+        self.speakers.add(by_account, (*by_account, vote.member_id))
+        return True
 
     # signals
     def put_signal(self, signal: Signal) -> None:
@@ -209,7 +219,7 @@ class VoteStore:
         for account in accounts:
             held = self.signals.all((post, account))
             if not all(s.superseded for s in held):
-                self.signals.put((post, account), tuple(replace(s, superseded=True) for s in held))
+                self.signals.put((post, account), tuple(s._replace(superseded=True) for s in held))
 
     def drop_signal(self, signal: Signal) -> None:
         held = self.signals.all((signal.post_id, signal.account_id))
@@ -224,9 +234,7 @@ class VoteStore:
         return self.votes.one((post, member))
 
     def votes_by(self, member: MemberId) -> list[Vote]:
-        return [
-            Vote(**dict(zip(_VOTE_NAMES, row, strict=True))) for row in self._run.all(VOTES_BY, member=member)
-        ]
+        return [Vote._make(row) for row in self._run.all(VOTES_BY, member=member)]
 
     def put_vote(self, vote: Vote) -> None:
         self.votes.put((vote.post_id, vote.member_id), (vote,))

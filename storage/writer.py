@@ -15,7 +15,6 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
-from weakref import WeakSet
 
 from sqlalchemy import Engine
 
@@ -91,7 +90,7 @@ class Writer:
         self._door = threading.Lock()
         self._asked = self._answered = 0
         #: Event loops that are looked after while they wait for answers.
-        self._watched: WeakSet[asyncio.AbstractEventLoop] = WeakSet()
+        self._watched: set[asyncio.AbstractEventLoop] = set()
         self._thread = threading.Thread(target=self._serve, name="writer", daemon=True)
 
     def start(self) -> None:
@@ -276,6 +275,7 @@ class Writer:
             raise
         self._counts.batches.add(len(batch))
         self._counts.happened.update(unit.happened)
+        unit.end()
         return frozenset(unit.woken)
 
     def _commit(self, link: Link) -> None:

@@ -6,7 +6,7 @@ import gc
 from typing import Final
 
 #: New containers before the youngest are looked through: one batch of events makes some thousands that live shortly.
-_YOUNG: Final = 5_000
+_YOUNG: Final = 20_000
 
 
 def settle_garbage() -> None:

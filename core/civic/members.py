@@ -5,7 +5,7 @@ from __future__ import annotations
 from core.errors import Message, Refusal, Secret, WrongCode, message
 from core.names import HANDLE, RESERVED, confusable, poses, skeleton, suggest_handle
 from core.notices import Choice, Said, answer, brief, say, tell_account
-from core.records import Account, Code, Member, Vote
+from core.records import Account, Code, Member
 from core.scene import Scene, hash_code, new_nonce
 from core.social.votes import count_standing, show_again, take_back
 from core.stores.unit import Unit
@@ -314,7 +314,7 @@ def _merge(unit: Unit, loser: MemberId, winner: MemberId) -> None:
     for vote in unit.votes.votes_by(loser):
         held = unit.votes.vote(vote.post_id, winner)
         if held is None or (held.acted_at, held.account_id) < (vote.acted_at, vote.account_id):
-            unit.votes.put_vote(_moved(vote, winner))
+            unit.votes.put_vote(vote._replace(member_id=winner))
         unit.votes.drop_vote(vote.post_id, loser)
         unit.touched.add(vote.post_id)
     for feed in unit.people.follows(loser):
@@ -335,17 +335,6 @@ def _drop_own_votes(unit: Unit, member: MemberId) -> None:
         if post is not None and post.author_id == member:
             unit.votes.drop_vote(vote.post_id, member)
             unit.touched.add(vote.post_id)
-
-
-def _moved(vote: Vote, winner: MemberId) -> Vote:
-    return Vote(
-        post_id=vote.post_id,
-        member_id=winner,
-        account_id=vote.account_id,
-        value=vote.value,
-        emoji=vote.emoji,
-        acted_at=vote.acted_at,
-    )
 
 
 def unlink(scene: Scene) -> None:

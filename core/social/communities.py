@@ -63,7 +63,7 @@ def setup(scene: Scene, typed: str) -> None:
 def _inside(scene: Scene, community: CommunityId) -> Scene:
     chat = scene.unit.communities.chat_by_id(scene.chat.id)
     assert chat.community_id == community
-    return replace(scene, chat=chat)
+    return scene._replace(chat=chat)
 
 
 def start_community(unit: Unit, title: str) -> CommunityId:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 
 from core.body import Body, from_json, to_json
@@ -88,7 +87,7 @@ def publish(
     hold = _hold(scene.rules, unit, scene.chat.community_id, member)
     post = unit.posts.post(id_)
     assert post is not None
-    chats = place(unit, post, keys, reply_to, unit.now + hold)
+    chats = place(unit, post, keys, reply_to, unit.now + hold if hold else unit.now)
     if scene.message is None:
         _show_here(unit, post)
     enclosures.enclose(
@@ -148,7 +147,7 @@ _NARROW = (Visibility.ROOM, Visibility.COMMUNITY, Visibility.PUBLIC)
 def _write(unit: Unit, post: PostId, number: int, tree: Body, source: str, dialect: str) -> list[str]:
     """Returns its tags."""
     unit.posts.add_revision(
-        Revision(post_id=post, number=number, body=to_json(tree), source=source, dialect=dialect, at=unit.now)
+        Revision(post, number, to_json(tree), source, dialect, unit.now)
     )
     if number > 1:
         unit.posts.drop_tags(post)
@@ -160,29 +159,22 @@ def _write(unit: Unit, post: PostId, number: int, tree: Body, source: str, diale
 def _note_origin(unit: Unit, chat: Chat, thing: ThingId, ref: MessageRef) -> None:
     """The author's own message stands for the post, but is not ours to edit."""
     unit.copies.note_origin(
-        Copy(
-            chat_id=chat.id,
-            thing_id=thing,
-            kind=ThingKind.POST,
-            part=0,
-            message=ref,
-            ours=False,
-            shown=0,
-            sent_at=unit.now,
-        )
+        Copy(chat.id, thing, ThingKind.POST, 0, ref, ours=False, shown=0, sent_at=unit.now)
     )
 
 
 # -- when it travels, and what its author is told ------------------------------------------------------------------
 
 
+_NOW = timedelta(0)
+
+
 def _hold(rules: Rules, unit: Unit, community: CommunityId | None, member: Member) -> timedelta:
     """How long a post waits before it travels: what its community chose, and for a newcomer a moment at least."""
-    old = unit.now - member.joined_at >= timedelta(days=rules.hold_days)
-    least = timedelta(0) if old and member.posts >= rules.hold_posts else rules.hold
-    if community is None:
-        return least
-    return max(least, timedelta(seconds=unit.communities.community(community).hold_seconds))
+    old = (unit.now - member.joined_at).days >= rules.hold_days
+    least = _NOW if old and member.posts >= rules.hold_posts else rules.hold
+    chosen = unit.communities.community(community).hold_seconds if community is not None else 0
+    return max(least, timedelta(seconds=chosen)) if chosen else least
 
 
 def _door(scene: Scene) -> bool:
@@ -282,7 +274,7 @@ def edit(scene: Scene, post: Post, body: Body | None, source: str, dialect: str)
     _not_banned(unit, post.community_id, member)
     _write(unit, post.id, post.revision + 1, tree, source, dialect)
     unit.posts.revise(post.id)
-    now = replace(post, revision=post.revision + 1, version=post.version + 1)
+    now = post._replace(revision=post.revision + 1, version=post.version + 1)
     show_again(unit, post.id, now.version, rank=2)
     parent = unit.posts.post(post.reply_to) if post.reply_to else None
     hold = _hold(scene.rules, unit, post.community_id, member)
@@ -317,7 +309,7 @@ def narrow(scene: Scene, post: Post, seen_by: Visibility) -> Post:
     unit = scene.unit
     unit.posts.set_visibility(post.id, seen_by)
     show_again(unit, post.id, post.version + 1, rank=0)
-    return replace(post, visibility=seen_by, version=post.version + 1)
+    return post._replace(visibility=seen_by, version=post.version + 1)
 
 
 def delete(unit: Unit, post: Post) -> None:

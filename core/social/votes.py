@@ -7,7 +7,6 @@ same member stay superseded for good. A find of reconciliation has no time and n
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from datetime import datetime
 from functools import lru_cache
 
@@ -66,16 +65,32 @@ def about(post: Post, account: Account) -> Reacted:
 
 
 def _signal(about: Reacted, chat: ChatId, emoji: str, event: ReactionChanged, at: datetime) -> Signal:
+    ref = event.ref.key if event.ref else ""
     return Signal(
-        post_id=about.post_id,
-        account_id=about.account_id,
-        emoji=emoji,
-        chat_id=chat,
-        message_key=event.message.key,
-        ref_key=event.ref.key if event.ref else "",
-        at=at,
-        superseded=False,
-    )
+        about.post_id, about.account_id, chat, event.message.key, emoji, ref, at, superseded=False
+    )  # fmt: skip
+
+
+def first_vote(unit: Unit, about: Reacted, chat: ChatId, event: ReactionChanged) -> bool:
+    """The commonest act by far, in one step: a member's first on a post of somebody else. Returns whether it was one.
+
+    What it writes is what ``react`` would; whatever is less plain is left to that.
+    """
+    member = about.member_id
+    if member is None or not about.fresh or event.found or len(event.added) != 1:
+        return False
+    emoji = event.added[0]
+    if emoji not in _VOTES:
+        if normal_emoji(emoji) not in _VOTES:
+            return False
+        emoji = signal_emoji(emoji)
+    if about.author_id == member or about.written_by == about.account_id:
+        return False
+    signal = _signal(about, chat, emoji, event, event.at or unit.now)
+    if not unit.votes.first(signal, _vote(signal, member, 1, signal.at)):
+        return False
+    unit.voted.add(about.post_id)
+    return True
 
 
 def _give(unit: Unit, about: Reacted, signal: Signal, *, found: bool) -> None:
@@ -90,7 +105,7 @@ def _give(unit: Unit, about: Reacted, signal: Signal, *, found: bool) -> None:
     if wins:
         unit.votes.supersede(about.post_id, unit.people.account_ids(member))
         unit.votes.put_vote(_vote(signal, member, 1, _written(unit, about) if found else signal.at))
-    return unit.votes.put_signal(signal if wins else _superseded(signal))
+    return unit.votes.put_signal(signal if wins else signal._replace(superseded=True))
 
 
 def _written(unit: Unit, about: Reacted) -> datetime:
@@ -107,18 +122,7 @@ def _may_count(unit: Unit, about: Reacted, member: MemberId) -> bool:
 
 
 def _vote(signal: Signal, member: MemberId, value: int, at: datetime) -> Vote:
-    return Vote(
-        post_id=signal.post_id,
-        member_id=member,
-        account_id=signal.account_id,
-        value=value,
-        emoji=signal.emoji,
-        acted_at=at,
-    )
-
-
-def _superseded(signal: Signal) -> Signal:
-    return replace(signal, superseded=True)
+    return Vote(signal.post_id, member, signal.account_id, value, signal.emoji, at)
 
 
 def take_back(unit: Unit, account: AccountId, signal: Signal, at: datetime) -> bool:

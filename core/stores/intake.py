@@ -10,8 +10,16 @@ from core.types import ChatId
 
 
 class Intake(Protocol):
+    def seen(self, key: str) -> bool:
+        """Whether an event of this key was handled before."""
+        ...
+
+    def note(self, key: str, now: datetime) -> None:
+        """From now on this key, which was not, is seen."""
+        ...
+
     def claim(self, key: str, now: datetime) -> bool:
-        """Whether this event was never seen before."""
+        """Whether this event was never seen before; from now on it is."""
         ...
 
     def clean(self, before: datetime) -> None: ...

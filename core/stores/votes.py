@@ -15,6 +15,13 @@ class Votes(Protocol):
         """What a reaction is about, where the post stands and the account is known and did not opt out."""
         ...
 
+    def first(self, signal: Signal, vote: Vote) -> bool:
+        """A member's first act on a post, by what ``reacted`` said: the account speaks for them from now on.
+
+        Returns ``False``, and writes nothing, where anything of theirs there is in hand.
+        """
+        ...
+
     def put_signal(self, signal: Signal) -> None: ...
 
     def signals_on(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import count
 
@@ -72,7 +72,7 @@ class Room:
                     self.copies[part] = copy_of(part, wanted[part], key)
                     self.messages.append(key)
                 case Verb.EDIT:
-                    self.copies[part] = replace(self.copies[part], digest=wanted[part])
+                    self.copies[part] = self.copies[part]._replace(digest=wanted[part])
                 case _:
                     self.messages.remove(self.copies.pop(part).message.key)
             assert len(self.calls) < 40, "it comes to rest"

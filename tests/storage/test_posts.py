@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from core.records import Post, Revision
@@ -83,7 +81,7 @@ def test_every_revision_is_kept(unit: SqlUnit) -> None:
     with pytest.raises(LookupError):
         unit.posts.revision(post)
     first = Revision(post_id=post, number=1, body="{}", source="😀 \\ ' % :x", dialect="markdown", at=NOW)
-    second = replace(first, number=2, source="new", at=later(1))
+    second = first._replace(number=2, source="new", at=later(1))
     unit.posts.add_revision(first)
     unit.posts.add_revision(second)
     assert unit.posts.revision(post) == second

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -23,7 +21,7 @@ def test_a_signal_is_set_and_found_each_way(unit: SqlUnit) -> None:
     post, chat, account = a_post(unit), a_chat(unit), an_account(unit)
     signal = a_signal(post, account, chat, ref_key="$event")
     unit.votes.put_signal(signal)
-    newer = replace(signal, at=later(1), superseded=True)
+    newer = signal._replace(at=later(1), superseded=True)
     unit.votes.put_signal(newer)
     heart = a_signal(post, account, chat, emoji="❤", at=later(2))
     unit.votes.put_signal(heart)
@@ -66,7 +64,7 @@ def test_a_vote_is_set_and_dropped(unit: SqlUnit) -> None:
     account = an_account(unit, member)
     vote = a_vote(post, member, account)
     unit.votes.put_vote(vote)
-    taken = replace(vote, value=0, acted_at=later(1), emoji="❤")
+    taken = vote._replace(value=0, acted_at=later(1), emoji="❤")
     unit.votes.put_vote(taken)
     unit.votes.put_vote(a_vote(other, member, account))
     assert unit.votes.vote(post, member) == taken
