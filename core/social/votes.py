@@ -138,7 +138,7 @@ def take_back(unit: Unit, account: AccountId, signal: Signal, at: datetime) -> b
     held = unit.votes.vote(signal.post_id, member)
     if held is None or held.value != 1 or held.account_id != account:
         return False
-    unit.votes.put_vote(_vote(signal, member, 0, max(at, held.acted_at)))
+    unit.votes.put_vote(held._replace(value=0, acted_at=max(at, held.acted_at)))
     return True
 
 
