@@ -76,11 +76,21 @@ POSTS = (
     ("telegram:pen", "author"),
 )
 DELETED, UNKNOWN = 3, 4
-#: Who spoke on the first post for a member that is not theirs any more.
-ONCE = {"telegram:turned": "before", "telegram:left": "gone"}
+#: Who spoke on the first post, and for whom: some are another's now. On the second one they took it back.
+ONCE = {"telegram:turned": "before", "telegram:left": "gone", "telegram:one": "triple"}
 #: Who typed a code of whom; the second side has agreed already.
 CODES = (("telegram:guest", "telegram:lone"), ("telegram:one", "telegram:first"))
-STRANGERS = ("telegram:stranger", "matrix:stranger")
+#: Who acts is drawn together with everybody of the same member: only they get into each other's way.
+CAST = (
+    ("telegram:first", "matrix:second"),
+    ("telegram:one", "discord:two", "matrix:three"),
+    ("telegram:lone", "telegram:guest"),
+    ("telegram:pen", "matrix:mouth"),
+    ("telegram:turned", "matrix:beside"),
+    ("telegram:sold", "discord:bought"),
+    ("telegram:left", "matrix:guest"),
+    ("telegram:silent", "telegram:stranger", "matrix:stranger"),
+)
 VOTES = ("👍", "❤", "❤️", "👍🏽")
 TABLES = (
     "SELECT * FROM signals",
@@ -147,10 +157,11 @@ def _seed(unit: SqlUnit) -> None:
             unit.copies.add_copy(a_copy(chat, ThingId(post), key=key, ours=room != every[0]))
     unit.posts.delete(posts[DELETED], NOW)
     for name, member in ONCE.items():
-        key = message_of(every[0], 0).key
-        unit.votes.put_signal(a_signal(posts[0], accounts[name], chats[every[0]], key=key, at=later(-1)))
-        unit.votes.put_vote(a_vote(posts[0], members[member], accounts[name], at=later(-1)))
-        unit.votes.speaks_for(posts[0], accounts[name], members[member])
+        key, account, of = message_of(every[0], 0).key, accounts[name], members[member]
+        unit.votes.put_signal(a_signal(posts[0], account, chats[every[0]], key=key, at=later(-1)))
+        for post, value in zip(posts, (1, 0), strict=False):
+            unit.votes.put_vote(a_vote(post, of, account, value=value, at=later(-1)))
+            unit.votes.speaks_for(post, account, of)
     for typed, made in CODES:
         _agreed_code(unit, accounts[typed], accounts[made], chats[every[0]])
     unit.votes.recount(posts)
@@ -231,6 +242,7 @@ def a_reaction(name: str, room: ChatRef, post: int, number: int | None, **more: 
 
 TIMES = st.sampled_from([None, *(later(seconds) for seconds in (-2, -1, 0, 0, 1, 2))])
 SEVERAL = st.lists(st.sampled_from((*VOTES, "🎉")), max_size=3).map(tuple)
+NAMES = ("Wren", "Wren", "Wren", "Wren", "Jenny")
 COMMANDS = (("join", ""), ("unlink", ""), ("link", "yes"), ("optout", "yes"))
 
 
@@ -240,7 +252,7 @@ def seldom(draw: st.DrawFn) -> bool:
 
 def a_number(draw: st.DrawFn) -> int | None:
     """Of few, so that some events come again; some platforms' events have none."""
-    return None if seldom(draw) else draw(st.integers(0, 40))
+    return None if seldom(draw) else draw(st.integers(0, 20))
 
 
 @st.composite
@@ -254,7 +266,7 @@ def reactions(draw: st.DrawFn, names: Sequence[str], posts: Sequence[int]) -> Re
         room,
         post,
         number,
-        actor=an_actor(name, bot=seldom(draw), called="Jenny" if seldom(draw) else "Wren"),
+        actor=an_actor(name, bot=seldom(draw), called=draw(st.sampled_from(NAMES))),
         added=draw(SEVERAL) if draw(st.integers(0, 3)) == 3 else (plain,),
         removed=draw(SEVERAL) if seldom(draw) else (),
         whole=draw(st.booleans()),
@@ -273,7 +285,7 @@ def others(draw: st.DrawFn, names: Sequence[str], posts: Sequence[int]) -> Inbou
     match draw(st.sampled_from(("command", "command", "retracted", "reactors", "deleted"))):
         case "retracted":
             (wood,) = rooms_of("matrix")
-            retracted = MessageRef(wood, f"$reaction{draw(st.integers(0, 40))}")
+            retracted = MessageRef(wood, f"$reaction{draw(st.integers(0, 20))}")
             return MessageDeleted(key=key, at=draw(TIMES), message=retracted)
         case "reactors":
             standing = tuple(map(account_ref, draw(st.lists(st.sampled_from(names), max_size=2))))
@@ -287,9 +299,10 @@ def others(draw: st.DrawFn, names: Sequence[str], posts: Sequence[int]) -> Inbou
 
 @st.composite
 def batches(draw: st.DrawFn) -> list[Inbound]:
-    """Few people on few posts, so that they get into each other's way."""
-    names = draw(st.lists(st.sampled_from((*PEOPLE, *STRANGERS)), min_size=1, max_size=8, unique=True))
-    posts = draw(st.lists(st.integers(0, DELETED - 1), min_size=1, max_size=3, unique=True))
+    """Few people on few posts."""
+    several = draw(st.lists(st.sampled_from(CAST), min_size=1, max_size=3, unique=True))
+    names = [name for names in several for name in names]
+    posts = draw(st.lists(st.integers(0, DELETED - 1), min_size=1, max_size=2, unique=True))
     return [
         draw(others(names, posts) if draw(st.integers(0, 4)) == 4 else reactions(names, posts))
         for _ in range(draw(st.integers(1, 25)))
@@ -398,11 +411,10 @@ def asked_for(stage: Stage, events: Sequence[Inbound]) -> list[str]:
 
 
 def test_a_member_s_first_reaction_on_a_post_asks_for_nothing_that_was_not_read_ahead(stage: Stage) -> None:
-    (wood,), (perch, *_) = rooms_of("matrix"), rooms_of("telegram")[1:]
+    (wood,), (_, perch) = rooms_of("matrix"), rooms_of("telegram")
     events: list[Inbound] = [
         a_reaction("telegram:lone", perch, 0, 1, whole=True),
-        a_reaction("telegram:lone", perch, 1, 2, whole=True),
-        a_reaction("matrix:three", wood, 0, 3, added=("❤️",)),
+        a_reaction("matrix:second", wood, 1, 3, added=("❤️",)),
     ]
     assert asked_for(stage, events) == []
-    assert asked_for(stage, [the_long_way(event) for event in events]) != []
+    assert all(asked_for(stage, [the_long_way(event)]) for event in events)
