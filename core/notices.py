@@ -183,13 +183,11 @@ def _add(
     payload: str = "",
     ready_at: datetime | None = None,
 ) -> None:
-    unit.notices.add_notice(
-        Notice(
-            ThingId(unit.new_id()), chat, verb, account.id if account else None, handle, message_key, payload,
-            unit.now, unit.now + STALE,
-        ),  # fmt: skip
-        ready_at or unit.now,
-    )
+    notice = Notice(
+        ThingId(unit.new_id()), chat, verb, account.id if account else None, handle, message_key, payload,
+        unit.now, unit.now + STALE,
+    )  # fmt: skip
+    unit.notices.add_notice(notice, ready_at or unit.now)
 
 
 # -- as stored ---------------------------------------------------------------------------------------------------

@@ -211,9 +211,7 @@ class PostStore:
         reply_to: PostId | None,
         now: datetime,
     ) -> None:
-        self._new.add(
-            (post, author, account, community, chat, visibility._value_, reply_to, to_micros(now))
-        )
+        self._new.add((post, author, account, community, chat, visibility._value_, reply_to, to_micros(now)))
         # By place: names cost three times as much, here and wherever a record is made for each event.
         new = Post(
             post, author, account, community, chat, visibility, reply_to,

@@ -146,9 +146,7 @@ _NARROW = (Visibility.ROOM, Visibility.COMMUNITY, Visibility.PUBLIC)
 
 def _write(unit: Unit, post: PostId, number: int, tree: Body, source: str, dialect: str) -> list[str]:
     """Returns its tags."""
-    unit.posts.add_revision(
-        Revision(post, number, to_json(tree), source, dialect, unit.now)
-    )
+    unit.posts.add_revision(Revision(post, number, to_json(tree), source, dialect, unit.now))
     if number > 1:
         unit.posts.drop_tags(post)
     keys = list(tags(tree))

@@ -87,7 +87,7 @@ def first_vote(unit: Unit, about: Reacted, chat: ChatId, event: ReactionChanged)
     if about.author_id == member or about.written_by == about.account_id:
         return False
     signal = _signal(about, chat, emoji, event, event.at or unit.now)
-    if not unit.votes.first(signal, _vote(signal, member, 1, signal.at)):
+    if not unit.votes.first(signal, _vote(signal, member, signal.at)):
         return False
     unit.voted.add(about.post_id)
     return True
@@ -104,7 +104,7 @@ def _give(unit: Unit, about: Reacted, signal: Signal, *, found: bool) -> None:
     wins = counts and (held is None or (not found and held.acted_at <= signal.at))
     if wins:
         unit.votes.supersede(about.post_id, unit.people.account_ids(member))
-        unit.votes.put_vote(_vote(signal, member, 1, _written(unit, about) if found else signal.at))
+        unit.votes.put_vote(_vote(signal, member, _written(unit, about) if found else signal.at))
     return unit.votes.put_signal(signal if wins else signal._replace(superseded=True))
 
 
@@ -121,8 +121,8 @@ def _may_count(unit: Unit, about: Reacted, member: MemberId) -> bool:
     return spoken_for == member and about.author_id != member and about.written_by != about.account_id
 
 
-def _vote(signal: Signal, member: MemberId, value: int, at: datetime) -> Vote:
-    return Vote(signal.post_id, member, signal.account_id, value, signal.emoji, at)
+def _vote(signal: Signal, member: MemberId, at: datetime) -> Vote:
+    return Vote(signal.post_id, member, signal.account_id, 1, signal.emoji, at)
 
 
 def take_back(unit: Unit, account: AccountId, signal: Signal, at: datetime) -> bool:
