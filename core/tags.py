@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 
 import regex
@@ -38,33 +38,42 @@ def resolve(body: Body) -> Body:
 
 
 def _resolved(leaf: Leaf) -> Sequence[Inline]:
-    return tuple(_split(leaf.text)) if isinstance(leaf, Text) and _signed(leaf.text) else (leaf,)
+    return (isinstance(leaf, Text) and _signed(leaf.text) and _split(leaf.text)) or (leaf,)
 
 
-def _in_words(text: str) -> Iterator[regex.Match[str]]:
+def _in_words(text: str) -> list[regex.Match[str]]:
     """Every match of ``_IN_WORDS``, which begin with a sign: looked for from there, as most letters are none."""
-    end = 0
-    for sign in _SIGN.finditer(text):
-        if sign.start() >= end and (found := _IN_WORDS.match(text, sign.start())):
-            end = found.end()
-            yield found
+    out, at = [], 0
+    while sign := _SIGN.search(text, at):
+        found = _IN_WORDS.match(text, sign.start())
+        at = found.end() if found else sign.end()
+        if found:
+            out.append(found)
+    return out
+
+
+def _beside_urls(text: str) -> list[regex.Match[str]]:
+    return [found for found in _BESIDE_URLS.finditer(text) if not found["url"]]
 
 
 def _signed(text: str) -> bool:
     return "#" in text or "@" in text or "\uff03" in text or "\uff20" in text
 
 
-def _split(text: str) -> Iterator[Inline]:
-    urls, done = "/" in text, 0
-    for found in _BESIDE_URLS.finditer(text) if urls else _in_words(text):
-        if urls and found["url"]:
-            continue
-        if done < found.start():
-            yield Text(text[done : found.start()])
-        yield Tag(found["tag"]) if found["tag"] else Mention(f"@{found['handle']}")
-        done = found.end()
-    if done < len(text):
-        yield Text(text[done:])
+def _split(text: str) -> list[Inline]:
+    """Nothing where no name is in the text."""
+    out: list[Inline] = []
+    done = 0
+    for found in _beside_urls(text) if "/" in text else _in_words(text):
+        start, end = found.span()
+        if done < start:
+            out.append(Text(text[done:start]))
+        tag, handle = found.group("tag", "handle")
+        out.append(Tag(tag) if tag else Mention(f"@{handle}"))
+        done = end
+    if 0 < done < len(text):
+        out.append(Text(text[done:]))
+    return out
 
 
 @lru_cache(maxsize=4096)
@@ -76,7 +85,8 @@ def fold_tag(text: str) -> str:
 
 def tags(body: Body) -> tuple[str, ...]:
     """The keys of the body's ``Tag`` nodes, each once, in their order."""
-    return tuple(dict.fromkeys(fold_tag(leaf.text) for leaf in leaves(body.blocks) if isinstance(leaf, Tag)))
+    found = [fold_tag(leaf.text) for leaf in leaves(body.blocks) if isinstance(leaf, Tag)]
+    return tuple(dict.fromkeys(found))
 
 
 def mentions(body: Body) -> tuple[str, ...]:
