@@ -22,7 +22,6 @@ from core.body import (
     Body,
     Code,
     CodeBlock,
-    Emoji,
     Emphasis,
     Inline,
     Leaf,
@@ -54,6 +53,8 @@ _LANGUAGE = re.compile(r"[A-Za-z0-9_+\-.#]*")
 _BREAKS = re.compile(r"\r\n?|[\v\f\x85\u2028\u2029]")
 #: Controls, zero-width space and byte-order mark, surrogates and noncharacters: nothing that can be seen.
 _UNSEEN = re.compile("[\0-\x08\x0e-\x1f\x7f-\x9f\u200b\ufeff\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
+#: Every scheme of the linkifier, read as it reads them: in any case.
+_SCHEME = re.compile("(?:https?|mailto):", re.IGNORECASE)
 _GAP = re.compile(r"\s+")
 _UNSAFE_IN_URL = re.compile(r"""[\s<>\\|`"^{}\x00-\x20\x7f-\x9f]""")
 
@@ -81,15 +82,13 @@ class _Run:
 
 def leaf_text(leaf: Leaf) -> str:
     """What is read where the leaf cannot be shown as itself."""
-    match leaf:
-        case Text(text) | Code(text) | Mention(text):
-            return text
-        case Tag(text):
-            return f"#{text}"
-        case Time(at):
-            return f"{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
-        case Emoji(text):
-            return f":{text}:" if _SHORT_NAME.fullmatch(text) else text
+    if isinstance(leaf, (Text, Code, Mention)):
+        return leaf.text
+    if isinstance(leaf, Tag):
+        return f"#{leaf.text}"
+    if isinstance(leaf, Time):
+        return f"{leaf.at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+    return f":{leaf.text}:" if _SHORT_NAME.fullmatch(leaf.text) else leaf.text
 
 
 def normalise(body: Body, dialect: Dialect | None = None) -> Body:
@@ -137,22 +136,35 @@ def _block(block: Block, dialect: Dialect | None, depth: int) -> Iterator[Block]
 
 def _paragraph(children: Sequence[Inline], dialect: Dialect | None) -> Iterator[Paragraph]:
     match children:
-        case (Text(text),) if (line := plain_line(text)) is not None:
-            if line:
-                yield Paragraph((Text(line),))
+        case (Text(text),) if (paragraphs := plain_paragraphs(text)) is not None:
+            yield from paragraphs
         case _:
             for runs in _paragraphs(_runs(children, frozenset(), dialect)):
                 yield Paragraph(_nested(runs, 0))
 
 
-def plain_line(text: str) -> str | None:
-    """What most people write, without the long way: text of one line that holds no address; ``None`` for others."""
-    line = _seen(text).strip()
-    return None if "\n" in line or find_url(line) else line.replace("\t", " ")
+def plain_paragraphs(text: str) -> list[Paragraph] | None:
+    """What most people write, without the long way: text that holds no address; ``None`` for others."""
+    seen = _seen(text)
+    if find_url(seen):
+        return None
+    if "\n" not in seen:
+        line = seen.strip().replace("\t", " ")
+        return [Paragraph((Text(line),))] if line else []
+    out: list[Paragraph] = []
+    lines: list[str] = []
+    for line in [*seen.split("\n"), ""]:
+        if stripped := line.strip():
+            lines.append(stripped.replace("\t", " "))
+        elif lines:
+            out.append(Paragraph((Text("\n".join(lines)),)))
+            lines = []
+    return out
 
 
 def _seen(text: str) -> str:
-    return _UNSEEN.sub("", _BREAKS.sub("\n", text))
+    # What is printable holds no line break and nothing unseen, and is told much quicker.
+    return text if text.isprintable() else _UNSEEN.sub("", _BREAKS.sub("\n", text))
 
 
 def _runs(inlines: Iterable[Inline], dress: frozenset[Dress], dialect: Dialect | None) -> Iterator[_Run]:
@@ -265,10 +277,14 @@ def linkifier() -> Any:  # noqa: ANN401 - linkify-it carries no annotations
 
 def find_url(text: str) -> tuple[int, int] | None:
     """Where the first address with ``http``, ``https`` or ``mailto`` stands in the text."""
-    if ":" not in text:
+    scheme = _SCHEME.search(text) if ":" in text else None
+    if scheme is None:
         return None
-    matches = linkifier().match(text)
-    return (matches[0].index, matches[0].last_index) if matches else None
+    # The linkifier is slow at every letter, and looks at one before the scheme.
+    skipped = max(scheme.start() - 1, 0)
+    rest = text[skipped:]
+    found = linkifier().match_at_start(rest) or next(iter(linkifier().match(rest) or ()), None)
+    return (skipped + found.index, skipped + found.last_index) if found else None
 
 
 def _linked(run: _Run) -> Iterator[_Run]:

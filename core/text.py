@@ -21,12 +21,13 @@ from core.body import (
     Paragraph,
     Quote,
     Spoiler,
+    Styled,
     Tag,
     Text,
     Time,
     leaves,
 )
-from core.canonical import leaf_text, normalise, plain_line
+from core.canonical import leaf_text, normalise, plain_paragraphs
 
 _GRAPHEME = regex.compile(r"\X")
 _VISIBLE = regex.compile(r"[^\p{Z}\p{C}]")
@@ -43,17 +44,22 @@ def plain(body: Body, *, hide_spoilers: bool = False) -> str:
 
 def inline_plain(inlines: Sequence[Inline], *, hide_spoilers: bool = False) -> str:
     """Inlines without markup. A link is its label, and its address where the label does not say it."""
-    return "".join(_inline(node, hide=hide_spoilers) for node in inlines)
+    return "".join(
+        [
+            leaf_text(node) if isinstance(node, LEAVES) else _inline(node, hide=hide_spoilers)
+            for node in inlines
+        ]
+    )
 
 
 def _blocks(blocks: Sequence[Block], *, hide: bool) -> str:
-    return "\n\n".join(text for block in blocks if (text := _block(block, hide=hide)))
+    return "\n\n".join([text for block in blocks if (text := _block(block, hide=hide))])
 
 
 def _block(block: Block, *, hide: bool) -> str:
+    if isinstance(block, Paragraph):
+        return inline_plain(block.children, hide_spoilers=hide)
     match block:
-        case Paragraph(children):
-            return inline_plain(children, hide_spoilers=hide)
         case Quote(children):
             return "\n".join(f"> {line}".rstrip() for line in _blocks(children, hide=hide).split("\n"))
         case CodeBlock(text):
@@ -70,9 +76,7 @@ def indented(text: str, lead: str) -> str:
     return "\n".join([lead + first, *(" " * len(lead) + line if line else "" for line in others)])
 
 
-def _inline(node: Inline, *, hide: bool) -> str:
-    if isinstance(node, LEAVES):
-        return leaf_text(node)
+def _inline(node: Styled | Link, *, hide: bool) -> str:
     match node:
         case Link(url, children):
             label = inline_plain(children, hide_spoilers=hide)
@@ -105,16 +109,16 @@ def first_words(body: Body, graphemes: int) -> str:
 
 def from_plain(text: str) -> Body:
     """Text that has no markup: paragraphs at blank lines, addresses with ``http(s)://`` as links."""
-    line = plain_line(text)
-    if line is None:
-        return normalise(Body((Paragraph((Text(text),)),)))
-    return Body((Paragraph((Text(line),)),) if line else ())
+    paragraphs = plain_paragraphs(text)
+    return normalise(Body((Paragraph((Text(text),)),))) if paragraphs is None else Body(tuple(paragraphs))
 
 
 def is_empty(body: Body) -> bool:
     """Whether nothing of the body can be seen."""
     for leaf in leaves(body.blocks):
-        if _VISIBLE.search(leaf.text if isinstance(leaf, CodeBlock) else leaf_text(leaf)):
+        text = leaf.text if isinstance(leaf, CodeBlock) else leaf_text(leaf)
+        # Letters and digits can be seen, and most texts begin with one.
+        if text[:1].isalnum() or _VISIBLE.search(text):
             return False
     return True
 
