@@ -169,6 +169,8 @@ def taken_of(view: View, form: Form, can: Capabilities) -> tuple[int, int]:
 
 def length_of(text: str, unit: str) -> int:
     """The length of a text in ``utf16`` code units, ``byte`` or ``codepoint``."""
+    if text.isascii():
+        return len(text)
     match unit:
         case "utf16":
             return len(text.encode("utf-16-le", "surrogatepass")) // 2

@@ -8,6 +8,7 @@ from core.body import Body, from_json, to_json
 from core.civic.members import require_member
 from core.errors import Message, Refusal, message
 from core.notices import Choice, Said, answer, mark, private_chat
+from core.parts import length_of
 from core.records import Chat, Copy, Member, Post, Revision
 from core.removal import our_own, remove_here
 from core.scene import Rules, Scene
@@ -116,7 +117,7 @@ def _checked(scene: Scene, body: Body | None, source: str, *, wordless: bool) ->
         if wordless:
             return Body()
         raise Refusal("post.empty")
-    length = len(plain(tree).encode("utf-16-le")) // 2
+    length = length_of(plain(tree), "utf16")
     if length > scene.rules.max_post:
         raise Refusal("post.too_long", limit=scene.rules.max_post, n=length - scene.rules.max_post)
     return tree
