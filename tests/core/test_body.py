@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from typing import cast
 
@@ -30,7 +31,7 @@ from core.body import (
     from_json,
     to_json,
 )
-from core.canonical import normalise
+from core.canonical import find_url, linkifier, normalise
 from core.tags import fold_tag, mentions, resolve, tags
 from core.text import first_words, from_plain, is_empty, plain, without_prefix
 from core.types import AccountRef, MemberId, Platform
@@ -48,6 +49,19 @@ def paragraph(*children: Inline) -> Body:
 @given(body=bodies)
 def test_stored_bodies_come_back_as_they_were(body: Body) -> None:
     assert from_json(to_json(body)) == body
+
+
+@settings(max_examples=300, deadline=None)
+@given(body=bodies)
+def test_the_stored_form_is_the_compact_json_of_any_encoder(body: Body) -> None:
+    stored = to_json(body)
+    assert json.dumps(json.loads(stored), ensure_ascii=False, separators=(",", ":")) == stored
+
+
+@given(text=st.text(st.characters(exclude_categories=[])))
+def test_text_is_stored_as_any_encoder_writes_it(text: str) -> None:
+    words = json.dumps(text, ensure_ascii=False).encode("utf-8", "replace").decode()
+    assert to_json(paragraph(Text(text))) == f'{{"v":1,"b":[{{"t":"p","c":[{words}]}}]}}'
 
 
 def test_half_a_character_does_not_spoil_the_stored_form() -> None:
@@ -155,6 +169,12 @@ def test_what_shows_nothing_is_empty() -> None:
     assert not is_empty(Body((CodeBlock("x"),)))
 
 
+def test_what_begins_with_a_letter_or_digit_is_not_empty() -> None:
+    """Python tells these by its own tables, and the rest is told by the tables of ``regex``."""
+    letters = "".join(filter(str.isalnum, map(chr, range(0x110000))))
+    assert regex.search(r"[\p{Z}\p{C}]", letters) is None
+
+
 def test_the_word_of_a_flag_can_be_taken_off() -> None:
     rest = Paragraph((Text("more"),))
     body = Body((Paragraph((Strong((Text("public Hel"),)), Text("lo "), Code("x"))), rest))
@@ -182,6 +202,13 @@ def test_tags_and_handles_of_the_text_become_nodes() -> None:
     assert resolve(found) == found
 
 
+@settings(max_examples=200, deadline=None)
+@given(body=bodies)
+def test_a_body_without_further_names_is_not_built_anew(body: Body) -> None:
+    found = resolve(body)
+    assert found != body or found is body
+
+
 _SIGNS = st.text("#\uff03@\uff20ab1_é\ufe0f\u20e3&:.!rt字 \n\u200c", max_size=30)
 
 
@@ -204,8 +231,20 @@ def _slashed(last: Inline) -> str:
     return last.text.removesuffix("-") + "/"
 
 
+_SCHEMES = st.sampled_from(
+    ["http:", "https:", "HTTP:", "http\u017f:", "mailto:", "//", "http://a.it", "a@b.it", ":", "_"]
+)
+
+
 @settings(max_examples=500, deadline=None)
-@given(text=st.text("ab \t\n\r\v\x00\u200b\u2028:/hts.mailto@", max_size=30), cut=st.integers(0, 30))
+@given(text=st.lists(_SCHEMES | st.text(max_size=3), max_size=8).map("".join))
+def test_an_address_stands_where_the_linkifier_finds_it_in_the_whole_text(text: str) -> None:
+    found = linkifier().match(text)
+    assert find_url(text) == ((found[0].index, found[0].last_index) if found else None)
+
+
+@settings(max_examples=500, deadline=None)
+@given(text=st.text("ab \t\n\r\v\x00\x1c\xa0\u200b\u2028:/hts.mailto@", max_size=30), cut=st.integers(0, 30))
 def test_text_in_two_pieces_is_the_text(text: str, cut: int) -> None:
     assert normalise(paragraph(Text(text[:cut]), Text(text[cut:]))) == from_plain(text)
 
