@@ -136,18 +136,21 @@ def _block(block: Block, dialect: Dialect | None, depth: int) -> Iterator[Block]
 
 def _paragraph(children: Sequence[Inline], dialect: Dialect | None) -> Iterator[Paragraph]:
     match children:
-        case (Text(text),) if (paragraphs := plain_paragraphs(text)) is not None:
-            yield from paragraphs
+        case (Text(text),):
+            yield from text_paragraphs(text)
         case _:
-            for runs in _paragraphs(_runs(children, frozenset(), dialect)):
-                yield Paragraph(_nested(runs, 0))
+            yield from _dressed(children, dialect)
 
 
-def plain_paragraphs(text: str) -> list[Paragraph] | None:
-    """What most people write, without the long way: text that holds no address; ``None`` for others."""
+def _dressed(children: Sequence[Inline], dialect: Dialect | None) -> list[Paragraph]:
+    return [Paragraph(_nested(runs, 0)) for runs in _paragraphs(_runs(children, frozenset(), dialect))]
+
+
+def text_paragraphs(text: str) -> list[Paragraph]:
+    """The paragraphs of text that has no markup; without the long way where it holds no address, as most."""
     seen = _seen(text)
     if find_url(seen):
-        return None
+        return _dressed((Text(seen),), None)
     if "\n" not in seen:
         line = seen.strip().replace("\t", " ")
         return [Paragraph((Text(line),))] if line else []
@@ -243,6 +246,13 @@ def _pieces(run: _Run) -> Iterator[_Run]:
         yield run
         return
     text, done = run.leaf.text, 0
+    words = text.strip()
+    if "\n" not in words:
+        start = text.index(words)
+        for piece in (text[:start], words.replace("\t", " "), text[start + len(words) :]):
+            if piece:
+                yield _Run(Text(piece), run.dress)
+        return
     for gap in _GAP.finditer(text):
         start, end = gap.span()
         if start == 0 or end == len(text) or "\n" in gap[0]:

@@ -23,6 +23,8 @@ _NAMED = rf"""
       (?<handle>[A-Za-z0-9_]{{3,20}}+)(?![A-Za-z0-9_@\uff20\p{{Latin}}]|://|:[A-Za-z0-9\[]|\.[A-Za-z0-9])
 """
 _FLAGS = regex.VERBOSE | regex.IGNORECASE
+#: What every match of ``_URL`` holds.
+_IN_URL = re.compile(r"://|\.\w{2,}/")
 _SIGN = re.compile("[#\uff03@\uff20]")
 _IN_WORDS = regex.compile(_NAMED, _FLAGS)
 _BESIDE_URLS = regex.compile(f"{_URL} | {_NAMED}", _FLAGS)
@@ -64,7 +66,7 @@ def _split(text: str) -> list[Inline]:
     """Nothing where no name is in the text."""
     out: list[Inline] = []
     done = 0
-    for found in _beside_urls(text) if "/" in text else _in_words(text):
+    for found in _beside_urls(text) if "/" in text and _IN_URL.search(text) else _in_words(text):
         start, end = found.span()
         if done < start:
             out.append(Text(text[done:start]))

@@ -27,7 +27,7 @@ from core.body import (
     Time,
     leaves,
 )
-from core.canonical import leaf_text, normalise, plain_paragraphs
+from core.canonical import leaf_text, text_paragraphs
 
 _GRAPHEME = regex.compile(r"\X")
 _VISIBLE = regex.compile(r"[^\p{Z}\p{C}]")
@@ -109,8 +109,7 @@ def first_words(body: Body, graphemes: int) -> str:
 
 def from_plain(text: str) -> Body:
     """Text that has no markup: paragraphs at blank lines, addresses with ``http(s)://`` as links."""
-    paragraphs = plain_paragraphs(text)
-    return normalise(Body((Paragraph((Text(text),)),))) if paragraphs is None else Body(tuple(paragraphs))
+    return Body(tuple(text_paragraphs(text)))
 
 
 def is_empty(body: Body) -> bool:

@@ -217,7 +217,7 @@ _SIGNS = st.text("#\uff03@\uff20ab1_é\ufe0f\u20e3&:.!rt字 \n\u200c", max_size=
 def test_names_are_found_alike_in_text_that_holds_an_address_and_in_text_that_holds_none(text: str) -> None:
     """The two are looked through in different ways."""
     without = resolve(paragraph(Text(text + " -")))
-    assert resolve(paragraph(Text(text + " /"))) == Body(
+    assert resolve(paragraph(Text(text + " ://"))) == Body(
         tuple(Paragraph((*p.children[:-1], Text(_slashed(p.children[-1])))) for p in _paragraphs(without))
     )
 
@@ -228,7 +228,7 @@ def _paragraphs(body: Body) -> list[Paragraph]:
 
 def _slashed(last: Inline) -> str:
     assert isinstance(last, Text)
-    return last.text.removesuffix("-") + "/"
+    return last.text.removesuffix("-") + "://"
 
 
 _SCHEMES = st.sampled_from(
