@@ -58,8 +58,8 @@ PAIRS: list[tuple[type[Any], type[Any]]] = [
     (LeaseRows, LeaseStore),
     (Unit, SqlUnit),
 ]
-#: What only the writer's thread asks for.
-OF_STORAGE = {"highest_id", "note_ids"}
+#: What only those who make and end a transaction ask for.
+OF_STORAGE = {"end", "highest_id", "note_ids"}
 
 
 def methods(kind: type[Any]) -> dict[str, Any]:
