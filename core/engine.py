@@ -347,7 +347,7 @@ class Engine:
         if key is None or chat is None or actor.bot or actor.anonymous:
             return False
         known = unit.votes.reacted(chat.id, event.message.key, actor.account)
-        if known is None or not _as_known(actor, known) or unit.intake.seen(key):
+        if known is None or not known.fresh or not _as_known(actor, known) or unit.intake.seen(key):
             return False
         if not first_vote(unit, known, chat.id, event):
             return False

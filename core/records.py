@@ -188,7 +188,7 @@ class Reacted(NamedTuple):
     name: str
     username: str
     locale: str
-    #: Nobody of this member acted on this post before, and the account spoke for nobody there. Perhaps not said.
+    #: Nobody of this member acted on this post before, nor spoke there for anybody. ``False`` where nobody looked.
     fresh: bool = False
 
 

@@ -475,16 +475,23 @@ class CommunityStore:
     def mirroring(
         self, feeds: list[Feed], blocks: list[Feed], author: MemberId, origin: ChatId
     ) -> list[Chat]:
-        """Chats that want a post standing in these feeds, unless they block one of ``blocks`` or ban its author."""
+        """Chats that want a post standing in these feeds, by id; not those that block one of ``blocks`` or its author.
+
+        A ban of the author is said by the chat's community.
+        """
         wanting: dict[ChatId, Chat] = {}
+        homes: set[CommunityId] = set()
         for feed in feeds:
             for chat, blocking in self.mirrors.all((feed.kind._value_, feed.key)):
-                if not (blocking and self._blocks(chat.id, blocks)) and chat.state is not ChatState.GONE:
-                    wanting[chat.id] = chat
+                if chat.state is ChatState.GONE or (blocking and self._blocks(chat.id, blocks)):
+                    continue
+                wanting[chat.id] = chat
+                if chat.community_id is not None:
+                    homes.add(chat.community_id)
         wanting.pop(origin, None)
-        homes = {chat.community_id for chat in wanting.values()}
-        banned = {home for home in homes if home is not None and self.banned(home, author)}
-        return [wanting[id_] for id_ in sorted(wanting) if wanting[id_].community_id not in banned]
+        banned = [home for home in homes if self.banned(home, author)]
+        chats = [wanting[id_] for id_ in sorted(wanting)]
+        return [chat for chat in chats if chat.community_id not in banned] if banned else chats
 
     def _blocks(self, chat: ChatId, feeds: list[Feed]) -> bool:
         return not set(self.blocks.all(chat)).isdisjoint(feeds)

@@ -61,12 +61,13 @@ class IntakeStore:
         return bool(self.keys.all(key))
 
     def note(self, key: str, now: datetime) -> None:
-        self.keys.add(key, (key, to_micros(now)))
+        row = (key, to_micros(now))
+        self.keys.add(key, row, row)
 
     def claim(self, key: str, now: datetime) -> bool:
         if self.keys.all(key):
             return False
-        self.keys.add(key, (key, to_micros(now)))
+        self.note(key, now)
         return True
 
     def clean(self, before: datetime) -> None:

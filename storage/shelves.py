@@ -244,7 +244,7 @@ class Keyed(Generic[R]):
 # -- what is in hand --------------------------------------------------------------------------------------------------
 
 
-_ALL = object()
+_ALL, _ADDED = object(), object()
 
 
 class Undoable(Protocol):
@@ -288,18 +288,21 @@ class Shelf(Generic[R]):
         self._waits = access.waits
         self._one = keyed.one(access.dialect)
         self._single = len(keyed.key) == 1
-        self._known: dict[Any, tuple[R, ...]] = {}
+        #: What is in hand, be it that there is nothing.
+        self.known: dict[Any, tuple[R, ...]] = {}
         #: Of the keys that changed: what the database has.
         self._stored: dict[Any, tuple[R, ...]] = {}
         # Made within a savepoint it may read what that savepoint changed, and must forget it with the savepoint.
-        self._note((self, _ALL, ({}, {})))
+        self._note((self, _ALL, ({}, {}, [])))
+        #: First rows of their keys, not written yet.
+        self._new: list[Row] = []
 
     def all(self, key: Any) -> tuple[R, ...]:
-        rows = self._known.get(key)
+        rows = self.known.get(key)
         return self._read(key) if rows is None else rows
 
     def one(self, key: Any) -> R | None:
-        rows = self._known.get(key)
+        rows = self.known.get(key)
         if rows is None:
             rows = self._read(key)
         return rows[0] if rows else None
@@ -307,12 +310,12 @@ class Shelf(Generic[R]):
     def _read(self, key: Any) -> tuple[R, ...]:
         record = self.keyed.record
         found = self._access.fetch(self._one, (key,) if self._single else key)
-        rows = self._known[key] = tuple([record(row) for row in found])
+        rows = self.known[key] = tuple([record(row) for row in found])
         return rows
 
     def read_ahead(self, keys: Iterable[Any]) -> list[R]:
         """All these at once, where that saves round trips. Returns what was not in hand yet."""
-        known = self._known
+        known = self.known
         wanted = [key for key in dict.fromkeys(keys) if key not in known]
         if not wanted:
             return []
@@ -330,52 +333,56 @@ class Shelf(Generic[R]):
         self._note((self, key, before))
         if key not in self._stored:
             self._stored[key] = before
-        self._known[key] = rows
+        self.known[key] = rows
         self._waits(self.table)
 
-    def holds(self, key: Any) -> bool:
-        """Whether the rows of that key are in hand, be it that there are none."""
-        return key in self._known
+    def add(self, key: Any, record: R, row: Row) -> None:
+        """The first row of a key that has none, be that in hand or not; ``row`` is what ``keyed.row`` makes of it.
 
-    def add(self, key: Any, record: R) -> None:
-        """The first row of a key that has none, be that in hand or not."""
-        self._note((self, key, ()))
-        self._stored.setdefault(key, ())
-        self._known[key] = (record,)
+        What changes it later is written after it.
+        """
+        self._note((self, key, _ADDED))
+        self._new.append(row)
+        self.known[key] = (record,)
         self._waits(self.table)
 
     def learn(self, key: Any, rows: tuple[R, ...]) -> None:
         """Somebody else writes them."""
-        self._note((self, key, self._known.get(key)))
-        self._known[key] = rows
+        self._note((self, key, self.known.get(key)))
+        self.known[key] = rows
 
     def forget(self) -> None:
         """What was read may not be true any more; nothing may wait to be written."""
-        self._note((self, _ALL, (self._known, self._stored)))
-        self._known, self._stored = {}, {}
+        self._note((self, _ALL, (self.known, self._stored, self._new)))
+        self.known, self._stored, self._new = {}, {}, []
 
     def revert(self, key: Any, before: Any) -> None:
         if key is _ALL:
-            self._known, self._stored = before
+            self.known, self._stored, self._new = before
+        elif before is _ADDED:
+            # The newest goes first: its row is the last one.
+            self._new.pop()
+            self.known[key] = ()
         elif before is None:
-            self._known.pop(key, None)
+            self.known.pop(key, None)
         else:
-            self._known[key] = before
+            self.known[key] = before
 
     def flush(self) -> None:
-        changed = self._stored
-        if not changed:
-            return
-        self._note((self, _ALL, (self._known, changed)))
-        self._stored = {}
+        new, changed = self._new, self._stored
+        self._note((self, _ALL, (self.known, changed, new)))
+        self._stored, self._new = {}, []
+        if new:
+            self._access.write(self.keyed.put, new)
+        if changed:
+            self._write(changed)
+
+    def _write(self, changed: dict[Any, tuple[R, ...]]) -> None:
         puts: list[Row] = []
         drops: list[Row] = []
-        row, told_apart, known = self.keyed.row, self.keyed.told_apart, self._known
+        row, told_apart, known = self.keyed.row, self.keyed.told_apart, self.known
         assert row is not None
         for key, before in changed.items():
-            if not before:
-                puts += [row(record) for record in known[key]]
-                continue
             after = list(map(row, known[key]))
             held = {told_apart(r): r for r in map(row, before)}
             puts += [r for r in after if held.get(told_apart(r)) != r]

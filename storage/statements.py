@@ -301,8 +301,9 @@ class Runner:
         if isinstance(value, datetime):
             return to_micros(value)
         if isinstance(value, (list, tuple)):
-            # psycopg writes an enumeration's name, not its value.
-            return self._array([v.value if isinstance(v, Enum) else v for v in value])
+            # psycopg writes an enumeration's name, not its value. All of a set are of one kind.
+            named = bool(value) and isinstance(value[0], Enum)
+            return self._array([v.value for v in value] if named else value)
         if type(value) is bool:
             return int(value)
         if isinstance(value, str):

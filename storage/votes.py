@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from datetime import datetime
-from functools import partial
 from typing import Any
 
-from sqlalchemy import bindparam, delete, distinct, func, literal, literal_column, or_, select, update
+from sqlalchemy import bindparam, delete, distinct, func, literal, literal_column, select, update
 
 from core.records import Reacted, Signal, Vote
 from core.types import AccountId, AccountRef, ChatId, MemberId, PostId
@@ -56,15 +55,18 @@ def _none(source: Any, *where: Any) -> Any:
 
 
 def _fresh() -> Any:
-    """Whether nobody of the account's member acted on the post, and the account spoke there for nobody."""
+    """Whether the account's member never voted on the post, and none of their accounts spoke there for anybody.
+
+    Whoever reacts speaks for their member from then on, and who joins for what stands of them, so that there is no
+    signal either.
+    """
     of_member = t.accounts.alias("of_member")
-    signal: Any = select(literal_column("1")).where(_S.post_id == _P.id, _S.account_id == of_member.c.id)
+    spoke: Any = select(literal_column("1")).where(_A.post_id == _P.id, _A.account_id == of_member.c.id)
     return (
         _N.member_id.is_not(None)
         & _none(t.votes, _V.post_id == _P.id, _V.member_id == _N.member_id)
-        & _none(t.vote_accounts, _A.post_id == _P.id, _A.account_id == _N.id)
         & _none(
-            of_member, of_member.c.member_id == _N.member_id, signal.correlate(t.posts, of_member).exists()
+            of_member, of_member.c.member_id == _N.member_id, spoke.correlate(t.posts, of_member).exists()
         )
     ).label("fresh")
 
@@ -78,7 +80,7 @@ REACTED = Keyed(
     (_C.chat_id, _C.message_key, _N.platform, _N.key),
     Reacted._make,
     source=_OF_POSTS,
-    also=(t.copies, t.votes, t.vote_accounts, t.signals),
+    also=(t.copies, t.votes, t.vote_accounts),
 )  # fmt: skip
 #: What one account's reactions on one post are, on whichever copy.
 SIGNALS = Keyed(
@@ -151,21 +153,33 @@ def _guests(post: Any) -> Any:
     )
 
 
-def _set_tallies(d: Build, *, guests: bool) -> Any:
+def _set_tallies(d: Build) -> Any:
     p, q = t.posts.c, t.posts.alias("q").c
-    tallies = [_votes(q.id).label("score"), *([_guests(q.id).label("guests")] if guests else [])]
-    counted = select(q.id, *tallies).where(d.among(q.id, "posts")).subquery("counted").c
-    new = {tally.name: counted[tally.name] for tally in tallies}
+    score, guests = _votes(q.id).label("score"), _guests(q.id).label("guests")
+    counted = select(q.id, score, guests).where(d.among(q.id, "posts")).subquery("counted").c
     return (
         update(t.posts)
-        .where(p.id == counted.id, or_(*(p[name] != value for name, value in new.items())))
-        .values(version=p.version + 1, **new)
+        .where(p.id == counted.id, (p.score != counted.score) | (p.guests != counted.guests))
+        .values(score=counted.score, guests=counted.guests, version=p.version + 1)
         .returning(p.id)
     )
 
 
-SET_TALLIES = Statement(partial(_set_tallies, guests=True))
-SET_SCORES = Statement(partial(_set_tallies, guests=False))
+def _set_scores(d: Build) -> Any:
+    """Of posts that lost no vote: one without any is not among the groups. Takes half the time of the other form."""
+    score = func.count().label("score")
+    voted = select(_V.post_id, score).where(d.among(_V.post_id, "posts"), _V.value == 1)
+    counted = voted.group_by(_V.post_id).subquery("counted").c
+    return (
+        update(t.posts)
+        .where(_P.id == counted.post_id, _P.score != counted.score)
+        .values(score=counted.score, version=_P.version + 1)
+        .returning(_P.id)
+    )
+
+
+SET_TALLIES = Statement(_set_tallies)
+SET_SCORES = Statement(_set_scores)
 
 
 def _found(row: Row) -> Signal:
@@ -186,11 +200,13 @@ class VoteStore:
 
     def first(self, signal: Signal, vote: Vote) -> bool:
         by_account, by_member = signal[:2], vote[:2]
-        if self.votes.holds(by_member) or self.signals.holds(by_account) or self.speakers.holds(by_account):
+        in_hand = by_member in self.votes.known or by_account in self.signals.known
+        if in_hand or by_account in self.speakers.known:
             return False
-        self.signals.add(by_account, signal)
-        self.votes.add(by_member, vote)
-        self.speakers.add(by_account, (*by_account, vote.member_id))
+        at, speaker = to_micros(signal.at), (*by_account, vote.member_id)
+        self.signals.add(by_account, signal, (*signal[:6], at, 0))
+        self.votes.add(by_member, vote, (*vote[:5], at))
+        self.speakers.add(by_account, speaker, speaker)
         return True
 
     # signals
@@ -259,10 +275,11 @@ class VoteStore:
         self._run.run(MOVE_SPEAKERS, loser=loser, winner=winner)
 
     # tallies
-    def recount(self, posts: Collection[PostId], *, guests: bool = True) -> list[PostId]:
-        """Counts anew, guests only where asked. Returns the posts whose tally changed, each with a newer version."""
-        statement = SET_TALLIES if guests else SET_SCORES
-        return [PostId(row[0]) for row in self._run.all(statement, posts=sorted(posts))]
+    def recount(self, posts: Collection[PostId]) -> list[PostId]:
+        return [PostId(row[0]) for row in self._run.all(SET_TALLIES, posts=sorted(posts))]
+
+    def count_more(self, posts: Collection[PostId]) -> list[PostId]:
+        return [PostId(row[0]) for row in self._run.all(SET_SCORES, posts=sorted(posts))]
 
 
 def _others(held: tuple[Signal, ...], signal: Signal) -> list[Signal]:

@@ -46,7 +46,6 @@ class _Job(Generic[T]):
     work: Callable[[SqlUnit], T]
     bury: Callable[[SqlUnit, BaseException], T] | None
     future: asyncio.Future[T]
-    loop: asyncio.AbstractEventLoop
     event: Inbound | None = None
     value: Any = None
     error: BaseException | None = None
@@ -114,7 +113,7 @@ class Writer:
         A cancelled caller's work still commits.
         """
         loop = asyncio.get_running_loop()
-        job = _Job(work, bury, loop.create_future(), loop, event)
+        job = _Job(work, bury, loop.create_future(), event)
         with self._door:
             if self._stopping is None:
                 self._waiting.put(job)
@@ -199,18 +198,11 @@ class Writer:
                 return self._retire()
 
     def _take(self) -> tuple[list[_Job[Any]], bool]:
-        batch: list[_Job[Any]] = []
-        item = self._waiting.get()
-        while True:
-            if isinstance(item, _Stop):
-                return batch, True
-            batch.append(item)
-            if len(batch) == BATCH:
-                return batch, False
-            try:
-                item = self._waiting.get_nowait()
-            except queue.Empty:
-                return batch, False
+        """What waits, and whether that is the end: nobody is let in behind a stop."""
+        first = self._waiting.get()
+        taken = [first, *(self._waiting.get_nowait() for _ in range(min(self._waiting.qsize(), BATCH - 1)))]
+        batch = [job for job in taken if isinstance(job, _Job)]
+        return batch, len(batch) < len(taken)
 
     def _write(self, batch: Sequence[_Job[Any]]) -> frozenset[ChatId]:
         """Writes the batch, one by one where it fails together. Returns the chats to wake."""
@@ -313,7 +305,7 @@ class Writer:
             self._wake(woken)
         loops: dict[asyncio.AbstractEventLoop, list[_Job[Any]]] = {}
         for job in batch:
-            loops.setdefault(job.loop, []).append(job)
+            loops.setdefault(job.future.get_loop(), []).append(job)
         self._answered += len(batch)
         for loop, jobs in loops.items():
             # A loop that was closed meanwhile has nobody left who waits.
@@ -366,10 +358,10 @@ def _resolve(jobs: Sequence[_Job[Any]]) -> None:
     for job in jobs:
         if job.future.done():
             continue
-        if isinstance(job.error, StopIteration):
+        if job.error is None:
+            job.future.set_result(job.value)
+        elif isinstance(job.error, StopIteration):
             # A future refuses this one, and the rest of the batch would never be answered.
             job.future.set_exception(RuntimeError("StopIteration"))
-        elif job.error is not None:
-            job.future.set_exception(job.error)
         else:
-            job.future.set_result(job.value)
+            job.future.set_exception(job.error)

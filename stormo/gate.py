@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from functools import partial
 
 from core.crashpoints import passing
 from core.engine import Engine
@@ -31,13 +32,14 @@ class EngineGate:
         readers: Readers,
         engine: Engine,
         health: Health | None = None,
-        guard: Callable[[Unit], None] = lambda _: None,
+        guard: Callable[[Unit], None] | None = None,
     ) -> None:
         self._writer = writer
         self._readers = readers
         self._engine = engine
         self._health = health
         self._guard = guard
+        self._handle = engine.handle if guard is None else self._guarded
 
     def of(self, health: Health, guard: Callable[[Unit], None]) -> EngineGate:
         """The same for one adapter, with its signs of life noted."""
@@ -59,17 +61,18 @@ class EngineGate:
             self._health.event(event.at)
         passing("inbound.handed")
 
-        def handle(unit: Unit) -> None:
-            self._guard(unit)
-            self._engine.handle(unit, event)
-
         answer = self._writer.submit(
-            handle,
+            partial(self._handle, event=event),
             bury=lambda unit, error: self._engine.bury(unit, event, error),
             event=event,
         )
         passing("inbound.queued")
         return answer
+
+    def _guarded(self, unit: Unit, event: Inbound) -> None:
+        assert self._guard is not None
+        self._guard(unit)
+        self._engine.handle(unit, event)
 
     async def bookmark(self, scope: str) -> str | None:
         return await self._readers.read(lambda unit: unit.intake.bookmark(scope))

@@ -66,16 +66,17 @@ def _tag_feeds(keys: Iterable[str]) -> list[Feed]:
 
 
 def _wanting(unit: Unit, post: Post, keys: Iterable[str], parent: Post | None) -> list[Chat]:
-    """Every room that a post with these tags is meant for, whether or not it may be shown there."""
+    """Every room that a post with these tags is meant for, by id, whether or not it may be shown there."""
     own = feeds_of(post.author_id, keys)
     feeds = [*own, Feed(FeedKind.EVERYTHING, "")]
     if post.community_id is not None:
         feeds.append(Feed(FeedKind.COMMUNITY, str(post.community_id)))
-    chats = {c.id: c for c in unit.communities.mirroring(feeds, own, post.author_id, post.chat_id)}
-    if parent is not None:
-        found = _conversation(unit, parent, post.author_id, own)
-        chats |= {c.id: c for c in found if c.id != post.chat_id}
-    return list(chats.values())
+    mirroring = unit.communities.mirroring(feeds, own, post.author_id, post.chat_id)
+    if parent is None:
+        return mirroring
+    talking = _conversation(unit, parent, post.author_id, own)
+    chats = {c.id: c for c in (*mirroring, *talking) if c.id != post.chat_id}
+    return [chats[id_] for id_ in sorted(chats)]
 
 
 def _conversation(unit: Unit, parent: Post, author: MemberId, own: list[Feed]) -> list[Chat]:
@@ -101,7 +102,7 @@ def _plan(unit: Unit, post: Post, chats: Iterable[Chat], ready_at: datetime) -> 
     ids = [chat.id for chat in shown]
     unit.posts.add_places(thing, ids)
     unit.outbox.want(thing, ThingKind.POST, post.version, ids, rank=1, now=unit.now, ready_at=ready_at)
-    return sorted(shown, key=lambda chat: chat.id)
+    return shown
 
 
 def _withdraw(unit: Unit, post: Post, gone: list[str], kept: set[ChatId]) -> None:

@@ -156,7 +156,7 @@ def settle(unit: Unit) -> None:
     """Once a batch: recounts every touched post, and wants the new tally shown wherever the post stands."""
     moved = unit.votes.recount(unit.touched) if unit.touched else []
     if voted := unit.voted - unit.touched:
-        moved += unit.votes.recount(voted, guests=False)
+        moved += unit.votes.count_more(voted)
     for fold in unit.outbox.tally(moved, unit.now) if moved else ():
         unit.folds.bump_fold(fold, unit.now, rank=3)
     unit.touched.clear()

@@ -112,7 +112,10 @@ class Communities(Protocol):
     def mirroring(
         self, feeds: list[Feed], blocks: list[Feed], author: MemberId, origin: ChatId
     ) -> list[Chat]:
-        """Chats that want a post standing in these feeds, unless they block one of ``blocks`` or ban its author."""
+        """Chats that want a post standing in these feeds, by id; not those that block one of ``blocks`` or its author.
+
+        A ban of the author is said by the chat's community.
+        """
         ...
 
     def add_membership(self, community: CommunityId, member: MemberId, now: datetime) -> None: ...
