@@ -105,7 +105,7 @@ def _give(unit: Unit, about: Reacted, signal: Signal, *, found: bool) -> None:
     if wins:
         unit.votes.supersede(about.post_id, unit.people.account_ids(member))
         unit.votes.put_vote(_vote(signal, member, _written(unit, about) if found else signal.at))
-    return unit.votes.put_signal(signal if wins else signal._replace(superseded=True))
+    return unit.votes.put_signal(signal._replace(superseded=not wins))
 
 
 def _written(unit: Unit, about: Reacted) -> datetime:

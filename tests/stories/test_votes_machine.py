@@ -27,7 +27,10 @@ pytestmark = pytest.mark.timeout(240)
 
 @dataclass
 class Model:
-    """Who spoke last for whom. A member is a number; `spoke` outlives unlinking."""
+    """Who spoke last for whom. A member is a number; `spoke` outlives unlinking.
+
+    `at`: when each signal was given; `acted`: when each member acted last, also where they took it back.
+    """
 
     member: dict[str, int] = field(default_factory=dict)
     members: int = 0
@@ -35,6 +38,9 @@ class Model:
     standing: dict[tuple[str, int, str], bool] = field(default_factory=dict)
     order: list[tuple[str, int, str]] = field(default_factory=list)
     vote: dict[int, str] = field(default_factory=dict)
+    now: int = 0
+    at: dict[tuple[str, int, str], int] = field(default_factory=dict)
+    acted: dict[int, int] = field(default_factory=dict)
 
     def give(self, account: str, signal: tuple[str, int, str]) -> None:
         """`standing[signal]` says whether it may still be taken back as the one that counts."""
@@ -42,18 +48,21 @@ class Model:
         self.standing[signal] = True
         if member is None:
             return
-        if self.spoke.setdefault(account, member) != member:
+        mine = self.spoke.setdefault(account, member) == member
+        if not mine or self.acted.get(member, 0) > self.at[signal]:
             self.standing[signal] = False
             return
         for other in self.standing:
             if other != signal and self.member.get(other[0]) == member:
                 self.standing[other] = False
         self.vote[member] = account
+        self.acted[member] = self.at[signal]
 
     def add(self, account: str, copy: int, emoji: str) -> None:
         signal = (account, copy, emoji)
         if signal not in self.standing:
             self.order.append(signal)
+            self.at[signal] = self.now
             self.give(account, signal)
 
     def remove(self, account: str, copy: int, emoji: str) -> None:
@@ -65,6 +74,7 @@ class Model:
         member = self.spoke.get(account)
         if counts and member is not None and self.vote.get(member) == account:
             del self.vote[member]
+            self.acted[member] = self.now
 
     def bind(self, account: str, member: int) -> None:
         self.member[account] = member
@@ -113,6 +123,7 @@ class VotesMachine(RuleBasedStateMachine):
         return self.people[account], copy, self.copies[copy]
 
     def _do(self, work: Any) -> None:
+        self.model.now += 1
         self.runner.run(work)
         self.world.clock.advance(self.world.tick)
 
