@@ -274,10 +274,9 @@ class Engine:
             # The server of a platform may let others edit; we do not.
             raise Ignored
         scene = enter(unit, self.rules, event.actor, event.place, message=event.message)
-        if event.kept is not None:
-            # Gone is gone, as with a deletion, whatever is said of the words.
-            enclosures.keep(unit, ThingId(post.id), event.kept)
-        return self._attempt(scene, lambda: _apply_edit(scene, event, post.id))
+        # Gone is gone, as with a deletion, whatever is said of the words.
+        taken = event.kept is not None and enclosures.keep(unit, ThingId(post.id), event.kept)
+        return self._attempt(scene, lambda: _apply_edit(scene, event, post.id, taken=taken))
 
     def _corrected(self, unit: Unit, event: CommandEdited) -> None:
         """A message that made no post, as its command was refused or mistyped, is put right: now it may make one."""
@@ -478,16 +477,24 @@ def _publish_reply(scene: Scene, event: MessageReceived, parent: Post) -> None:
     posts.publish(scene, event.body, source=event.source, dialect=event.dialect, reply_to=parent)
 
 
-def _apply_edit(scene: Scene, event: CommandEdited | MessageEdited, post_id: PostId) -> None:
+def _apply_edit(scene: Scene, event: CommandEdited | MessageEdited, post_id: PostId, *, taken: bool) -> None:
+    """``taken``: a file was taken out of the message, whose words may be as they were."""
     post = scene.unit.posts.post(post_id)
     assert post is not None
     body, source, wish = event.body, event.source, ""
     if isinstance(event, CommandEdited):
         body, source, wish = _parts_of(event)
     now = posts.narrow(scene, post, Visibility(wish)) if wish else post
-    moved = posts.edit(scene, now, body, source, event.dialect)
+    old = taken and _replaced(scene.unit, post.id, source)
+    moved = None if old else posts.edit(scene, now, body, source, event.dialect)
     if said := posts.say_edited(post, now, moved, asked=False):
         answer(scene, said)
+
+
+def _replaced(unit: Unit, post: PostId, source: str) -> bool:
+    """Whether these words were the post's before others came by ``/edit``, of which its message knows nothing."""
+    *before, newest = (revision.source for revision in unit.posts.revisions(post))
+    return source != newest and source in before
 
 
 def _parts_of(event: CommandEdited) -> tuple[Body | None, str, str]:

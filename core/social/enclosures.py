@@ -63,13 +63,14 @@ def _behind(there: Sequence[Enclosure]) -> int:
     return there[-1].position + 1 if there else 0
 
 
-def keep(unit: Unit, thing: ThingId, kept: Collection[str]) -> None:
-    """Its author took the others out of their message: copies lose them, too."""
+def keep(unit: Unit, thing: ThingId, kept: Collection[str]) -> bool:
+    """Its author took the others out of their message: copies lose them, too. Returns whether there were any."""
     gone = [row for row in unit.media.of(thing) if row.key and row.key not in kept]
     for row in gone:
         unit.media.drop_one(thing, row.position)
     if gone:
         settle(unit, thing)
+    return bool(gone)
 
 
 def _row(

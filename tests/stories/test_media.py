@@ -167,6 +167,23 @@ async def test_a_picture_that_its_author_takes_out_of_the_message_goes_from_ever
     assert await kept(world) == []
 
 
+async def test_a_picture_that_goes_takes_no_newer_words_with_it(world: World) -> None:
+    """A platform sends the message as it stands, with the words that ``/edit`` replaced everywhere else."""
+    anna, group, channel, room = await flock(world)
+    swifts, egg = (
+        anna.attaches(n, content, key=n) for n, content in (("swifts.png", PNG), ("egg.png", OTHER))
+    )
+    own = await anna.posts(group, "Back", swifts, egg)
+    await anna.runs(group, "edit They are back", target=own)
+    await anna.edits(group, own, "/post Back", kept=(egg,))
+    for place in (channel, room):
+        assert [(line.text, shown(line)) for line in place.parts] == [("They are back", [OTHER])]
+    await anna.edits(group, own, "/post Back", kept=(egg,))
+    assert [line.text for line in channel.parts] == ["Back"], (
+        "without a file, it is the words that were changed"
+    )
+
+
 async def test_a_picture_goes_even_where_nothing_is_left_of_the_post(world: World) -> None:
     anna, group, channel, _ = await flock(world)
     own = await anna.posts(group, "", anna.attaches("swifts.png", PNG, key="1"))
