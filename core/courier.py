@@ -199,10 +199,16 @@ class Courier:
         return self._clock.now() + timedelta(microseconds=max(math.ceil((at - now) * 1e6), 0))
 
     async def _take_stock(self, platform: Platform) -> None:
-        """What waits there since an earlier run, or owner."""
-        loads = await self._writer.submit(lambda unit: unit.backlog.loads(platform))
-        now, time = self._clock.monotonic(), self._clock.now()
+        """What waits there since an earlier run, or owner, and what was sent within the longest window."""
         token = self._tokens[platform]
+        longest = token.adapter.capabilities.longest_window
+        loads, sent = await self._writer.submit(
+            lambda unit: (unit.backlog.loads(platform), unit.copies.sent_since(platform, unit.now - longest))
+        )
+        now, time = self._clock.monotonic(), self._clock.now()
+        for chat, at in sent:
+            # By a clock that was set back it may seem to lie ahead.
+            token.scheduler.sent(chat, now - max((time - at).total_seconds(), 0))
         for load in loads:
             self._platforms[load.chat_id] = platform
             wait = (load.ready_at - time).total_seconds()

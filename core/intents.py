@@ -273,3 +273,8 @@ class Capabilities:
     token_windows: tuple[Window, ...] = ()
     chat_windows: tuple[Window, ...] = ()
     vote_emoji: tuple[str, ...] = field(default=("👍", "❤"))
+
+    @property
+    def longest_window(self) -> timedelta:
+        """What was sent before that binds nobody, as far as is guessed."""
+        return max((w.period for w in self.token_windows + self.chat_windows), default=timedelta(0))

@@ -149,6 +149,11 @@ class Scheduler:
             if lane.state == _WAITING:
                 self._settle(chat, lane, now)
 
+    def sent(self, chat: ChatId, at: float) -> None:
+        """An earlier run, or owner, sent something there at that time: it counts in all windows."""
+        self._token.take(at)
+        self._lane(chat).windows.take(at)
+
     def _lane(self, chat: ChatId) -> _Lane:
         lane = self._lanes.get(chat)
         if lane is None:

@@ -92,6 +92,14 @@ WITHDREW = Statement(
         .values(generation=_O.generation + 1)
     )
 )
+SENT_SINCE = Statement(
+    lambda _: (
+        select(_C.chat_id, _C.sent_at)
+        .select_from(_COPIES)
+        .where(_H.platform == bindparam("on"), _C.sent_at > bindparam("since"), _C.ours == 1)
+        .order_by(_C.sent_at)
+    )
+)
 RECENT = Statement(
     lambda _: (
         select(*_COPY)
@@ -195,6 +203,10 @@ class CopyStore:
 
     def drop_copies(self, chat: ChatId, thing: ThingId) -> None:
         self._run.run(DROP_COPIES, chat=chat, thing=thing)
+
+    def sent_since(self, platform: Platform, since: datetime) -> list[tuple[ChatId, datetime]]:
+        """Where we sent what still stands, and when, oldest first."""
+        return [(ChatId(chat), at) for chat, at in self._run.all(SENT_SINCE, on=platform, since=since)]
 
     def recent(self, platform: Platform, since: datetime) -> list[Copy]:
         return [_copy(row) for row in self._run.all(RECENT, on=platform, since=since)]

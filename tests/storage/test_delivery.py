@@ -474,6 +474,16 @@ def test_recent_copies_of_a_platform_are_newest_first(unit: SqlUnit) -> None:
     assert [c.thing_id for c in unit.copies.recent(PLATFORM, NOW)] == [8, 2, 1]
 
 
+def test_what_we_sent_lately_is_what_windows_count(unit: SqlUnit) -> None:
+    chat, one, other = a_chat(unit), a_chat(unit), a_chat(unit, platform=Platform("matrix"))
+    for where, number in ((chat, 0), (one, 2), (chat, 1)):
+        unit.copies.add_copy(a_copy(where, ThingId(number), key=f"m{number}", at=later(number)))
+    unit.copies.add_copy(a_copy(chat, ThingId(7), key="m7", kind=ThingKind.RELAY, at=later(3)))
+    unit.copies.add_copy(a_copy(chat, ThingId(8), key="m8", ours=False, at=later(3)))
+    unit.copies.add_copy(a_copy(other, ThingId(9), key="m9", at=later(3)))
+    assert unit.copies.sent_since(PLATFORM, NOW) == [(chat, later(1)), (one, later(2)), (chat, later(3))]
+
+
 # -- answers -------------------------------------------------------------------------------------------------------
 
 

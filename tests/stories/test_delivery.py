@@ -228,6 +228,24 @@ async def test_windows_hold_for_a_chat_and_for_the_token(world: World) -> None:
         assert sum(at <= other < at + 10 for other in same) <= 2
 
 
+async def test_windows_know_after_a_restart_what_was_sent_before_it(world: World) -> None:
+    paper = world.papers[Platform("matrix")]
+    paper.capabilities = replace(paper.capabilities, chat_windows=(Window(2, 10 * SECOND),))
+    await world.restart()
+    anna, group, (room,) = await pair(world, "matrix")
+    await world.passes(MINUTE)
+    for i in range(2):
+        await anna.posts(group, f"post {i}")
+    await world.passes(SECOND)
+    assert len(room.texts) == 2
+    await world.restart()
+    await anna.posts(group, "post 2")
+    await world.passes(5 * SECOND)
+    assert len(room.texts) == 2, "two are as many as ten seconds take"
+    await world.passes(10 * SECOND)
+    assert len(room.texts) == 3
+
+
 async def test_first_sends_keep_their_order_through_retries_and_a_restart(world: World) -> None:
     anna, group, (room,) = await pair(world, "matrix")
     room.paper.fails(RetryLater("down", after=MINUTE), when=creates(room))
