@@ -358,7 +358,7 @@ async def bare_relay(options: argparse.Namespace) -> dict[str, Any]:
     async with staged(bare=True) as stage:
         return {
             "at_1_per_s": await latency(stage, 1, options.slow // 2),
-            "at_20_per_s": await latency(stage, 20, options.fast // 3),
+            "at_20_per_s": await latency(stage, 20, options.fast),
             "burst": await burst(stage, BURST),
         }
 
