@@ -48,13 +48,15 @@ _LONGEST_PAUSE = 300
 class _Token:
     """One bot token: its adapter, who sends next, and how many calls are under way.
 
-    ``epoch``: in whose name it is served; ``None`` while it is another process's.
+    ``epoch``: in whose name it is served; ``None`` while it is another process's. ``left_at``: since when, where it was
+    served before.
     """
 
     adapter: Adapter
     scheduler: Scheduler
     calls: int = 0
     epoch: int | None = None
+    left_at: datetime | None = None
 
     def next_at(self, now: float) -> float:
         busy = self.epoch is None or self.calls == CALLS_AT_ONCE
@@ -117,13 +119,15 @@ class Courier:
         epoch = self._leases.epoch(platform)
         await self._submit(platform, epoch, lambda unit: self._attempts.recover(unit, platform))
         passing("lease.settled", platform)
+        await self._count_sent(platform)
         self._tokens[platform].epoch = epoch
         await self._take_stock(platform)
         passing("lease.served", platform)
 
     def leave(self, platform: Platform) -> None:
         """From this moment on another process may be its owner: calls under way are given up."""
-        self._tokens[platform].epoch = None
+        token = self._tokens[platform]
+        token.epoch, token.left_at = None, self._clock.now()
         for chat, task in self._busy.items():
             if self._platforms[chat] == platform:
                 task.cancel()
@@ -198,17 +202,25 @@ class Courier:
         # Rounded up: who wakes too early finds nothing to do, and would wake too early again.
         return self._clock.now() + timedelta(microseconds=max(math.ceil((at - now) * 1e6), 0))
 
-    async def _take_stock(self, platform: Platform) -> None:
-        """What waits there since an earlier run, or owner, and what was sent within the longest window."""
+    async def _count_sent(self, platform: Platform) -> None:
+        """What an earlier run, or owner, sent within the longest window; edits and answers leave no trace.
+
+        What this process sent before it left stands in the windows already.
+        """
         token = self._tokens[platform]
-        longest = token.adapter.capabilities.longest_window
-        loads, sent = await self._writer.submit(
-            lambda unit: (unit.backlog.loads(platform), unit.copies.sent_since(platform, unit.now - longest))
-        )
+        since = self._clock.now() - token.adapter.capabilities.longest_window
+        since = max(since, token.left_at or since)
+        sent = await self._writer.submit(lambda unit: unit.copies.standing_since(platform, since))
         now, time = self._clock.monotonic(), self._clock.now()
         for chat, at in sent:
             # By a clock that was set back it may seem to lie ahead.
             token.scheduler.sent(chat, now - max((time - at).total_seconds(), 0))
+
+    async def _take_stock(self, platform: Platform) -> None:
+        """What waits there since an earlier run, or owner."""
+        loads = await self._writer.submit(lambda unit: unit.backlog.loads(platform))
+        now, time = self._clock.monotonic(), self._clock.now()
+        token = self._tokens[platform]
         for load in loads:
             self._platforms[load.chat_id] = platform
             wait = (load.ready_at - time).total_seconds()

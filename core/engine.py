@@ -12,12 +12,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from core import codec, places
+from core import codec, edited, places
 from core.ahead import look_ahead
-from core.body import Body
 from core.counts import Happening
 from core.crashpoints import passing
-from core.dispatch import check, find_spec, makes_post, parse, press, run, start
+from core.dispatch import makes_post, press, run, start
 from core.errors import Ignored, Message, Refusal, StormoError, WrongCode
 from core.events import (
     Actor,
@@ -43,8 +42,8 @@ from core.scene import Rules, Scene, account_of, enter
 from core.social import enclosures, losses, posts, relays
 from core.social.votes import about, any_vote, first_vote, react, settle, signal_emoji, take_back
 from core.stores.unit import Unit
-from core.text import is_empty, without_prefix
-from core.types import ChatRef, MessageRef, Platform, PostId, ThingId, ThingKind, Visibility
+from core.text import is_empty
+from core.types import ChatRef, MessageRef, Platform, PostId, ThingId, ThingKind
 
 log = logging.getLogger(__name__)
 
@@ -276,7 +275,7 @@ class Engine:
         scene = enter(unit, self.rules, event.actor, event.place, message=event.message)
         # Gone is gone, as with a deletion, whatever is said of the words.
         taken = event.kept is not None and enclosures.keep(unit, ThingId(post.id), event.kept)
-        return self._attempt(scene, lambda: _apply_edit(scene, event, post.id, taken=taken))
+        return self._attempt(scene, lambda: edited.apply(scene, event, copy, taken=taken))
 
     def _corrected(self, unit: Unit, event: CommandEdited) -> None:
         """A message that made no post, as its command was refused or mistyped, is put right: now it may make one."""
@@ -346,7 +345,7 @@ class Engine:
         if key is None or chat is None or actor.bot or actor.anonymous:
             return False
         known = unit.votes.reacted(chat.id, event.message.key, actor.account)
-        if known is None or not known.fresh or not _as_known(actor, known) or unit.intake.seen(key):
+        if known is None or not _as_known(actor, known) or unit.intake.seen(key):
             return False
         if not first_vote(unit, known, chat.id, event):
             return False
@@ -475,35 +474,6 @@ def _with_files(scene: Scene, event: CommandInvoked | MessageReceived) -> Scene:
 
 def _publish_reply(scene: Scene, event: MessageReceived, parent: Post) -> None:
     posts.publish(scene, event.body, source=event.source, dialect=event.dialect, reply_to=parent)
-
-
-def _apply_edit(scene: Scene, event: CommandEdited | MessageEdited, post_id: PostId, *, taken: bool) -> None:
-    """``taken``: a file was taken out of the message, whose words may be as they were."""
-    post = scene.unit.posts.post(post_id)
-    assert post is not None
-    body, source, wish = event.body, event.source, ""
-    if isinstance(event, CommandEdited):
-        body, source, wish = _parts_of(event)
-    now = posts.narrow(scene, post, Visibility(wish)) if wish else post
-    old = taken and _replaced(scene.unit, post.id, source)
-    moved = None if old else posts.edit(scene, now, body, source, event.dialect)
-    if said := posts.say_edited(post, now, moved, asked=False):
-        answer(scene, said)
-
-
-def _replaced(unit: Unit, post: PostId, source: str) -> bool:
-    """Whether these words were the post's before others came by ``/edit``, of which its message knows nothing."""
-    *before, newest = (revision.source for revision in unit.posts.revisions(post))
-    return source != newest and source in before
-
-
-def _parts_of(event: CommandEdited) -> tuple[Body | None, str, str]:
-    """The text of a ``/post`` or ``/edit`` that was edited, without its flags; and who may see it, if it says."""
-    spec, rest, _ = find_spec(event.name, event.text)
-    values, used = parse(spec, rest)
-    check(spec, values)
-    body = without_prefix(event.body, used) if event.body is not None else None
-    return body, values.get("text", ""), values.get("visibility", "").lower()
 
 
 #: Stands where a one-time code stood, so that nothing can be run again as if there had been none.

@@ -287,6 +287,7 @@ class Notice(NamedTuple):
 class Copy(NamedTuple):
     """A message that shows a thing, or a part of it, the first being 0. ``ours``: we may edit it.
 
+    ``shown``: the version that it shows; of its author's own message the revision that it was last edited to, or 0.
     ``digest``: what the message shows, in short (``core.parts.digest_of``).
     """
 

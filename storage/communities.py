@@ -10,7 +10,7 @@ from sqlalchemy import BigInteger, bindparam, delete, func, literal, select, uni
 from core.records import Chat, ChatState, Community, Doubt, Look, Mirror
 from core.types import AccountId, ChatId, ChatRef, CommunityId, Feed, FeedKind, MemberId, Platform
 from storage import tables as t
-from storage.shelves import Keyed, Row
+from storage.keyed import Keyed, Row
 from storage.statements import Build, Runner, Statement
 from storage.tables import Instant, to_micros
 
@@ -479,22 +479,24 @@ class CommunityStore:
 
         A ban of the author is said by the chat's community.
         """
-        wanting: dict[ChatId, Chat] = {}
-        homes: set[CommunityId] = set()
-        for feed in feeds:
-            for chat, blocking in self.mirrors.all((feed.kind._value_, feed.key)):
-                if chat.state is ChatState.GONE or (blocking and self._blocks(chat.id, blocks)):
-                    continue
-                wanting[chat.id] = chat
-                if chat.community_id is not None:
-                    homes.add(chat.community_id)
-        wanting.pop(origin, None)
-        banned = [home for home in homes if self.banned(home, author)]
+        found = [chat for feed in feeds for chat in self.mirrors.all((feed.kind._value_, feed.key))]
+        refusing = self._refusing([chat.id for chat, blocking in found if blocking], blocks)
+        wanting = {
+            chat.id: chat
+            for chat, _ in found
+            if chat.state is not ChatState.GONE and chat.id not in refusing and chat.id != origin
+        }
+        homes = {chat.community_id for chat in wanting.values()}
+        banned = [home for home in homes if home is not None and self.banned(home, author)]
         chats = [wanting[id_] for id_ in sorted(wanting)]
         return [chat for chat in chats if chat.community_id not in banned] if banned else chats
 
-    def _blocks(self, chat: ChatId, feeds: list[Feed]) -> bool:
-        return not set(self.blocks.all(chat)).isdisjoint(feeds)
+    def _refusing(self, chats: list[ChatId], feeds: list[Feed]) -> set[ChatId]:
+        """Those of these chats that block one of the feeds."""
+        if not chats or not feeds:
+            return set()
+        self.blocks.read_ahead(chats)
+        return {chat for chat in chats if not set(self.blocks.all(chat)).isdisjoint(feeds)}
 
     # who is where
     def add_membership(self, community: CommunityId, member: MemberId, now: datetime) -> None:

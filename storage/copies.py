@@ -10,7 +10,7 @@ from sqlalchemy import bindparam, delete, select, update
 from core.records import Copy
 from core.types import ChatId, ChatRef, MessageRef, Platform, ThingId, ThingKind
 from storage import tables as t
-from storage.shelves import Bulk, Keyed, Row
+from storage.keyed import Bulk, Keyed, Row
 from storage.statements import Build, Runner, Statement
 from storage.tables import from_micros, to_micros
 
@@ -92,7 +92,7 @@ WITHDREW = Statement(
         .values(generation=_O.generation + 1)
     )
 )
-SENT_SINCE = Statement(
+STANDING_SINCE = Statement(
     lambda _: (
         select(_C.chat_id, _C.sent_at)
         .select_from(_COPIES)
@@ -204,9 +204,9 @@ class CopyStore:
     def drop_copies(self, chat: ChatId, thing: ThingId) -> None:
         self._run.run(DROP_COPIES, chat=chat, thing=thing)
 
-    def sent_since(self, platform: Platform, since: datetime) -> list[tuple[ChatId, datetime]]:
+    def standing_since(self, platform: Platform, since: datetime) -> list[tuple[ChatId, datetime]]:
         """Where we sent what still stands, and when, oldest first."""
-        return [(ChatId(chat), at) for chat, at in self._run.all(SENT_SINCE, on=platform, since=since)]
+        return [(ChatId(chat), at) for chat, at in self._run.all(STANDING_SINCE, on=platform, since=since)]
 
     def recent(self, platform: Platform, since: datetime) -> list[Copy]:
         return [_copy(row) for row in self._run.all(RECENT, on=platform, since=since)]

@@ -10,7 +10,7 @@ from sqlalchemy import bindparam, delete, select
 from core.records import Parked
 from core.types import ChatId
 from storage import tables as t
-from storage.shelves import Keyed
+from storage.keyed import Keyed
 from storage.statements import Build, Runner, Statement
 from storage.tables import to_micros
 

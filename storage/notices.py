@@ -10,8 +10,8 @@ from sqlalchemy import bindparam, delete, select, update
 from core.records import Notice, Verb
 from core.types import AccountId, ChatId, ThingId, ThingKind
 from storage import tables as t
+from storage.keyed import Bulk, Row
 from storage.outbox import OutboxStore
-from storage.shelves import Bulk, Row
 from storage.statements import Runner, Statement
 from storage.tables import to_micros
 

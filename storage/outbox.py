@@ -14,7 +14,7 @@ from core.intents import Form
 from core.records import CopyState, Delivery
 from core.types import ChatId, PostId, ThingId, ThingKind
 from storage import tables as t
-from storage.shelves import Bulk, Row
+from storage.keyed import Bulk, Row
 from storage.statements import Build, Runner, Statement
 from storage.tables import Instant, to_micros
 

@@ -13,7 +13,7 @@ from sqlalchemy import bindparam, delete, func, select, update
 from core.records import Account, Code, Member
 from core.types import AccountId, AccountRef, ChatId, Feed, FeedKind, MemberId, Platform
 from storage import tables as t
-from storage.shelves import Bulk, Keyed, Row
+from storage.keyed import Bulk, Keyed, Row
 from storage.statements import Build, Runner, Statement
 from storage.tables import Instant, from_micros, to_micros
 

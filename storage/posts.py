@@ -10,7 +10,7 @@ from sqlalchemy import bindparam, delete, literal, or_, select, update
 from core.records import Post, Relay, Revision
 from core.types import AccountId, ChatId, CommunityId, MemberId, PostId, ThingId, Visibility
 from storage import tables as t
-from storage.shelves import Bulk, Keyed, Row
+from storage.keyed import Bulk, Keyed, Row
 from storage.statements import Build, Runner, Statement
 from storage.tables import from_micros, to_micros
 

@@ -8,242 +8,16 @@ takes back what a refusal undoes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any, Generic, Protocol, TypeVar
 
-from sqlalchemy import (
-    BigInteger,
-    Column,
-    ColumnElement,
-    String,
-    Table,
-    Text,
-    and_,
-    bindparam,
-    delete,
-    func,
-)
-from sqlalchemy import column as column_
-from sqlalchemy import select as select_
-from sqlalchemy import table as table_
-from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.engine import Dialect
-from sqlalchemy.sql.compiler import SQLCompiler
-
+from storage.keyed import Bulk, Keyed, Row
 from storage.tables import metadata
 
-Row = tuple[Any, ...]
 R = TypeVar("R")
 
 #: Parents before their children.
 _ORDER = {table.name: number for number, table in enumerate(metadata.sorted_tables)}
-_DIALECTS: dict[str, Dialect] = {
-    "sqlite": sqlite.dialect(paramstyle="qmark"),
-    "postgresql": postgresql.psycopg.dialect(paramstyle="format"),
-}
-
-
-# -- statements that are declared once and written in both forms ------------------------------------------------------
-
-
-def _sql(statement: Any, dialect: str, names: Sequence[str]) -> str:
-    compiled = statement.compile(dialect=_DIALECTS[dialect])
-    assert isinstance(compiled, SQLCompiler)
-    assert compiled.positiontup == list(names), f"{compiled.positiontup} instead of {names}"
-    return str(compiled)
-
-
-#: The column of the numbers of the keys that are given, from 1.
-NUMBER = "number"
-
-
-def _unnested(columns: Sequence[ColumnElement[Any]], names: Sequence[str]) -> Any:
-    """One array a column, read as rows."""
-    arrays = [
-        bindparam(name, type_=postgresql.ARRAY(Text() if isinstance(column.type, String) else BigInteger()))
-        for name, column in zip(names, columns, strict=True)
-    ]
-    return func.unnest(*arrays).table_valued(*names, with_ordinality=NUMBER).render_derived("given")
-
-
-#: How many new rows one statement of SQLite takes, where there are that many.
-TOGETHER = 32
-
-
-class Bulk:
-    """One change of many rows: a row a statement on SQLite, one statement over arrays on PostgreSQL.
-
-    ``one`` writes it with a bound parameter a column, ``many`` with the columns of the rows that are given; ``new``:
-    it is an INSERT.
-    """
-
-    def __init__(
-        self,
-        table: Table,
-        columns: Sequence[Column[Any]],
-        one: Callable[[Sequence[Any]], Any],
-        many: Callable[[Any], Any],
-        *,
-        new: bool = False,
-    ) -> None:
-        self.table = table.name
-        self.new = new
-        self.names = tuple(f"k_{column.name}" for column in columns)
-        self._columns = columns
-        self._build = {"sqlite": one, "postgresql": many}
-        self._compiled: dict[str, str] = {}
-        self._together: str | None = None
-
-    def sql(self, dialect: str) -> str:
-        found = self._compiled.get(dialect)
-        if found is None:
-            if dialect == "sqlite":
-                given: Any = [
-                    bindparam(n, type_=c.type) for n, c in zip(self.names, self._columns, strict=True)
-                ]
-            else:
-                rows = _unnested(self._columns, self.names)
-                given = [rows.c[name] for name in self.names]
-            found = self._compiled[dialect] = _sql(self._build[dialect](given), dialect, self.names)
-        return found
-
-    @property
-    def together(self) -> str:
-        """SQLite's form for exactly ``TOGETHER`` new rows: a quarter less than one by one."""
-        if self._together is None:
-            row = f"({', '.join('?' * len(self.names))})"
-            rows = ", ".join([row] * TOGETHER)
-            self._together = self.sql("sqlite").replace(f" VALUES {row}", f" VALUES {rows}", 1)
-        return self._together
-
-    @classmethod
-    def insert(
-        cls, table: Table, names: Sequence[str], *, identity: Sequence[str] = (), ignore: bool = False
-    ) -> Bulk:
-        """New rows. ``identity``: one that is there already is changed; ``ignore``: it stays as it is."""
-        columns = [table.c[name] for name in names]
-        # In the table's order, since that is how the statement binds them.
-        assert columns == [c for c in table.c if c.name in names]
-
-        def conflict(row: Any) -> Any:
-            if identity:
-                new = {n: row.excluded[n] for n in names if n not in identity}
-                return row.on_conflict_do_update(index_elements=[table.c[n] for n in identity], set_=new)
-            return row.on_conflict_do_nothing() if ignore else row
-
-        return cls(
-            table,
-            columns,
-            lambda given: conflict(sqlite.insert(table).values(dict(zip(names, given, strict=True)))),
-            lambda given: conflict(postgresql.insert(table).from_select(names, select_(*given))),
-            new=True,
-        )
-
-    @classmethod
-    def delete(cls, table: Table, identity: Sequence[str]) -> Bulk:
-        columns = [table.c[name] for name in identity]
-
-        def drop(given: Any) -> Any:
-            return delete(table).where(and_(*(c == g for c, g in zip(columns, given, strict=True))))
-
-        return cls(table, columns, drop, drop)
-
-
-class Keyed(Generic[R]):
-    """Rows of one table that are looked up by ``key``, columns of it that are all among ``columns``.
-
-    ``record`` makes of a row what the rules see. Where they may change: ``row`` makes a row again, ``identity``
-    names the columns that tell the rows of one key apart, and ``only_new`` says that a row which is there already
-    (written by somebody else since) is an error. ``also``: tables that columns computed by the database read.
-    """
-
-    def __init__(
-        self,
-        table: Table,
-        columns: Sequence[ColumnElement[Any]],
-        key: Sequence[Column[Any]],
-        record: Callable[[Row], R],
-        *,
-        source: Any = None,
-        also: Iterable[Table] = (),
-        row: Callable[[R], Row] | None = None,
-        identity: Sequence[str] = (),
-        only_new: bool = False,
-    ) -> None:
-        self.table = table.name
-        #: Whatever changes one of these may change what is known.
-        self.tables = frozenset(c.table.name for c in columns if isinstance(c, Column)) | {
-            t.name for t in also
-        }
-        self.record = record
-        self.row = row
-        self.key = tuple(f"k_{column.name}" for column in key)
-        self._columns, self._by, self._source = columns, key, table if source is None else source
-        self._compiled: dict[tuple[str, bool], str] = {}
-        self._given: dict[int, str] = {}
-        names = [column.name for column in columns]
-        places = [names.index(name) for name in identity]
-        self.told_apart: Callable[[Row], Row] = lambda row: tuple([row[place] for place in places])
-        if row is not None:
-            changes = [name for name in names if name not in identity]
-            self.put = Bulk.insert(
-                table,
-                names,
-                identity=identity if changes and not only_new else (),
-                ignore=not changes and not only_new,
-            )
-            self.drop = Bulk.delete(table, identity)
-
-    def one(self, dialect: str) -> str:
-        """The rows of one key."""
-        return self._select(dialect, many=False)
-
-    def many(self, dialect: str) -> str:
-        """The rows of many keys: of arrays on PostgreSQL, of the rows of ``given`` on SQLite (see ``given``).
-
-        In the last column stands the number of the key that a row belongs to, from 1.
-        """
-        return self._select(dialect, many=True)
-
-    def _select(self, dialect: str, *, many: bool) -> str:
-        found = self._compiled.get((dialect, many))
-        if found is None:
-            statement, names = self._of_many(dialect) if many else self._of_one()
-            found = self._compiled[dialect, many] = _sql(statement, dialect, names)
-        return found
-
-    def _of_one(self) -> tuple[Any, Sequence[str]]:
-        given = [bindparam(n, type_=c.type) for n, c in zip(self.key, self._by, strict=True)]
-        return select_(*self._columns).select_from(self._source).where(self._is(given)), self.key
-
-    def _of_many(self, dialect: str) -> tuple[Any, Sequence[str]]:
-        """The statement, and the names of its parameters."""
-        if dialect == "postgresql":
-            given, names = _unnested(self._by, self.key), self.key
-        else:
-            given, names = table_("given", *map(column_, (*self.key, NUMBER))), ()
-        cells = [given.c[name] for name in self.key]
-        rows = select_(*self._columns, given.c[NUMBER]).select_from(given, self._source)
-        return rows.where(self._is(cells)), names
-
-    def _is(self, given: Sequence[Any]) -> ColumnElement[bool]:
-        return and_(*(c == g for c, g in zip(self._by, given, strict=True)))
-
-    def given(self, size: int) -> str:
-        """SQLite's form for exactly so many keys. A parameter a cell takes a third of the time of ``json_each``."""
-        found = self._given.get(size)
-        if found is None:
-            cells = "?, " * len(self.key)
-            rows = ", ".join(f"({cells}{number + 1})" for number in range(size))
-            names = ", ".join((*self.key, NUMBER))
-            found = f"WITH given({names}) AS (VALUES {rows}) {self.many('sqlite')}"
-            self._given[size] = found
-        return found
-
-
-# -- what is in hand --------------------------------------------------------------------------------------------------
-
-
 _ALL, _ADDED = object(), object()
 
 
@@ -337,10 +111,12 @@ class Shelf(Generic[R]):
         self._waits(self.table)
 
     def add(self, key: Any, record: R, row: Row) -> None:
-        """The first row of a key that has none, be that in hand or not; ``row`` is what ``keyed.row`` makes of it.
+        """The first row of a key: none is stored, and none waits to be. ``row`` is what ``keyed.row`` makes of it.
 
         What changes it later is written after it.
         """
+        dropped = self._stored.pop(key, ())
+        assert not dropped, "what waits to be dropped would be dropped after it"
         self._note((self, key, _ADDED))
         self._new.append(row)
         self.known[key] = (record,)
@@ -360,8 +136,9 @@ class Shelf(Generic[R]):
         if key is _ALL:
             self.known, self._stored, self._new = before
         elif before is _ADDED:
-            # The newest goes first: its row is the last one.
+            # The newest goes first: its row is the last one, and what changed it since was undone before.
             self._new.pop()
+            self._stored.pop(key, None)
             self.known[key] = ()
         elif before is None:
             self.known.pop(key, None)

@@ -20,7 +20,8 @@ from sqlalchemy.engine import Dialect as SqlDialect
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 
-from storage.shelves import TOGETHER, Bulk, Journal, Keyed, Pile, Row, Shelf, in_order
+from storage.keyed import TOGETHER, Bulk, Keyed, Row
+from storage.shelves import Journal, Pile, Shelf, in_order
 from storage.tables import Instant, from_micros, metadata, to_micros
 
 R = TypeVar("R")

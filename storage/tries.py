@@ -9,8 +9,8 @@ from sqlalchemy import Integer, bindparam, case, delete, func, literal, select, 
 from core.records import LEFT_OUT, DoubtRow, Try, Verb
 from core.types import ChatId, ChatRef, Platform, ThingId
 from storage import tables as t
+from storage.keyed import Row
 from storage.outbox import NOT_BEGUN
-from storage.shelves import Row
 from storage.statements import Runner, Statement
 from storage.tables import Instant
 

@@ -51,19 +51,18 @@ _NUMBER = 1023 << 12
 class Snowflakes:
     """Ids of 41 bits of milliseconds, 10 of process, 12 of counter; never behind the last one used."""
 
-    def __init__(self, clock: Clock, last: int, process: int = 0) -> None:
-        self._clock = clock
+    def __init__(self, last: int, process: int = 0) -> None:
         self._last = last
         self._process = process << 12
-        self.look()
+        self._first = self._process
 
     @property
     def last(self) -> int:
         return self._last
 
-    def look(self) -> None:
-        """Looks at the clock: what is made from now on has this time."""
-        milliseconds = int(self._clock.now().timestamp() * 1000) - EPOCH_MS
+    def at(self, now: datetime) -> None:
+        """What is made from now on has this time."""
+        milliseconds = int(now.timestamp() * 1000) - EPOCH_MS
         self._first = (max(milliseconds, 0) << 22) | self._process
 
     def next(self) -> int:
@@ -102,11 +101,11 @@ class SqlUnit:
     def __init__(self, run: Runner, clock: Clock, ids: Snowflakes | None) -> None:
         self._run = run
         self._ids = ids
-        if ids is not None:
-            ids.look()
         self._savepoints = run.savepoints
         #: The time of the whole batch: what is decided together has one time.
         self.now = clock.now()
+        if ids is not None:
+            ids.at(self.now)
         self.touched: set[PostId] = set()
         self.voted: set[PostId] = set()
         #: Chats whose outbox changed: the courier is woken for them after the commit.

@@ -11,7 +11,7 @@ from sqlalchemy import bindparam, delete, distinct, func, literal, literal_colum
 from core.records import Reacted, Signal, Vote
 from core.types import AccountId, AccountRef, ChatId, MemberId, PostId
 from storage import tables as t
-from storage.shelves import Keyed, Row
+from storage.keyed import Keyed, Row
 from storage.statements import Build, Runner, Statement
 from storage.tables import from_micros, to_micros
 
@@ -203,9 +203,9 @@ class VoteStore:
         in_hand = by_member in self.votes.known or by_account in self.signals.known
         if in_hand or by_account in self.speakers.known:
             return False
-        at, speaker = to_micros(signal.at), (*by_account, vote.member_id)
-        self.signals.add(by_account, signal, (*signal[:6], at, 0))
-        self.votes.add(by_member, vote, (*vote[:5], at))
+        speaker = (*by_account, vote.member_id)
+        self.signals.add(by_account, signal, _signal_row(signal))
+        self.votes.add(by_member, vote, _vote_row(vote))
         self.speakers.add(by_account, speaker, speaker)
         return True
 

@@ -171,7 +171,7 @@ class Writer:
             with link.transaction():
                 run = Runner(link.cursor, link.dialect)
                 self._number = Number(run)
-                self._ids = Snowflakes(self._clock, SqlUnit.highest_id(run), self._number.number)
+                self._ids = Snowflakes(SqlUnit.highest_id(run), self._number.number)
         return self._ids, self._number
 
     def _retire(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 from typing import Final
 
-#: New containers before the youngest are looked through: one batch of events makes some thousands that live shortly.
+#: New containers before the youngest are looked through: one batch of events makes fewer, and frees them by itself.
 _YOUNG: Final = 20_000
 
 

@@ -38,6 +38,6 @@ class Copies(Protocol):
 
     def recent(self, platform: Platform, since: datetime) -> list[Copy]: ...
 
-    def sent_since(self, platform: Platform, since: datetime) -> list[tuple[ChatId, datetime]]:
+    def standing_since(self, platform: Platform, since: datetime) -> list[tuple[ChatId, datetime]]:
         """Where we sent what still stands, and when, oldest first."""
         ...

@@ -55,7 +55,7 @@ def open_unit(engine: Engine, clock: FakeClock) -> Iterator[SqlUnit]:
     link.begin()
     run = Runner(link.cursor, link.dialect)
     try:
-        yield SqlUnit(run, clock, Snowflakes(clock, 0))
+        yield SqlUnit(run, clock, Snowflakes(0))
     finally:
         link.rollback()
         link.close()

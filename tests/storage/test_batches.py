@@ -117,7 +117,7 @@ class Stage:
         return SqlUnit(Runner(cursor or self.link.cursor, self.link.dialect), self.clock, ids)
 
     def seed(self) -> None:
-        ids = Snowflakes(self.clock, 0)
+        ids = Snowflakes(0)
         with self.link.transaction():
             unit = self.unit(ids)
             _seed(unit)
@@ -328,7 +328,7 @@ def left_by(stage: Stage, transactions: Sequence[Sequence[Inbound]]) -> Left:
 
     They are made within one of the database's, which is never committed: none sees anything but rows of the one before.
     """
-    ids = Snowflakes(stage.clock, stage.last)
+    ids = Snowflakes(stage.last)
     happened: Counter[Any] = Counter()
     stage.link.begin()
     try:
@@ -400,7 +400,7 @@ def asked_for(stage: Stage, events: Sequence[Inbound]) -> list[str]:
     stage.link.begin()
     try:
         heard = Heard(stage.link.cursor)
-        unit = stage.unit(Snowflakes(stage.clock, stage.last), heard)
+        unit = stage.unit(Snowflakes(stage.last), heard)
         ENGINE.read_ahead(unit, events)
         read = len(heard.asked)
         for event in events:

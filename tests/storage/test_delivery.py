@@ -481,7 +481,7 @@ def test_what_we_sent_lately_is_what_windows_count(unit: SqlUnit) -> None:
     unit.copies.add_copy(a_copy(chat, ThingId(7), key="m7", kind=ThingKind.RELAY, at=later(3)))
     unit.copies.add_copy(a_copy(chat, ThingId(8), key="m8", ours=False, at=later(3)))
     unit.copies.add_copy(a_copy(other, ThingId(9), key="m9", at=later(3)))
-    assert unit.copies.sent_since(PLATFORM, NOW) == [(chat, later(1)), (one, later(2)), (chat, later(3))]
+    assert unit.copies.standing_since(PLATFORM, NOW) == [(chat, later(1)), (one, later(2)), (chat, later(3))]
 
 
 # -- answers -------------------------------------------------------------------------------------------------------

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from core.types import AccountRef, ChatRef, ThingId
+from core.records import Vote
+from core.types import AccountId, AccountRef, ChatRef, MemberId, ThingId
+from storage.tables import to_micros
 from storage.unit import SqlUnit
 from tests.storage.conftest import NOW
 from tests.storage.rows import PLATFORM, a_chat, a_community, a_copy, a_member, a_post, an_account
@@ -37,6 +39,48 @@ def test_undoing_reaches_back_to_its_savepoint_and_no_further(unit: SqlUnit, scr
     unit.undo("example")
     assert found == stands[-1]
     assert all(unit.intake.meta(key) is None for key in found)
+
+
+@example([("(", 1, 0), ("a", 1, 0), ("p", 1, 1), ("x", 1, 0), ("p", 1, 0)])
+@given(st.lists(st.tuples(st.sampled_from("(()xapdw"), st.integers(1, 2), st.integers(0, 1)), max_size=30))
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_what_is_in_hand_is_written_once_and_undone_whole(
+    unit: SqlUnit, script: list[tuple[str, int, int]]
+) -> None:
+    """``a`` adds a first row, ``p`` puts one, ``d`` drops it, ``w`` writes what waits."""
+    unit.savepoint("example")
+    post, shelf = a_post(unit), unit.votes.votes
+    # By member: what is in hand, and what is stored or waits to be, as the first row of a member does.
+    stands: list[tuple[dict[int, int], dict[int, int]]] = [({}, {})]
+    for step, number, value in script:
+        (hand, written), member = stands[-1], MemberId(number)
+        vote = Vote(post, member, AccountId(number), value, "👍", NOW)
+        if step == "(":
+            unit.savepoint("inner")
+            stands.append((dict(hand), dict(written)))
+        elif step == "a" and number not in hand and number not in written:
+            shelf.add((post, member), vote, (*vote[:5], to_micros(NOW)))
+            hand[number] = written[number] = value
+        elif step == "p":
+            unit.votes.put_vote(vote)
+            hand[number] = value
+        elif step == "d":
+            unit.votes.drop_vote(post, member)
+            hand.pop(number, None)
+        elif step == "w":
+            unit.write()
+            stands[-1] = (hand, dict(hand))
+        elif step in ")x" and len(stands) > 1:
+            top = stands.pop()
+            if step == ")":
+                unit.release("inner")
+                stands[-1] = top
+            else:
+                unit.undo("inner")
+    seen = {n: held.value for n in (1, 2) if (held := unit.votes.vote(post, MemberId(n))) is not None}
+    stored = {n: row.value for n in (1, 2) for row in unit.votes.votes_by(MemberId(n))}
+    unit.undo("example")
+    assert seen == stored == stands[-1][0]
 
 
 def test_undoing_takes_the_inner_ones_that_an_error_left_open_with_it(unit: SqlUnit) -> None:

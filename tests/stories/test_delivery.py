@@ -246,6 +246,22 @@ async def test_windows_know_after_a_restart_what_was_sent_before_it(world: World
     assert len(room.texts) == 3
 
 
+async def test_who_serves_again_does_not_count_its_own_sends_twice(world: World) -> None:
+    matrix = Platform("matrix")
+    paper = world.papers[matrix]
+    paper.capabilities = replace(paper.capabilities, chat_windows=(Window(2, 10 * SECOND),))
+    await world.restart()
+    anna, group, (room,) = await pair(world, "matrix")
+    await world.passes(MINUTE)
+    await anna.posts(group, "post 0")
+    await world.passes(SECOND)
+    world.courier.leave(matrix)
+    await world.courier.serve(matrix)
+    await anna.posts(group, "post 1")
+    await world.passes(SECOND)
+    assert room.texts == ["post 0", "post 1"]
+
+
 async def test_first_sends_keep_their_order_through_retries_and_a_restart(world: World) -> None:
     anna, group, (room,) = await pair(world, "matrix")
     room.paper.fails(RetryLater("down", after=MINUTE), when=creates(room))

@@ -184,6 +184,28 @@ async def test_a_picture_that_goes_takes_no_newer_words_with_it(world: World) ->
     )
 
 
+async def test_words_that_come_back_while_a_picture_goes_are_the_author_s(world: World) -> None:
+    anna, group, channel, room = await flock(world)
+    swifts, egg = (
+        anna.attaches(n, content, key=n) for n, content in (("swifts.png", PNG), ("egg.png", OTHER))
+    )
+    own = await anna.posts(group, "Back", swifts, egg)
+    await anna.edits(group, own, "/post They are back", kept=(swifts, egg))
+    await anna.edits(group, own, "/post Back", kept=(egg,))
+    for place in (channel, room):
+        assert [(line.text, shown(line)) for line in place.parts] == [("Back", [OTHER])]
+
+
+async def test_words_that_a_message_and_an_edit_agreed_on_are_what_the_message_says(world: World) -> None:
+    anna, group, channel, _ = await flock(world)
+    swifts = anna.attaches("swifts.png", PNG, key="1")
+    own = await anna.posts(group, "Back", swifts)
+    await anna.runs(group, "edit They are back", target=own)
+    await anna.edits(group, own, "/post They are back", kept=(swifts,))
+    await anna.edits(group, own, "/post Back", kept=())
+    assert [(line.text, shown(line)) for line in channel.parts] == [("Back", [])]
+
+
 async def test_a_picture_goes_even_where_nothing_is_left_of_the_post(world: World) -> None:
     anna, group, channel, _ = await flock(world)
     own = await anna.posts(group, "", anna.attaches("swifts.png", PNG, key="1"))

@@ -212,3 +212,22 @@ async def test_a_reaction_on_a_deleted_post_or_a_stranger_s_message_is_nothing(w
     await bruno.reacts(talk, "👍")
     await world.person("discord", "guest").reacts(copy, "👍")
     assert await world.snapshot("outbox") == before
+
+
+async def test_a_reaction_that_counts_again_can_be_taken_back(world: World) -> None:
+    """It was set aside while its account spoke for somebody else."""
+    _, own, *_ = await stage(world)
+    bruno, again = await world.member("telegram", "bruno"), world.person("matrix", "bruno")
+    await world.link(bruno, again)
+    await bruno.reacts(own, "👍")
+    await bruno.reacts(own, "👍", off=True)
+    await bruno.runs(bruno.private, "unlink")
+    await bruno.reacts(own, "👍")
+    await bruno.runs(bruno.private, "join")
+    assert await tally(world) == (0, 0), "once for one member, never for another"
+    await world.link(bruno, world.person("discord", "bruno"))
+    await bruno.runs(bruno.private, "unlink")
+    await world.link(again, bruno)
+    assert await tally(world) == (1, 0)
+    await bruno.reacts(own, "👍", off=True)
+    assert await tally(world) == (0, 0)
