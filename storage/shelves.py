@@ -111,16 +111,16 @@ class Shelf(Generic[R]):
         self._waits(self.table)
 
     def add(self, key: Any, record: R, row: Row) -> None:
-        """The first row of a key: none is stored, and none waits to be. ``row`` is what ``keyed.row`` makes of it.
+        """The first row of a key that has none: quicker than ``put``. ``row`` is what ``keyed.row`` makes of it.
 
         What changes it later is written after it.
         """
-        dropped = self._stored.pop(key, ())
-        assert not dropped, "what waits to be dropped would be dropped after it"
+        if key in self._stored:
+            return self.put(key, (record,))
         self._note((self, key, _ADDED))
         self._new.append(row)
         self.known[key] = (record,)
-        self._waits(self.table)
+        return self._waits(self.table)
 
     def learn(self, key: Any, rows: tuple[R, ...]) -> None:
         """Somebody else writes them."""
