@@ -13,6 +13,7 @@ from sqlalchemy import create_engine, inspect, text
 
 from tests.conftest import ROOT, SHARED_ABSENT, may_skip
 from tests.postgres import PostgresServer
+from tests.syntax import tree
 
 LOCKS = sorted((ROOT / "requirements").glob("*.txt"))
 LONGEST_FUNCTION = 70
@@ -98,7 +99,7 @@ def test_no_function_is_longer_than_a_screen() -> None:
         # A revision is one list of tables, in the order in which they must be made.
         if path.suffix != ".py" or path.parent == ROOT / "storage" / "migrations" / "versions":
             continue
-        for node in ast.walk(ast.parse(path.read_bytes(), str(path))):
+        for node in ast.walk(tree(path)):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 lines = (node.end_lineno or node.lineno) - node.lineno + 1
                 if lines > LONGEST_FUNCTION:

@@ -77,6 +77,12 @@ class Death:
         raise Ended
 
 
+def _unless_ended(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Nobody is left to ask for the answers that the dead process owed."""
+    if not isinstance(context.get("exception"), Ended):
+        loop.default_exception_handler(context)
+
+
 @dataclass(eq=False)
 class Post:
     """``gone``: rooms from which a moderator took it, for good."""
@@ -98,6 +104,7 @@ class FaultsMachine(RuleBasedStateMachine):
         super().__init__()
         self.folder = TemporaryDirectory()
         self.runner = asyncio.Runner()
+        self.runner.get_loop().set_exception_handler(_unless_ended)
         self.posts: list[Post] = []
         self.handed: list[Inbound] = []
         self.gap = False

@@ -36,6 +36,7 @@ from tests.faults.matrix import (
 from tests.faults.pieces import Picture
 from tests.faults.play import Player
 from tests.stage import until
+from tests.syntax import tree
 
 pytestmark = [
     pytest.mark.peer,
@@ -71,7 +72,7 @@ def _passed(folder: str) -> set[str]:
     """The first argument of every call of ``passing``; it has to be written out."""
     found = set()
     for file in (ROOT / folder).rglob("*.py"):
-        for node in ast.walk(ast.parse(file.read_text())):
+        for node in ast.walk(tree(file)):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "passing":
                 name = node.args[0]
                 assert isinstance(name, ast.Constant), f"{file}:{node.lineno}"

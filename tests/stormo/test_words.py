@@ -16,6 +16,7 @@ from core.commands import COMMANDS, CommandSpec
 from core.errors import Message, Secret, message
 from core.types import Visibility
 from stormo.words import Catalogue
+from tests.syntax import tree
 
 ROOT = Path(__file__).resolve().parents[2]
 PLACE = re.compile(r"\{[^}]*\}")
@@ -165,7 +166,7 @@ def test_every_visibility_has_a_name(real: Catalogue) -> None:
 def _sources() -> Iterator[tuple[str, ast.Module]]:
     for layer in ("core", "bots", "storage", "web", "stormo"):
         for path in sorted((ROOT / layer).rglob("*.py")):
-            yield str(path.relative_to(ROOT)), ast.parse(path.read_text(encoding="utf-8"))
+            yield str(path.relative_to(ROOT)), tree(path)
 
 
 SAID = re.compile(r"""\bsay\(\s*["']([a-z_]+(?:\.[a-z_]+)+)["']""")
@@ -217,7 +218,7 @@ def _part(part: ast.expr, gap: str) -> str:
 
 def test_every_message_that_the_code_makes_has_words(real: Catalogue) -> None:
     missing = {
-        (path, id_) for path, tree in _sources() for id_, _ in _made(tree) if id_ not in real.ids("en")
+        (path, id_) for path, code in _sources() for id_, _ in _made(code) if id_ not in real.ids("en")
     }
     missing |= {(path, id_) for path, id_ in _templates() if id_ not in real.ids("en")}
     assert not missing, "\n".join(f"{id_}  ({path})" for path, id_ in sorted(missing))
@@ -226,8 +227,8 @@ def test_every_message_that_the_code_makes_has_words(real: Catalogue) -> None:
 def test_every_placeholder_is_filled_where_the_message_is_made(real: Catalogue) -> None:
     empty = {
         f"{id_}: {place}  ({path}:{call.lineno})"
-        for path, tree in _sources()
-        for id_, call in _made(tree)
+        for path, code in _sources()
+        for id_, call in _made(code)
         for place in {place[1:-1] for place in PLACE.findall(" ".join(real.ids("en").get(id_, ())))}
         if place not in _given(call, path)
     }
@@ -246,6 +247,6 @@ def _given(call: ast.Call, path: str) -> set[str]:
 
 
 def test_no_words_are_left_over_that_the_code_never_says(real: Catalogue) -> None:
-    patterns = {pattern for _, tree in _sources() for pattern in _patterns(tree)}
+    patterns = {pattern for _, code in _sources() for pattern in _patterns(code)}
     said = re.compile("|".join(patterns | {re.escape(id_) for _, id_ in _templates()} | {"command\\..+"}))
     assert [id_ for id_ in real.ids("en") if not said.fullmatch(id_)] == []
