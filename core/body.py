@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from json.encoder import encode_basestring as _quoted
 from operator import is_
 from typing import Final, TypeVar
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from core.types import AccountRef, MemberId, Platform
 
@@ -22,65 +25,56 @@ _Part = TypeVar("_Part")
 VERSION = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Text:
+class Text(Struct, frozen=True):
     """Words as they are; no markup is read in them."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Strong:
+class Strong(Struct, frozen=True):
     """Bold."""
 
     children: tuple[Inline, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Emphasis:
+class Emphasis(Struct, frozen=True):
     """Italic."""
 
     children: tuple[Inline, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Underline:
+class Underline(Struct, frozen=True):
     """Underlined."""
 
     children: tuple[Inline, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Strike:
+class Strike(Struct, frozen=True):
     """Struck through."""
 
     children: tuple[Inline, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Spoiler:
+class Spoiler(Struct, frozen=True):
     """Hidden until the reader asks for it."""
 
     children: tuple[Inline, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Code:
+class Code(Struct, frozen=True):
     """Inline code."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Link:
+class Link(Struct, frozen=True):
     """``url`` is ``http``, ``https``, ``mailto`` or ``matrix``; other schemes are read as text."""
 
     url: str
     children: tuple[Inline, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Mention:
+class Mention(Struct, frozen=True):
     """A member (``member`` or, before it is resolved, ``handle``) or a platform account that is no member.
 
     ``text`` is what a place without this person shows, with its leading ``@``.
@@ -91,22 +85,19 @@ class Mention:
     account: AccountRef | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Tag:
+class Tag(Struct, frozen=True):
     """A hashtag; ``text`` without the ``#``."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Time:
+class Time(Struct, frozen=True):
     """A moment, shown in the reader's zone where the platform can."""
 
     at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Emoji:
+class Emoji(Struct, frozen=True):
     """A custom emoji; ``text`` is its short name or the plain character shown elsewhere."""
 
     text: str
@@ -115,30 +106,26 @@ class Emoji:
 Inline = Text | Strong | Emphasis | Underline | Strike | Spoiler | Code | Link | Mention | Tag | Time | Emoji
 
 
-@dataclass(frozen=True, slots=True)
-class Paragraph:
+class Paragraph(Struct, frozen=True):
     """Line breaks inside a paragraph are line feeds in a ``Text``."""
 
     children: tuple[Inline, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Quote:
+class Quote(Struct, frozen=True):
     """Somebody's words, set apart."""
 
     children: tuple[Block, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class CodeBlock:
+class CodeBlock(Struct, frozen=True):
     """Lines of code. ``language`` as its author wrote it."""
 
     text: str
     language: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class List:
+class List(Struct, frozen=True):
     """``items`` are lists of blocks; ``ordered`` counts from ``start``."""
 
     items: tuple[tuple[Block, ...], ...]
@@ -149,8 +136,7 @@ class List:
 Block = Paragraph | Quote | CodeBlock | List
 
 
-@dataclass(frozen=True, slots=True)
-class Body:
+class Body(Struct, frozen=True):
     """A whole text."""
 
     blocks: tuple[Block, ...] = ()
@@ -175,7 +161,11 @@ def leaves(blocks: Sequence[Block]) -> list[Leaf | CodeBlock]:
 def _gather(blocks: Sequence[Block], found: list[Leaf | CodeBlock]) -> None:
     for block in blocks:
         if isinstance(block, Paragraph):
-            _gather_inlines(block.children, found)
+            for node in block.children:
+                if isinstance(node, LEAVES):
+                    found.append(node)
+                else:
+                    _gather_inlines(node.children, found)
         elif isinstance(block, CodeBlock):
             found.append(block)
         elif isinstance(block, Quote):

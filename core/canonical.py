@@ -146,6 +146,11 @@ def _dressed(children: Sequence[Inline], dialect: Dialect | None) -> list[Paragr
     return [Paragraph(_nested(runs, 0)) for runs in _paragraphs(_runs(children, frozenset(), dialect))]
 
 
+def one_line(text: str) -> str | None:
+    """The line that is the whole of this text, where there is no more to it: no address, no break, nothing unseen."""
+    return text.strip() if text.isprintable() and not find_url(text) else None
+
+
 def text_paragraphs(text: str) -> list[Paragraph]:
     """The paragraphs of text that has no markup; without the long way where it holds no address, as most."""
     seen = _seen(text)

@@ -77,7 +77,13 @@ class CommandSpec:
     module: str = "feeds"
     short_help: bool = False
     personal: bool = True
-    aliases: tuple[str, ...] = field(default=())
+    aliases: tuple[str, ...] = ()
+    #: Where among ``args`` the ``TEXT`` is; -1 where there is none.
+    text_at: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        kinds = [arg.kind for arg in self.args]
+        object.__setattr__(self, "text_at", kinds.index(Kind.TEXT) if Kind.TEXT in kinds else -1)
 
 
 _VISIBILITY = Arg(

@@ -5,8 +5,9 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
+
+from msgspec import Struct
 
 from core.body import Body
 from core.civic import members
@@ -23,8 +24,7 @@ from core.types import Visibility
 HIDDEN = ("start",)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Call:
+class Call(Struct, frozen=True, kw_only=True):
     """A command with its arguments. ``rest``: the tree of a ``TEXT`` argument where it had formatting."""
 
     spec: CommandSpec
@@ -88,7 +88,7 @@ def parse(spec: CommandSpec, text: str) -> tuple[dict[str, str], int]:
             continue
         if arg.kind is Kind.TEXT:
             values[arg.name] = text[used:].strip()
-        elif not arg.required and any(later.kind is Kind.TEXT for later in spec.args[index + 1 :]):
+        elif not arg.required and index < spec.text_at:
             used += _flags(spec.args[index:], text[used:], values)
         else:
             word, length = _first_word(text[used:])
@@ -138,9 +138,9 @@ def check(spec: CommandSpec, values: Mapping[str, str]) -> None:
 
 def may(scene: Scene, who: Who) -> None:
     """The one place where rights are checked. Raises ``Refusal`` with who may."""
-    rights = scene.actor.rights
-    if scene.operator:
+    if who is Who.ANYONE or (who is Who.MEMBER and scene.member is not None) or scene.operator:
         return
+    rights = scene.actor.rights
     if who is Who.MEMBER and scene.member is None:
         raise Refusal("member.needed")
     if who is Who.OPERATOR:

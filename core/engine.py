@@ -12,6 +12,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
+from msgspec import structs
+
 from core import codec, edited, places
 from core.ahead import look_ahead
 from core.counts import Happening
@@ -194,17 +196,21 @@ class Engine:
 
     def _attempt(self, scene: Scene, act: Callable[[], None]) -> None:
         """Runs a use case; a refusal undoes it and is told to the person."""
+        unit = scene.unit
+        unit.savepoint("attempt")
         try:
-            with scene.unit.attempt():
-                if scene.actor.anonymous:
-                    raise Refusal("actor.anonymous")
-                act()
+            if scene.actor.anonymous:
+                raise Refusal("actor.anonymous")
+            act()
         except WrongCode as refusal:
-            unit = scene.unit
+            unit.undo("attempt")
             unit.people.add_failure(scene.account.id, unit.now, unit.now - self.rules.code_life)
             self._refuse(scene, refusal.message)
         except Refusal as refusal:
+            unit.undo("attempt")
             self._refuse(scene, refusal.message)
+        else:
+            unit.release("attempt")
 
     @staticmethod
     def _refuse(scene: Scene, why: Message) -> None:
@@ -469,7 +475,9 @@ def _by_member(unit: Unit, actor: Actor) -> bool:
 
 
 def _with_files(scene: Scene, event: CommandInvoked | MessageReceived) -> Scene:
-    return scene._replace(files=event.files, album=event.album) if event.files or event.album else scene
+    return (
+        structs.replace(scene, files=event.files, album=event.album) if event.files or event.album else scene
+    )
 
 
 def _publish_reply(scene: Scene, event: MessageReceived, parent: Post) -> None:

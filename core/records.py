@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Final, NamedTuple
+from typing import Final
+
+from msgspec import Struct
 
 from core.types import (
     AccountId,
@@ -99,7 +101,7 @@ class Verb(StrEnum):
     UNPIN = "unpin"
 
 
-class Account(NamedTuple):
+class Account(Struct, frozen=True):
     id: AccountId
     ref: AccountRef
     name: str
@@ -110,7 +112,7 @@ class Account(NamedTuple):
     opted_out: bool
 
 
-class Member(NamedTuple):
+class Member(Struct, frozen=True):
     id: MemberId
     handle: str
     language: str
@@ -119,12 +121,8 @@ class Member(NamedTuple):
     posts: int
     joined_at: datetime
 
-    def with_one_more(self) -> Member:
-        """As they are after one more post."""
-        return self._replace(posts=self.posts + 1)
 
-
-class Community(NamedTuple):
+class Community(Struct, frozen=True):
     id: CommunityId
     slug: str
     title: str
@@ -133,7 +131,7 @@ class Community(NamedTuple):
     doubt: Doubt
 
 
-class Chat(NamedTuple):
+class Chat(Struct, frozen=True):
     id: ChatId
     ref: ChatRef
     community_id: CommunityId | None
@@ -150,7 +148,7 @@ class Chat(NamedTuple):
     look_lost: str = ""
 
 
-class Post(NamedTuple):
+class Post(Struct, frozen=True):
     id: PostId
     author_id: MemberId
     account_id: AccountId
@@ -166,7 +164,7 @@ class Post(NamedTuple):
     deleted_at: datetime | None
 
 
-class Revision(NamedTuple):
+class Revision(Struct, frozen=True):
     post_id: PostId
     number: int
     body: str
@@ -175,7 +173,7 @@ class Revision(NamedTuple):
     at: datetime
 
 
-class Reacted(NamedTuple):
+class Reacted(Struct, frozen=True):
     """What a reaction is about: the post that a copy of it stands for, and the account that reacts."""
 
     post_id: PostId
@@ -192,7 +190,7 @@ class Reacted(NamedTuple):
     fresh: bool = False
 
 
-class Signal(NamedTuple):
+class Signal(Struct, frozen=True):
     """A reaction as it stands under one copy."""
 
     post_id: PostId
@@ -205,7 +203,7 @@ class Signal(NamedTuple):
     superseded: bool
 
 
-class Vote(NamedTuple):
+class Vote(Struct, frozen=True):
     """What a member's acts on one post came to."""
 
     post_id: PostId
@@ -270,7 +268,7 @@ class Blob:
     small: str = ""
 
 
-class Notice(NamedTuple):
+class Notice(Struct, frozen=True):
     """An answer or a small act of ours. ``payload`` is the JSON of ``core.notices.Said``."""
 
     id: ThingId
@@ -284,7 +282,7 @@ class Notice(NamedTuple):
     expires_at: datetime | None
 
 
-class Copy(NamedTuple):
+class Copy(Struct, frozen=True):
     """A message that shows a thing, or a part of it, the first being 0. ``ours``: we may edit it.
 
     ``shown``: the version that it shows; of its author's own message the revision that it was last edited to, or 0.

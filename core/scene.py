@@ -9,7 +9,8 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import NamedTuple
+
+from msgspec import Struct, structs
 
 from core import places
 from core.events import Actor, Attachment, Place
@@ -85,7 +86,7 @@ def hash_code(code: str) -> str:
     return hashlib.sha256(normal_code(code).encode()).hexdigest()
 
 
-class Scene(NamedTuple):
+class Scene(Struct, frozen=True):
     """One act.
 
     ``member`` is ``None`` for who did not join; ``message`` is the person's own message, ``target`` the one they
@@ -119,7 +120,9 @@ class Scene(NamedTuple):
         return reader_language(self.rules, self.account, self.member, self.chat)
 
     def as_member(self, member: Member) -> Scene:
-        return self._replace(member=member, account=self.account._replace(member_id=member.id))
+        return structs.replace(
+            self, member=member, account=structs.replace(self.account, member_id=member.id)
+        )
 
 
 def reader_language(rules: Rules, account: Account | None, member: Member | None, chat: Chat | None) -> str:
@@ -152,7 +155,7 @@ def enter(
     if alone != (account.private_chat_id == chat.id):
         # Others may have come into what was a private chat: then it is one no longer.
         unit.people.set_private_chat(account.id, chat.id if alone else None)
-        account = account._replace(private_chat_id=chat.id if alone else None)
+        account = structs.replace(account, private_chat_id=chat.id if alone else None)
     member = unit.people.member(account.member_id) if account.member_id else None
     if member and chat.community_id:
         unit.communities.add_membership(chat.community_id, member.id, unit.now)
@@ -183,11 +186,11 @@ def _chat(unit: Unit, place: Place) -> Chat:
         return found
     if (chat.title, chat.private, chat.closed) != (place.title, place.private, place.closed) and place.title:
         unit.communities.describe_chat(chat.id, place.title, place.private, place.closed)
-        chat = chat._replace(title=place.title, private=place.private, closed=place.closed)
+        chat = structs.replace(chat, title=place.title, private=place.private, closed=place.closed)
     if chat.state is ChatState.GONE:
         # Who hears somebody there is in it again.
         places.find(unit, chat)
-        chat = chat._replace(state=ChatState.ACTIVE, reason="")
+        chat = structs.replace(chat, state=ChatState.ACTIVE, reason="")
     return chat
 
 
@@ -206,7 +209,7 @@ def account_of(unit: Unit, actor: Actor) -> Account:
     locale = locale or account.locale
     if name and (account.name, account.username, account.locale) != (name, actor.username, locale):
         unit.people.rename_account(account.id, name, actor.username, locale)
-        account = account._replace(name=name, username=actor.username, locale=locale)
+        account = structs.replace(account, name=name, username=actor.username, locale=locale)
     return account
 
 

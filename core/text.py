@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import regex
+from msgspec.structs import replace
 
 from core.body import (
     LEAVES,
@@ -25,7 +25,6 @@ from core.body import (
     Tag,
     Text,
     Time,
-    leaves,
 )
 from core.canonical import leaf_text, text_paragraphs
 
@@ -46,19 +45,27 @@ def inline_plain(inlines: Sequence[Inline], *, hide_spoilers: bool = False) -> s
     """Inlines without markup. A link is its label, and its address where the label does not say it."""
     return "".join(
         [
-            leaf_text(node) if isinstance(node, LEAVES) else _inline(node, hide=hide_spoilers)
+            node.text
+            if isinstance(node, Text)
+            else leaf_text(node)
+            if isinstance(node, LEAVES)
+            else _inline(node, hide=hide_spoilers)
             for node in inlines
         ]
     )
 
 
 def _blocks(blocks: Sequence[Block], *, hide: bool) -> str:
-    return "\n\n".join([text for block in blocks if (text := _block(block, hide=hide))])
+    texts = [
+        inline_plain(block.children, hide_spoilers=hide)
+        if isinstance(block, Paragraph)
+        else _block(block, hide=hide)
+        for block in blocks
+    ]
+    return "\n\n".join(filter(None, texts))
 
 
-def _block(block: Block, *, hide: bool) -> str:
-    if isinstance(block, Paragraph):
-        return inline_plain(block.children, hide_spoilers=hide)
+def _block(block: Quote | CodeBlock | List, *, hide: bool) -> str:
     match block:
         case Quote(children):
             return "\n".join(f"> {line}".rstrip() for line in _blocks(children, hide=hide).split("\n"))
@@ -114,12 +121,19 @@ def from_plain(text: str) -> Body:
 
 def is_empty(body: Body) -> bool:
     """Whether nothing of the body can be seen."""
-    for leaf in leaves(body.blocks):
-        text = leaf.text if isinstance(leaf, CodeBlock) else leaf_text(leaf)
+    return not any(map(_shows, body.blocks))
+
+
+def _shows(node: Block | Inline) -> bool:
+    """Whether anything of it can be seen."""
+    if isinstance(node, (Text, Code, CodeBlock)):
         # Letters and digits can be seen, and most texts begin with one.
-        if text[:1].isalnum() or _VISIBLE.search(text):
-            return False
-    return True
+        return node.text[:1].isalnum() or _VISIBLE.search(node.text) is not None
+    if isinstance(node, LEAVES):
+        return _VISIBLE.search(leaf_text(node)) is not None
+    if isinstance(node, List):
+        return any(any(map(_shows, item)) for item in node.items)
+    return any(map(_shows, node.children))
 
 
 def without_prefix(body: Body, count: int) -> Body:

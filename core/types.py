@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum, StrEnum
-from typing import Final, NamedTuple, NewType, TypeVar
+from typing import Final, NewType, TypeVar
+
+from msgspec import Struct
 
 E = TypeVar("E", bound=Enum)
 
@@ -97,7 +99,7 @@ class FeedKind(StrEnum):
     EVERYTHING = "everything"
 
 
-class Feed(NamedTuple):
+class Feed(Struct, frozen=True):
     """A feed's identity: ``key`` is the member's or community's id as text, the tag's folded name, or empty."""
 
     kind: FeedKind

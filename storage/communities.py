@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
@@ -479,24 +480,26 @@ class CommunityStore:
 
         A ban of the author is said by the chat's community.
         """
-        found = [chat for feed in feeds for chat in self.mirrors.all((feed.kind._value_, feed.key))]
-        refusing = self._refusing([chat.id for chat, blocking in found if blocking], blocks)
-        wanting = {
-            chat.id: chat
-            for chat, _ in found
-            if chat.state is not ChatState.GONE and chat.id not in refusing and chat.id != origin
-        }
+        wanting: dict[ChatId, Chat] = {}
+        blocking: set[ChatId] = set()
+        mirrors = self.mirrors.all
+        for feed in feeds:
+            for chat, blocks_some in mirrors((feed.kind._value_, feed.key)):
+                if chat.id != origin and chat.state is not ChatState.GONE:
+                    wanting[chat.id] = chat
+                    if blocks_some:
+                        blocking.add(chat.id)
+        for id_ in self._refusing(blocking, blocks) if blocking and blocks else ():
+            del wanting[id_]
         homes = {chat.community_id for chat in wanting.values()}
         banned = [home for home in homes if home is not None and self.banned(home, author)]
         chats = [wanting[id_] for id_ in sorted(wanting)]
         return [chat for chat in chats if chat.community_id not in banned] if banned else chats
 
-    def _refusing(self, chats: list[ChatId], feeds: list[Feed]) -> set[ChatId]:
+    def _refusing(self, chats: Iterable[ChatId], feeds: list[Feed]) -> list[ChatId]:
         """Those of these chats that block one of the feeds."""
-        if not chats or not feeds:
-            return set()
         self.blocks.read_ahead(chats)
-        return {chat for chat in chats if not set(self.blocks.all(chat)).isdisjoint(feeds)}
+        return [chat for chat in chats if not set(self.blocks.all(chat)).isdisjoint(feeds)]
 
     # who is where
     def add_membership(self, community: CommunityId, member: MemberId, now: datetime) -> None:

@@ -67,7 +67,8 @@ class IntakeStore:
     def claim(self, key: str, now: datetime) -> bool:
         if self.keys.all(key):
             return False
-        self.note(key, now)
+        row = (key, to_micros(now))
+        self.keys.add(key, row, row)
         return True
 
     def clean(self, before: datetime) -> None:

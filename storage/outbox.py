@@ -242,7 +242,8 @@ class OutboxStore:
     def __init__(self, run: Runner, woken: set[ChatId]) -> None:
         self._run = run
         self._woken = woken
-        self._wants = run.pile(WANT)
+        # In their order there: a tenth less time for the indexes.
+        self._wants = run.pile(WANT, sorted)
 
     def want(
         self,
@@ -257,7 +258,8 @@ class OutboxStore:
     ) -> None:
         """A new thing is to be shown in these chats; where it already is, nothing changes."""
         if chats:
-            ready, queued, of = to_micros(ready_at), to_micros(max(ready_at, now)), kind._value_
+            ready, of = to_micros(ready_at), kind._value_
+            queued = ready if ready_at >= now else to_micros(now)
             self._wants.extend([(chat, thing, of, version, rank, ready, queued) for chat in chats])
             self._woken.update(chats)
 

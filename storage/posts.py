@@ -210,14 +210,14 @@ class PostStore:
         visibility: Visibility,
         reply_to: PostId | None,
         now: datetime,
-    ) -> None:
+    ) -> Post:
         self._new.add((post, author, account, community, chat, visibility._value_, reply_to, to_micros(now)))
-        # By place: names cost three times as much, here and wherever a record is made for each event.
         new = Post(
             post, author, account, community, chat, visibility, reply_to,
             1, 1, 0, 0, now, None,
         )  # fmt: skip
         self.by_id.learn(post, (new,))
+        return new
 
     def add_revision(self, revision: Revision) -> None:
         r = revision

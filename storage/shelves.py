@@ -118,9 +118,11 @@ class Shelf(Generic[R]):
         if key in self._stored:
             return self.put(key, (record,))
         self._note((self, key, _ADDED))
+        if not self._new:
+            self._waits(self.table)
         self._new.append(row)
         self.known[key] = (record,)
-        return self._waits(self.table)
+        return None
 
     def learn(self, key: Any, rows: tuple[R, ...]) -> None:
         """Somebody else writes them."""
@@ -190,14 +192,18 @@ class Pile:
         self._rows: list[Row] = []
 
     def add(self, row: Row) -> None:
-        self._note((self, self._rows, len(self._rows)))
-        self._rows.append(row)
-        self._waits(self.table)
+        rows = self._rows
+        if not rows:
+            self._waits(self.table)
+        self._note((self, rows, len(rows)))
+        rows.append(row)
 
-    def extend(self, rows: Iterable[Row]) -> None:
-        self._note((self, self._rows, len(self._rows)))
-        self._rows.extend(rows)
-        self._waits(self.table)
+    def extend(self, new: Iterable[Row]) -> None:
+        rows = self._rows
+        if not rows:
+            self._waits(self.table)
+        self._note((self, rows, len(rows)))
+        rows += new
 
     def revert(self, key: Any, before: int) -> None:
         self._rows = key

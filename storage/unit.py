@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import cached_property
 
@@ -10,7 +11,6 @@ from sqlalchemy import func, select, union_all
 
 from core.ahead import Ahead
 from core.counts import Happening
-from core.errors import Refusal
 from core.ports import Clock
 from core.types import ChatId, Platform, PostId
 from storage import tables as t
@@ -66,33 +66,14 @@ class Snowflakes:
         self._first = (max(milliseconds, 0) << 22) | self._process
 
     def next(self) -> int:
-        self._last = self._first if self._first > self._last else self._after()
-        return self._last
-
-    def _after(self) -> int:
-        """The next one with our number; one that follows another's, or a full counter, is of a later millisecond."""
         following = self._last + 1
-        return (
-            following
-            if following & _NUMBER == self._process
-            else (self._last >> 22) + 1 << 22 | self._process
-        )
-
-
-class Attempt:
-    """One savepoint, as a context: a generator would cost more than all that it does."""
-
-    def __init__(self, unit: SqlUnit) -> None:
-        self._unit = unit
-
-    def __enter__(self) -> None:
-        self._unit.savepoint("attempt")
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is None:
-            self._unit.release("attempt")
-        elif issubclass(kind, Refusal):
-            self._unit.undo("attempt")
+        if self._first >= following:
+            following = self._first
+        elif following & _NUMBER != self._process:
+            # One that follows another process's, or a full counter, is of a later millisecond.
+            following = (self._last >> 22) + 1 << 22 | self._process
+        self._last = following
+        return following
 
 
 class SqlUnit:
@@ -101,7 +82,8 @@ class SqlUnit:
     def __init__(self, run: Runner, clock: Clock, ids: Snowflakes | None) -> None:
         self._run = run
         self._ids = ids
-        self._savepoints = run.savepoints
+        self.savepoint: Callable[[str], None] = run.savepoints.add
+        self.release: Callable[[str], None] = run.savepoints.release
         #: The time of the whole batch: what is decided together has one time.
         self.now = clock.now()
         if ids is not None:
@@ -184,12 +166,6 @@ class SqlUnit:
         """The highest id ever used, by whichever process."""
         return int(run.scalar(_HIGHEST) or 0)
 
-    def savepoint(self, name: str) -> None:
-        self._savepoints.add(name)
-
-    def release(self, name: str) -> None:
-        self._savepoints.release(name)
-
     def undo(self, name: str) -> None:
         self._run.undo(name)
 
@@ -212,7 +188,3 @@ class SqlUnit:
     def end(self) -> None:
         """The transaction is over."""
         self._run.end()
-
-    def attempt(self) -> Attempt:
-        """What a ``Refusal`` inside undoes, and nothing else. The refusal goes on."""
-        return Attempt(self)

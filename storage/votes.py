@@ -6,6 +6,7 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
+from msgspec.structs import replace
 from sqlalchemy import bindparam, delete, distinct, func, literal, literal_column, select, update
 
 from core.records import Reacted, Signal, Vote
@@ -25,19 +26,24 @@ _A = t.vote_accounts.c
 
 
 def _signal(row: Row) -> Signal:
-    return Signal._make((*row[:6], from_micros(row[6]), bool(row[7])))
+    post, account, chat, message, emoji, ref, at, superseded = row
+    return Signal(post, account, chat, message, emoji, ref, from_micros(at), bool(superseded))
 
 
 def _signal_row(signal: Signal) -> Row:
-    return (*signal[:6], to_micros(signal.at), int(signal.superseded))
+    s = signal
+    return (s.post_id, s.account_id, s.chat_id, s.message_key, s.emoji, s.ref_key, to_micros(s.at),
+            int(s.superseded))  # fmt: skip
 
 
 def _vote(row: Row) -> Vote:
-    return Vote._make((*row[:5], from_micros(row[5])))
+    post, member, account, value, emoji, acted_at = row
+    return Vote(post, member, account, value, emoji, from_micros(acted_at))
 
 
 def _vote_row(vote: Vote) -> Row:
-    return (*vote[:5], to_micros(vote.acted_at))
+    v = vote
+    return (v.post_id, v.member_id, v.account_id, v.value, v.emoji, to_micros(v.acted_at))
 
 
 _C = t.copies.c
@@ -78,7 +84,7 @@ REACTED = Keyed(
         _P.id, _P.author_id, _P.account_id, _N.id, _N.member_id, _N.name, _N.username, _N.locale, _fresh(),
     ),
     (_C.chat_id, _C.message_key, _N.platform, _N.key),
-    Reacted._make,
+    lambda row: Reacted(*row),
     source=_OF_POSTS,
     also=(t.copies, t.votes, t.vote_accounts),
 )  # fmt: skip
@@ -184,7 +190,8 @@ SET_SCORES = Statement(_set_scores)
 
 def _found(row: Row) -> Signal:
     """Of a statement, which has made times of the numbers already."""
-    return Signal._make((*row[:7], bool(row[7])))
+    post, account, chat, message, emoji, ref, at, superseded = row
+    return Signal(post, account, chat, message, emoji, ref, at, bool(superseded))
 
 
 class VoteStore:
@@ -199,11 +206,12 @@ class VoteStore:
         return self.about.one((chat, message_key, account.platform, account.key))
 
     def first(self, signal: Signal, vote: Vote) -> bool:
-        by_account, by_member = signal[:2], vote[:2]
+        post, account = signal.post_id, signal.account_id
+        by_account, by_member = (post, account), (post, vote.member_id)
         in_hand = by_member in self.votes.known or by_account in self.signals.known
         if in_hand or by_account in self.speakers.known:
             return False
-        speaker = (*by_account, vote.member_id)
+        speaker = (post, account, vote.member_id)
         self.signals.add(by_account, signal, _signal_row(signal))
         self.votes.add(by_member, vote, _vote_row(vote))
         self.speakers.add(by_account, speaker, speaker)
@@ -235,7 +243,7 @@ class VoteStore:
         for account in accounts:
             held = self.signals.all((post, account))
             if not all(s.superseded for s in held):
-                self.signals.put((post, account), tuple(s._replace(superseded=True) for s in held))
+                self.signals.put((post, account), tuple(replace(s, superseded=True) for s in held))
 
     def drop_signal(self, signal: Signal) -> None:
         held = self.signals.all((signal.post_id, signal.account_id))
@@ -250,7 +258,7 @@ class VoteStore:
         return self.votes.one((post, member))
 
     def votes_by(self, member: MemberId) -> list[Vote]:
-        return [Vote._make(row) for row in self._run.all(VOTES_BY, member=member)]
+        return [Vote(*row) for row in self._run.all(VOTES_BY, member=member)]
 
     def put_vote(self, vote: Vote) -> None:
         self.votes.put((vote.post_id, vote.member_id), (vote,))

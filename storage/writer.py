@@ -41,14 +41,25 @@ ATTEMPTS = 3
 _LOOK, _REST, _BUSY = 0.005, 0.003, 0.75
 
 
-@dataclass(slots=True)
 class _Job(Generic[T]):
-    work: Callable[[SqlUnit], T]
-    bury: Callable[[SqlUnit, BaseException], T] | None
-    future: asyncio.Future[T]
-    event: Inbound | None = None
-    value: Any = None
-    error: BaseException | None = None
+    """``args`` of ``work`` and ``bury``: the event, where the job is one."""
+
+    __slots__ = ("args", "bury", "error", "future", "loop", "value", "work")
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        work: Callable[..., T],
+        bury: Callable[..., T] | None,
+        args: tuple[Inbound, ...],
+    ) -> None:
+        self.loop = loop
+        self.future: asyncio.Future[T] = loop.create_future()
+        self.work = work
+        self.bury = bury
+        self.args = args
+        self.value: T | None = None
+        self.error: BaseException | None = None
 
 
 @dataclass(slots=True)
@@ -101,19 +112,29 @@ class Writer:
         self,
         work: Callable[[SqlUnit], T],
         bury: Callable[[SqlUnit, BaseException], T] | None = None,
-        *,
-        event: Inbound | None = None,
     ) -> asyncio.Future[T]:
         """Queues ``work`` now (order of calls is order of commits) and returns its future.
 
-        ``bury`` runs instead when ``work`` keeps failing. ``event`` is what ``work`` handles, if anything: what it
-        will ask for is read for the whole batch; such ``work`` takes back itself what it refuses. Raises through the
-        future: what ``work`` raised (only a ``StormoError`` leaves the rest of its batch untouched), or
-        ``StorageUnavailable``.
+        ``bury`` runs instead when ``work`` keeps failing. Raises through the future: what ``work`` raised (only a
+        ``StormoError`` leaves the rest of its batch untouched), or ``StorageUnavailable``.
         A cancelled caller's work still commits.
         """
-        loop = asyncio.get_running_loop()
-        job = _Job(work, bury, loop.create_future(), event)
+        return self._queue(_Job(asyncio.get_running_loop(), work, bury, ()))
+
+    def hand(
+        self,
+        event: Inbound,
+        work: Callable[[SqlUnit, Inbound], T],
+        bury: Callable[[SqlUnit, Inbound, BaseException], T],
+    ) -> asyncio.Future[T]:
+        """As ``submit``, of what handles this event: it takes back itself what it refuses.
+
+        What it will ask for is read for the whole batch.
+        """
+        return self._queue(_Job(asyncio.get_running_loop(), work, bury, (event,)))
+
+    def _queue(self, job: _Job[T]) -> asyncio.Future[T]:
+        loop = job.loop
         with self._door:
             if self._stopping is None:
                 self._waiting.put(job)
@@ -200,7 +221,8 @@ class Writer:
     def _take(self) -> tuple[list[_Job[Any]], bool]:
         """What waits, and whether that is the end: nobody is let in behind a stop."""
         first = self._waiting.get()
-        taken = [first, *(self._waiting.get_nowait() for _ in range(min(self._waiting.qsize(), BATCH - 1)))]
+        more = self._waiting.get_nowait
+        taken = [first, *[more() for _ in range(min(self._waiting.qsize(), BATCH - 1))]]
         batch = [job for job in taken if isinstance(job, _Job)]
         return batch, len(batch) < len(taken)
 
@@ -251,7 +273,7 @@ class Writer:
             # Its time is that of its turn: what another process committed is earlier.
             unit = SqlUnit(Runner(link.cursor, link.dialect), self._clock, ids)
             if self._read_ahead is not None and len(batch) > 1:
-                self._read_ahead(unit, [job.event for job in batch if job.event is not None])
+                self._read_ahead(unit, [event for job in batch for event in job.args])
             for job in batch:
                 _do(unit, job)
             self._settle(unit)
@@ -297,17 +319,16 @@ class Writer:
         bury = job.bury
         if bury is None:
             return frozenset()
-        job.work, job.bury, job.event = (lambda unit: bury(unit, cause)), None, None
+        args = job.args
+        job.work, job.bury, job.args = (lambda unit: bury(unit, *args, cause)), None, ()
         return self._alone(job)
 
     def _answer(self, batch: Sequence[_Job[Any]], woken: frozenset[ChatId]) -> None:
         if woken:
             self._wake(woken)
-        loops: dict[asyncio.AbstractEventLoop, list[_Job[Any]]] = {}
-        for job in batch:
-            loops.setdefault(job.future.get_loop(), []).append(job)
         self._answered += len(batch)
-        for loop, jobs in loops.items():
+        for loop in dict.fromkeys([job.loop for job in batch]):
+            jobs = [job for job in batch if job.loop is loop]
             # A loop that was closed meanwhile has nobody left who waits.
             with suppress(RuntimeError):
                 loop.call_soon_threadsafe(_resolve, jobs)
@@ -338,9 +359,9 @@ def _unavailable(batch: Sequence[_Job[Any]], error: StorageUnavailable) -> froze
 def _do(unit: SqlUnit, job: _Job[Any]) -> None:
     """Under a savepoint of its own, but for events: whoever handles one takes back what it refuses."""
     job.error = None
-    if job.event is not None:
+    if job.args:
         try:
-            job.value = job.work(unit)
+            job.value = job.work(unit, *job.args)
         except StormoError as error:
             job.error = error
         return

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from functools import partial
 
 from core.crashpoints import passing
 from core.engine import Engine
@@ -61,11 +60,7 @@ class EngineGate:
             self._health.event(event.at)
         passing("inbound.handed")
 
-        answer = self._writer.submit(
-            partial(self._handle, event=event),
-            bury=lambda unit, error: self._engine.bury(unit, event, error),
-            event=event,
-        )
+        answer = self._writer.hand(event, self._handle, self._engine.bury)
         passing("inbound.queued")
         return answer
 

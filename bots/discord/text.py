@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Final
+
+from msgspec.structs import replace
 
 from core.body import Block, Body, Inline, Link, List, Mention, Paragraph, Quote, Styled
 from core.markdown import Dialect, read_markdown, write_markdown

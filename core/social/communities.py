@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from msgspec import structs
+
 from core.civic.members import add_code, open_code
 from core.errors import Glimpse, Message, Refusal, Secret, message
 from core.intents import NotAsAuthor
@@ -63,7 +65,7 @@ def setup(scene: Scene, typed: str) -> None:
 def _inside(scene: Scene, community: CommunityId) -> Scene:
     chat = scene.unit.communities.chat_by_id(scene.chat.id)
     assert chat.community_id == community
-    return scene._replace(chat=chat)
+    return structs.replace(scene, chat=chat)
 
 
 def start_community(unit: Unit, title: str) -> CommunityId:

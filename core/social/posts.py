@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from msgspec.structs import replace
+
 from core.body import Body, from_json, to_json
 from core.civic.members import require_member
 from core.errors import Message, Refusal, message
@@ -16,8 +18,8 @@ from core.social import enclosures
 from core.social.reach import place, place_anew
 from core.social.votes import show_again
 from core.stores.unit import Unit
-from core.tags import resolve, tags
-from core.text import from_plain, is_empty, plain
+from core.tags import from_source, resolve, tags
+from core.text import is_empty, plain
 from core.types import (
     CommunityId,
     MessageRef,
@@ -71,7 +73,7 @@ def publish(
     tree = _checked(scene, body, source, wordless=bool(scene.files))
     seen_by = _visibility(scene, visibility, reply_to)
     id_ = PostId(unit.new_id())
-    unit.posts.add(
+    post = unit.posts.add(
         id_,
         author=member.id,
         account=scene.account.id,
@@ -82,12 +84,10 @@ def publish(
         now=unit.now,
     )
     keys = _write(unit, id_, 1, tree, source, dialect)
-    unit.people.count_post(member.id)
+    unit.people.count_post(member)
     if scene.message:
         _note_origin(unit, scene.chat, ThingId(id_), scene.message)
     hold = _hold(scene.rules, unit, scene.chat.community_id, member)
-    post = unit.posts.post(id_)
-    assert post is not None
     chats = place(unit, post, keys, reply_to, unit.now + hold if hold else unit.now)
     if scene.message is None:
         _show_here(unit, post)
@@ -112,12 +112,14 @@ def _not_banned(unit: Unit, community: CommunityId | None, member: Member) -> No
 
 def _checked(scene: Scene, body: Body | None, source: str, *, wordless: bool) -> Body:
     """``wordless``: there is something besides words."""
-    tree = resolve(body if body is not None else from_plain(source))
-    if is_empty(tree):
+    tree = from_source(source) if body is None else resolve(body)
+    words = plain(tree)
+    # What begins with a letter is seen, and most posts do.
+    if not words[:1].isalpha() and is_empty(tree):
         if wordless:
             return Body()
         raise Refusal("post.empty")
-    length = length_of(plain(tree), "utf16")
+    length = length_of(words, "utf16")
     if length > scene.rules.max_post:
         raise Refusal("post.too_long", limit=scene.rules.max_post, n=length - scene.rules.max_post)
     return tree
@@ -273,7 +275,7 @@ def edit(scene: Scene, post: Post, body: Body | None, source: str, dialect: str)
     _not_banned(unit, post.community_id, member)
     _write(unit, post.id, post.revision + 1, tree, source, dialect)
     unit.posts.revise(post.id)
-    now = post._replace(revision=post.revision + 1, version=post.version + 1)
+    now = replace(post, revision=post.revision + 1, version=post.version + 1)
     show_again(unit, post.id, now.version, rank=2)
     parent = unit.posts.post(post.reply_to) if post.reply_to else None
     hold = _hold(scene.rules, unit, post.community_id, member)
@@ -308,7 +310,7 @@ def narrow(scene: Scene, post: Post, seen_by: Visibility) -> Post:
     unit = scene.unit
     unit.posts.set_visibility(post.id, seen_by)
     show_again(unit, post.id, post.version + 1, rank=0)
-    return post._replace(visibility=seen_by, version=post.version + 1)
+    return replace(post, visibility=seen_by, version=post.version + 1)
 
 
 def delete(unit: Unit, post: Post) -> None:

@@ -12,18 +12,23 @@ from core.tags import tags
 from core.types import ChatId, CommunityId, Feed, FeedKind, MemberId, ThingId, ThingKind, Visibility
 
 
-def may_be_shown(visibility: Visibility, community: CommunityId | None, origin: ChatId, chat: Chat) -> bool:
-    """Checked when planning and again when rendering."""
-    if chat.id == origin:
-        return True
+def showing(
+    visibility: Visibility, community: CommunityId | None, origin: ChatId, chats: Iterable[Chat]
+) -> list[Chat]:
+    """Those of these rooms that may show a post. Checked when planning and again when rendering."""
     if visibility is Visibility.PUBLIC:
-        return True
-    return visibility is Visibility.COMMUNITY and community is not None and chat.community_id == community
+        return list(chats)
+    if visibility is Visibility.ROOM or community is None:
+        return [chat for chat in chats if chat.id == origin]
+    return [chat for chat in chats if chat.community_id == community or chat.id == origin]
 
 
 def feeds_of(author: MemberId, keys: Iterable[str]) -> list[Feed]:
     """What a room can block a post by: its tags and its author."""
     return [*_tag_feeds(keys), Feed(FeedKind.MEMBER, str(author))]
+
+
+_EVERYTHING = Feed(FeedKind.EVERYTHING, "")
 
 
 def place(unit: Unit, post: Post, keys: Iterable[str], parent: Post | None, ready_at: datetime) -> list[Chat]:
@@ -68,7 +73,7 @@ def _tag_feeds(keys: Iterable[str]) -> list[Feed]:
 def _wanting(unit: Unit, post: Post, keys: Iterable[str], parent: Post | None) -> list[Chat]:
     """Every room that a post with these tags is meant for, by id, whether or not it may be shown there."""
     own = feeds_of(post.author_id, keys)
-    feeds = [*own, Feed(FeedKind.EVERYTHING, "")]
+    feeds = [*own, _EVERYTHING]
     if post.community_id is not None:
         feeds.append(Feed(FeedKind.COMMUNITY, str(post.community_id)))
     mirroring = unit.communities.mirroring(feeds, own, post.author_id, post.chat_id)
@@ -98,7 +103,7 @@ def _conversation(unit: Unit, parent: Post, author: MemberId, own: list[Feed]) -
 def _plan(unit: Unit, post: Post, chats: Iterable[Chat], ready_at: datetime) -> list[Chat]:
     """Those of the rooms that may show the post get it, where they have it not yet."""
     thing = ThingId(post.id)
-    shown = [c for c in chats if may_be_shown(post.visibility, post.community_id, post.chat_id, c)]
+    shown = showing(post.visibility, post.community_id, post.chat_id, chats)
     ids = [chat.id for chat in shown]
     unit.posts.add_places(thing, ids)
     unit.outbox.want(thing, ThingKind.POST, post.version, ids, rank=1, now=unit.now, ready_at=ready_at)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from contextlib import AbstractContextManager
+from collections.abc import Callable
 from datetime import datetime
 from typing import Protocol
 
@@ -74,8 +74,16 @@ class Unit(Protocol):
         """A new id, greater than every earlier one of this process."""
         ...
 
-    def savepoint(self, name: str) -> None: ...
-    def release(self, name: str) -> None: ...
+    @property
+    def savepoint(self) -> Callable[[str], None]:
+        """Begins a savepoint of that name."""
+        ...
+
+    @property
+    def release(self) -> Callable[[str], None]:
+        """Ends the newest savepoint of that name: what was done since stays."""
+        ...
+
     def undo(self, name: str) -> None:
         """Back to the savepoint, which ends with it."""
         ...
@@ -86,8 +94,4 @@ class Unit(Protocol):
 
     def write(self) -> None:
         """Writes what waits to be written together, so that what the database has to say of it is said here."""
-        ...
-
-    def attempt(self) -> AbstractContextManager[None]:
-        """What a ``Refusal`` inside undoes, and nothing else. The refusal goes on."""
         ...

@@ -32,7 +32,7 @@ from core.body import (
     to_json,
 )
 from core.canonical import find_url, linkifier, normalise
-from core.tags import fold_tag, mentions, resolve, tags
+from core.tags import fold_tag, from_source, mentions, resolve, tags
 from core.text import first_words, from_plain, is_empty, plain, without_prefix
 from core.types import AccountRef, MemberId, Platform
 from tests.conftest import SHARED
@@ -220,6 +220,20 @@ def test_names_are_found_alike_in_text_that_holds_an_address_and_in_text_that_ho
     assert resolve(paragraph(Text(text + " ://"))) == Body(
         tuple(Paragraph((*p.children[:-1], Text(_slashed(p.children[-1])))) for p in _paragraphs(without))
     )
+
+
+@settings(max_examples=500, deadline=None)
+@given(text=st.text("#@ab1_&:/.!-+$~rtRT [", max_size=30))
+def test_names_are_found_alike_in_ascii_and_beside_other_letters(text: str) -> None:
+    """The two are looked through with different expressions."""
+    ascii_, other = (resolve(paragraph(Text(f"{text} {end}"))) for end in ("|", "字"))
+    assert (tags(ascii_), mentions(ascii_)) == (tags(other), mentions(other))
+
+
+@settings(max_examples=500, deadline=None)
+@given(text=_SIGNS | st.text(max_size=30) | st.sampled_from(("http://a.it #b", "  #b  ", " ", "")))
+def test_what_was_typed_is_read_in_one_go_as_in_two(text: str) -> None:
+    assert from_source(text) == resolve(from_plain(text))
 
 
 def _paragraphs(body: Body) -> list[Paragraph]:

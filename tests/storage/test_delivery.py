@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from core.records import CopyState, Delivery, Verb
 from core.types import AccountId, ChatId, ChatRef, Platform, ThingId, ThingKind
@@ -573,7 +574,7 @@ def begun(unit: SqlUnit, chat: ChatId, *, ready_at: datetime = NOW) -> ThingId:
 def test_each_part_shows_what_it_was_last_told_to(unit: SqlUnit) -> None:
     chat, thing = a_chat(unit), ThingId(7)
     for part in (1, 0, 2):
-        unit.copies.add_copy(a_copy(chat, thing, key=f"m{part}", part=part)._replace(digest="old"))
+        unit.copies.add_copy(structs.replace(a_copy(chat, thing, key=f"m{part}", part=part), digest="old"))
     unit.copies.copy_shows(chat, thing, 1, 5, "new")
     found = unit.copies.copies_in(chat, thing)
     assert [(c.part, c.shown, c.digest) for c in found] == [(0, 1, "old"), (1, 5, "new"), (2, 1, "old")]

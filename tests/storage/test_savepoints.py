@@ -59,7 +59,7 @@ def test_what_is_in_hand_is_written_once_and_undone_whole(
             unit.savepoint("inner")
             stands.append(dict(hand))
         elif step == "a" and number not in hand:
-            shelf.add((post, member), vote, (*vote[:5], to_micros(NOW)))
+            shelf.add((post, member), vote, (post, member, number, value, "👍", to_micros(NOW)))
             hand[number] = value
         elif step == "p":
             unit.votes.put_vote(vote)
@@ -112,7 +112,7 @@ def test_what_was_read_inside_is_forgotten_with_the_undoing(unit: SqlUnit) -> No
     account = an_account(unit)
     unit.savepoint("attempt")
     unit.people.bind(account, member)
-    unit.people.count_post(member)
+    unit.people.count_post(unit.people.member(member))
     unit.communities.ban(community, member, account, NOW)
     assert unit.people.account_by_id(account).member_id == member
     assert [a.id for a in unit.people.accounts_of(member)] == [account]

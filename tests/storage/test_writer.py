@@ -149,15 +149,13 @@ async def test_every_error_raised_on_purpose_leaves_the_rest_of_the_batch(
     assert count(engine, "inbox") == 2
 
 
-async def test_a_refusal_inside_an_attempt_keeps_what_was_before_it(writer: Writer, engine: Engine) -> None:
+async def test_undoing_a_savepoint_keeps_what_was_before_it(writer: Writer, engine: Engine) -> None:
     def work(unit: SqlUnit) -> str:
         unit.intake.claim("kept", unit.now)
-        try:
-            with unit.attempt():
-                unit.intake.claim("undone", unit.now)
-                raise Refusal("post.unknown")
-        except Refusal:
-            unit.intake.set_bookmark("answer", "no")
+        unit.savepoint("attempt")
+        unit.intake.claim("undone", unit.now)
+        unit.undo("attempt")
+        unit.intake.set_bookmark("answer", "no")
         return "answered"
 
     assert await writer.submit(work) == "answered"

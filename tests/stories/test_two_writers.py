@@ -26,7 +26,7 @@ def other(world: World) -> Iterator[Callable[[Inbound], asyncio.Future[None]]]:
         world.database, world.clock, world.engine.settle, lambda _: None, read_ahead=world.engine.read_ahead
     )
     writer.start()
-    yield lambda event: writer.submit(lambda unit: world.engine.handle(unit, event), event=event)
+    yield lambda event: writer.hand(event, world.engine.handle, world.engine.bury)
     writer.close()
 
 
