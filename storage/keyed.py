@@ -54,7 +54,7 @@ def _unnested(columns: Sequence[ColumnElement[Any]], names: Sequence[str]) -> An
 
 
 #: How many new rows one statement of SQLite takes, where there are that many.
-TOGETHER = 32
+TOGETHER = (32, 8)
 
 
 class Bulk:
@@ -79,7 +79,7 @@ class Bulk:
         self._columns = columns
         self._build = {"sqlite": one, "postgresql": many}
         self._compiled: dict[str, str] = {}
-        self._together: str | None = None
+        self._together: dict[int, str] = {}
 
     def sql(self, dialect: str) -> str:
         found = self._compiled.get(dialect)
@@ -94,14 +94,14 @@ class Bulk:
             found = self._compiled[dialect] = _sql(self._build[dialect](given), dialect, self.names)
         return found
 
-    @property
-    def together(self) -> str:
-        """SQLite's form for exactly ``TOGETHER`` new rows: a quarter less than one by one."""
-        if self._together is None:
+    def together(self, size: int) -> str:
+        """SQLite's form for exactly so many new rows: a quarter less than one by one."""
+        found = self._together.get(size)
+        if found is None:
             row = f"({', '.join('?' * len(self.names))})"
-            rows = ", ".join([row] * TOGETHER)
-            self._together = self.sql("sqlite").replace(f" VALUES {row}", f" VALUES {rows}", 1)
-        return self._together
+            rows = ", ".join([row] * size)
+            found = self._together[size] = self.sql("sqlite").replace(f" VALUES {row}", f" VALUES {rows}", 1)
+        return found
 
     @classmethod
     def insert(

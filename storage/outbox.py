@@ -269,7 +269,7 @@ class OutboxStore:
 
     def _folds(self, rows: list[Row]) -> list[ThingId]:
         """Wakes the rooms of these changed rows."""
-        self._woken.update(ChatId(chat) for chat, state, _ in rows if state in _MOVING)
+        self._woken |= {chat for chat, state, _ in rows if state in _MOVING}
         return [ThingId(fold) for _, state, fold in rows if fold is not None and state == CopyState.FOLDED]
 
     def tally(self, posts: Collection[PostId], now: datetime) -> list[ThingId]:

@@ -270,12 +270,14 @@ class Runner:
 
     def write(self, bulk: Bulk, rows: list[Row]) -> None:
         if self.dialect == "sqlite":
-            together = len(rows) // TOGETHER * TOGETHER if bulk.new else 0
-            for first in range(0, together, TOGETHER):
-                cells = chain.from_iterable(rows[first : first + TOGETHER])
-                self.cursor.execute(bulk.together, list(cells))
-            if together < len(rows):
-                self.cursor.executemany(bulk.sql("sqlite"), rows[together:])
+            done = 0
+            for size in TOGETHER if bulk.new else ():
+                while len(rows) - done >= size:
+                    cells = chain.from_iterable(rows[done : done + size])
+                    self.cursor.execute(bulk.together(size), list(cells))
+                    done += size
+            if done < len(rows):
+                self.cursor.executemany(bulk.sql("sqlite"), rows[done:])
         else:
             self.cursor.execute(bulk.sql("postgresql"), [list(column) for column in zip(*rows, strict=True)])
 

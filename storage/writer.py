@@ -16,6 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
+from msgspec import Struct
 from sqlalchemy import Engine
 
 from core.counts import Counts
@@ -41,25 +42,16 @@ ATTEMPTS = 3
 _LOOK, _REST, _BUSY = 0.005, 0.003, 0.75
 
 
-class _Job(Generic[T]):
+class _Job(Struct, Generic[T], eq=False):
     """``args`` of ``work`` and ``bury``: the event, where the job is one."""
 
-    __slots__ = ("args", "bury", "error", "future", "loop", "value", "work")
-
-    def __init__(
-        self,
-        loop: asyncio.AbstractEventLoop,
-        work: Callable[..., T],
-        bury: Callable[..., T] | None,
-        args: tuple[Inbound, ...],
-    ) -> None:
-        self.loop = loop
-        self.future: asyncio.Future[T] = loop.create_future()
-        self.work = work
-        self.bury = bury
-        self.args = args
-        self.value: T | None = None
-        self.error: BaseException | None = None
+    loop: asyncio.AbstractEventLoop
+    future: asyncio.Future[T]
+    work: Callable[..., T]
+    bury: Callable[..., T] | None
+    args: tuple[Inbound, ...] = ()
+    value: T | None = None
+    error: BaseException | None = None
 
 
 @dataclass(slots=True)
@@ -119,7 +111,8 @@ class Writer:
         ``StormoError`` leaves the rest of its batch untouched), or ``StorageUnavailable``.
         A cancelled caller's work still commits.
         """
-        return self._queue(_Job(asyncio.get_running_loop(), work, bury, ()))
+        loop = asyncio.get_running_loop()
+        return self._queue(_Job(loop, loop.create_future(), work, bury))
 
     def hand(
         self,
@@ -131,7 +124,8 @@ class Writer:
 
         What it will ask for is read for the whole batch.
         """
-        return self._queue(_Job(asyncio.get_running_loop(), work, bury, (event,)))
+        loop = asyncio.get_running_loop()
+        return self._queue(_Job(loop, loop.create_future(), work, bury, (event,)))
 
     def _queue(self, job: _Job[T]) -> asyncio.Future[T]:
         loop = job.loop
