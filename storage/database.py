@@ -91,7 +91,9 @@ def open_engine(url: str) -> Engine:
     if parsed.get_backend_name() == "sqlite":
         if parsed.database:
             Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
-        engine = create_engine(parsed, connect_args={"check_same_thread": False, "timeout": 30})
+        engine = create_engine(
+            parsed, connect_args={"check_same_thread": False, "timeout": 30, "cached_statements": 512}
+        )
         event.listen(engine, "connect", _on_sqlite_connect)
         # With the driver's own BEGIN a released savepoint and a CREATE TABLE survive an outer ROLLBACK.
         event.listen(engine, "begin", _begin_immediate)

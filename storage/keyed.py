@@ -54,7 +54,7 @@ def _unnested(columns: Sequence[ColumnElement[Any]], names: Sequence[str]) -> An
 
 
 #: How many new rows one statement of SQLite takes, where there are that many.
-TOGETHER = (32, 8)
+TOGETHER = (128, 32, 8)
 
 
 class Bulk:

@@ -206,7 +206,7 @@ class Statement:
 
 
 #: How many keys a statement for many has on SQLite: few forms, so that each stays compiled.
-_SIZES = (4, 16, 64, 256)
+_SIZES = (4, 8, 16, 32, 64, 128, 256)
 #: What both drivers take as it is.
 _PLAIN = frozenset((int, str, float, bytes, type(None)))
 

@@ -76,6 +76,10 @@ class Snowflakes:
         return following
 
 
+def _none() -> int:
+    raise RuntimeError("a reader makes no ids")
+
+
 class SqlUnit:
     """One transaction. Lives in one thread; nothing of it may be kept after its end."""
 
@@ -86,8 +90,10 @@ class SqlUnit:
         self.release: Callable[[str], None] = run.savepoints.release
         #: The time of the whole batch: what is decided together has one time.
         self.now = clock.now()
+        self.new_id: Callable[[], int] = _none
         if ids is not None:
             ids.at(self.now)
+            self.new_id = ids.next
         self.touched: set[PostId] = set()
         self.voted: set[PostId] = set()
         #: Chats whose outbox changed: the courier is woken for them after the commit.
@@ -168,11 +174,6 @@ class SqlUnit:
 
     def undo(self, name: str) -> None:
         self._run.undo(name)
-
-    def new_id(self) -> int:
-        if self._ids is None:
-            raise RuntimeError("a reader makes no ids")
-        return self._ids.next()
 
     def note_ids(self, number: Number) -> None:
         """Raises ``NumberLost`` where the ids of this transaction may be another process's too."""

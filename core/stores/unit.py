@@ -70,8 +70,9 @@ class Unit(Protocol):
     @property
     def leases(self) -> LeaseRows: ...
 
-    def new_id(self) -> int:
-        """A new id, greater than every earlier one of this process."""
+    @property
+    def new_id(self) -> Callable[[], int]:
+        """Makes an id greater than every earlier one of this process. Raises ``RuntimeError`` in a reader."""
         ...
 
     @property
