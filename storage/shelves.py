@@ -32,6 +32,8 @@ class Journal:
         #: The same list for as long as the transaction lasts.
         self.entries: list[tuple[Undoable, Any, Any]] = []
         self.add = self.entries.append
+        #: The open savepoints, the outermost first: name, how many entries there were, depth in the database.
+        self.open: list[tuple[str, int, int]] = []
 
     def undo(self, mark: int) -> None:
         entries = self.entries
@@ -58,7 +60,7 @@ class Shelf(Generic[R]):
         self.keyed = keyed
         self.table = keyed.table
         self._access = access
-        self._note = journal.add
+        self._note, self._undoable = journal.add, journal.open
         self._waits = access.waits
         self._one = keyed.one(access.dialect)
         self._single = len(keyed.key) == 1
@@ -117,7 +119,8 @@ class Shelf(Generic[R]):
         """
         if key in self._stored:
             return self.put(key, (record,))
-        self._note((self, key, _ADDED))
+        if self._undoable:
+            self._note((self, key, _ADDED))
         if not self._new:
             self._waits(self.table)
         self._new.append(row)

@@ -92,8 +92,8 @@ class Savepoints:
         self._cursor = cursor
         self._journal = journal
         self._entries = journal.entries
-        #: Name, the journal's length, and depth in the database, 0 for one that waits; only the innermost ones do.
-        self._open: list[tuple[str, int, int]] = []
+        #: The depth in the database is 0 for one that waits; only the innermost ones do.
+        self._open = journal.open
 
     def add(self, name: str) -> None:
         self._open.append((name, len(self._entries), 0))
@@ -102,7 +102,7 @@ class Savepoints:
     def make(self) -> None:
         depth = 1 + max((depth for _, _, depth in self._open), default=0)
         self._cursor.execute(f"SAVEPOINT s{depth}")
-        self._open = [(name, mark, made or depth) for name, mark, made in self._open]
+        self._open[:] = [(name, mark, made or depth) for name, mark, made in self._open]
         self.waiting = False
 
     def release(self, name: str) -> None:

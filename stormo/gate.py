@@ -39,6 +39,7 @@ class EngineGate:
         self._health = health
         self._guard = guard
         self._handle = engine.handle if guard is None else self._guarded
+        self._bury = engine.bury
 
     def of(self, health: Health, guard: Callable[[Unit], None]) -> EngineGate:
         """The same for one adapter, with its signs of life noted."""
@@ -60,7 +61,7 @@ class EngineGate:
             self._health.event(event.at)
         passing("inbound.handed")
 
-        answer = self._writer.hand(event, self._handle, self._engine.bury)
+        answer = self._writer.hand(event, self._handle, self._bury)
         passing("inbound.queued")
         return answer
 
