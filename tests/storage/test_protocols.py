@@ -60,6 +60,8 @@ PAIRS: list[tuple[type[Any], type[Any]]] = [
 ]
 #: What only those who make and end a transaction ask for.
 OF_STORAGE = {"end", "highest_id", "note_ids"}
+#: Acts that another object's method does, with nothing between.
+GIVEN = {"new_id", "savepoint", "release"}
 
 
 def methods(kind: type[Any]) -> dict[str, Any]:
@@ -83,7 +85,7 @@ def test_the_same_signature_and_the_same_words(protocol: type[Any], fulfilled: t
 
 def test_a_unit_has_each_store() -> None:
     names = {n for n, v in vars(Unit).items() if isinstance(v, property)}
-    assert names == {
+    assert names - GIVEN == {
         "people",
         "communities",
         "posts",
