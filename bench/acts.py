@@ -225,7 +225,7 @@ def _writes(n: int, at: datetime) -> Act:
     )
     event = CommandInvoked(
         key=key, at=at, place=Place(chat=ROOMS[ORIGIN], title="Birds"), actor=actor, name="post", text=TEXT,
-        source=TEXT, dialect="telegram", message=MessageRef(ROOMS[ORIGIN], message),
+        body=from_plain(TEXT), source=TEXT, dialect="telegram", message=MessageRef(ROOMS[ORIGIN], message),
     )  # fmt: skip
     wanted = [(chat, post, "post", 1, 1, micros, micros) for chat in MIRRORS]
     return Act(

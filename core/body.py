@@ -14,8 +14,7 @@ from json.encoder import encode_basestring as _quoted
 from operator import is_
 from typing import Final, TypeVar
 
-from msgspec import Struct
-from msgspec.structs import replace
+from msgspec import Struct, structs
 
 from core.types import AccountRef, MemberId, Platform
 
@@ -161,11 +160,7 @@ def leaves(blocks: Sequence[Block]) -> list[Leaf | CodeBlock]:
 def _gather(blocks: Sequence[Block], found: list[Leaf | CodeBlock]) -> None:
     for block in blocks:
         if isinstance(block, Paragraph):
-            for node in block.children:
-                if isinstance(node, LEAVES):
-                    found.append(node)
-                else:
-                    _gather_inlines(node.children, found)
+            _gather_inlines(block.children, found)
         elif isinstance(block, CodeBlock):
             found.append(block)
         elif isinstance(block, Quote):
@@ -205,7 +200,7 @@ def _mapped(
             out.append(block if inner is block.children else Quote(inner))
         elif isinstance(block, List):
             items = _same_or(block.items, [_mapped(item, change) for item in block.items])
-            out.append(block if items is block.items else replace(block, items=items))
+            out.append(block if items is block.items else structs.replace(block, items=items))
         else:
             out.append(block)
     return _same_or(blocks, out)
@@ -230,7 +225,7 @@ def map_leaves(
             out.append(node)
         else:
             children = map_leaves(node.children, change, links=links)
-            out.append(node if children is node.children else replace(node, children=children))
+            out.append(node if children is node.children else structs.replace(node, children=children))
     return _same_or(inlines, out)
 
 
@@ -245,7 +240,8 @@ _STYLED_NAMES = {kind: name for name, kind in _STYLED.items()}
 _WORDS: dict[str, type[Code | Tag | Emoji]] = {"code": Code, "tag": Tag, "emoji": Emoji}
 _WORDS_NAMES = {kind: name for name, kind in _WORDS.items()}
 _BLOCKS = frozenset({"p", "quote", "pre", "list"})
-#: Deeper trees are refused by ``from_json``: no person writes them, and readers recurse.
+#: Deeper trees are refused by ``from_json``: no person writes them, and readers recurse. So does the hash of a struct,
+#: without a limit.
 MAX_DEPTH = 64
 
 

@@ -146,11 +146,6 @@ def _dressed(children: Sequence[Inline], dialect: Dialect | None) -> list[Paragr
     return [Paragraph(_nested(runs, 0)) for runs in _paragraphs(_runs(children, frozenset(), dialect))]
 
 
-def one_line(text: str) -> str | None:
-    """The line that is the whole of this text, where there is no more to it: no address, no break, nothing unseen."""
-    return text.strip() if text.isprintable() and not find_url(text) else None
-
-
 def text_paragraphs(text: str) -> list[Paragraph]:
     """The paragraphs of text that has no markup; without the long way where it holds no address, as most."""
     seen = _seen(text)
@@ -177,6 +172,7 @@ def _seen(text: str) -> str:
 
 def _runs(inlines: Iterable[Inline], dress: frozenset[Dress], dialect: Dialect | None) -> Iterator[_Run]:
     """The leaves with all that they wear, in this dialect's reach."""
+    before: Inline | None = None
     for node in inlines:
         match node:
             case Link(url, children):
@@ -189,13 +185,16 @@ def _runs(inlines: Iterable[Inline], dress: frozenset[Dress], dialect: Dialect |
             case Strong() | Emphasis() | Underline() | Strike() | Spoiler():
                 yield from _runs(node.children, dress | {type(node)}, dialect)
             case Text(text):
-                yield _Run(Text(_seen(text)), dress)
+                # A line break of two characters may have been cut amid them.
+                rest = text.startswith("\n") and isinstance(before, Text) and before.text.endswith("\r")
+                yield _Run(Text(_seen(text[rest:])), dress)
             case Code(text):
                 yield _Run(Code(_seen(text).replace("\n", " ").replace("\t", " ").strip()), dress)
             case Time(at) if dialect == "discord":
                 yield _Run(Time(at.astimezone(UTC).replace(microsecond=0)), dress)
             case _:
                 yield _Run(Text(_seen(leaf_text(node))) if dialect else node, dress)
+        before = node
 
 
 def clean_url(url: str) -> str:

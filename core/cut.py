@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import regex
-from msgspec.structs import replace
+from msgspec import structs
 
 from core.body import (
     LEAVES,
@@ -168,7 +168,7 @@ def _cut_block(block: Block, left: int) -> tuple[list[Block], list[Block], int]:
 
 
 def _code(block: CodeBlock, text: str) -> list[Block]:
-    return [replace(block, text=text)] if text else []
+    return [structs.replace(block, text=text)] if text else []
 
 
 def _quote(blocks: list[Block]) -> list[Block]:
@@ -185,10 +185,10 @@ def _cut_list(block: List, left: int) -> tuple[list[Block], list[Block], int]:
         if behind or (left <= 0 and index + 1 < len(block.items)):
             rest = [tuple(behind)] if behind else []
             start = block.start + index + (0 if behind else 1)
-            tail = replace(
+            tail = structs.replace(
                 block, items=(*rest, *block.items[index + 1 :]), start=start if block.ordered else 1
             )
-            return [replace(block, items=tuple(items))] if items else [], [tail], 0
+            return [structs.replace(block, items=tuple(items))] if items else [], [tail], 0
     return [block], [], left
 
 
@@ -201,8 +201,8 @@ def _cut_inlines(nodes: Sequence[Inline], left: int) -> tuple[tuple[Inline, ...]
             before, behind, left = _cut_leaf(node, left)
         else:
             one, two, left = _cut_inlines(node.children, left)
-            before = [replace(node, children=one)] if one else []
-            behind = [replace(node, children=two)] if two else []
+            before = [structs.replace(node, children=one)] if one else []
+            behind = [structs.replace(node, children=two)] if two else []
         head.extend(before)
         if behind:
             return tuple(head), (*behind, *nodes[index + 1 :]), 0
@@ -231,7 +231,7 @@ def _end(blocks: Sequence[Block]) -> Iterator[Block]:
                 yield Paragraph(trimmed)
         case CodeBlock(text):
             if text.strip():
-                yield replace(last, text=text.rstrip())
+                yield structs.replace(last, text=text.rstrip())
         case Quote(children):
             yield from _quote(list(_end(children)))
         case List(items):
@@ -247,7 +247,7 @@ def _begin(blocks: Sequence[Block]) -> Iterator[Block]:
                 yield Paragraph(trimmed)
         case CodeBlock(text):
             if text.strip():
-                yield replace(first, text=text.strip("\n"))
+                yield structs.replace(first, text=text.strip("\n"))
         case Quote(children):
             yield from _quote(list(_begin(children)))
         case List(items):
@@ -257,7 +257,7 @@ def _begin(blocks: Sequence[Block]) -> Iterator[Block]:
 
 def _list(block: List, items: Sequence[tuple[Block, ...]]) -> Iterator[Block]:
     if kept := tuple(item for item in items if item):
-        yield replace(block, items=kept)
+        yield structs.replace(block, items=kept)
 
 
 def _trim(nodes: tuple[Inline, ...], *, first: bool) -> tuple[Inline, ...]:
@@ -271,7 +271,7 @@ def _trim(nodes: tuple[Inline, ...], *, first: bool) -> tuple[Inline, ...]:
             kept = Text(text) if text else None
         elif not isinstance(node, LEAVES):
             children = _trim(node.children, first=first)
-            kept = replace(node, children=children) if children else None
+            kept = structs.replace(node, children=children) if children else None
         if kept is not None:
             return (kept, *rest) if first else (*rest, kept)
         nodes = rest

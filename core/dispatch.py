@@ -144,7 +144,7 @@ def may(scene: Scene, who: Who) -> None:
     if who is Who.ANYONE or (who is Who.MEMBER and scene.member is not None) or scene.operator:
         return
     rights = scene.actor.rights
-    if who is Who.MEMBER and scene.member is None:
+    if who is Who.MEMBER:
         raise Refusal("member.needed")
     if who is Who.OPERATOR:
         raise Refusal("right.operator")

@@ -187,7 +187,7 @@ class CommandInvoked(Event):
     """A command, from whichever door: a slash command, a text command, a menu.
 
     ``text``: what stands behind the name, unparsed (text platforms); ``options``: values by argument name where
-    the platform parsed them. ``body``: the tree of ``text`` where the message carried formatting, or of the option
+    the platform parsed them. ``body``: the tree of ``text``, or of the option
     that is a text.
     ``message``: the person's own message, where the command is one. ``target``: the message answered to.
     ``handle``: what the adapter needs to answer only this person (an interaction token).

@@ -22,8 +22,6 @@ from core.body import (
     map_leaves,
     map_paragraphs,
 )
-from core.canonical import one_line
-from core.text import from_plain
 
 # Letters, marks and digits, and the few joiners that stand inside words of some scripts.
 _JOINERS = r"\u200c\u200d\ua67e\u05be\u05f3\u05f4\uff5e\u301c\u309b\u309c\u30a0\u30fb\u3003\u0f0b\u0f0c\u00b7"
@@ -60,15 +58,13 @@ def resolve(body: Body) -> Body:
     Code, links and addresses stay as they are. A ``Mention`` made here carries no member yet: who it is, if
     anybody, the caller looks up by ``mentions``.
     """
-    return map_paragraphs(body, lambda inlines: map_leaves(inlines, _resolved, links=False))
-
-
-def from_source(text: str) -> Body:
-    """``resolve`` of ``from_plain``; without the trees in between where it is one line, as most."""
-    line = one_line(text)
-    if line is None:
-        return resolve(from_plain(text))
-    return Body((Paragraph(tuple(_split(line)) or (Text(line),)),)) if line else Body()
+    match body.blocks:
+        # As most are.
+        case (Paragraph((Text(text),)),):
+            names = _split(text)
+            return Body((Paragraph(tuple(names)),)) if names else body
+        case _:
+            return map_paragraphs(body, lambda inlines: map_leaves(inlines, _resolved, links=False))
 
 
 def _resolved(leaf: Leaf) -> Sequence[Inline]:

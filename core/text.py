@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import regex
-from msgspec.structs import replace
+from msgspec import structs
 
 from core.body import (
     LEAVES,
@@ -144,7 +144,11 @@ def without_prefix(body: Body, count: int) -> Body:
     """
     if not body.blocks or not isinstance(body.blocks[0], Paragraph):
         return body
-    left, _ = _dropped(body.blocks[0].children, count)
+    children = body.blocks[0].children
+    match children:
+        case (Text(text), *_) if count == 0 and not text[:1].isspace():
+            return body
+    left, _ = _dropped(children, count)
     left = _stripped(left)
     head: tuple[Block, ...] = (Paragraph(left),) if left else ()
     return Body(head + body.blocks[1:])
@@ -166,7 +170,7 @@ def _dropped(inlines: Sequence[Inline], count: int) -> tuple[tuple[Inline, ...],
             case _:
                 children, count = _dropped(node.children, count)
                 if children:
-                    kept.append(replace(node, children=children))
+                    kept.append(structs.replace(node, children=children))
     return tuple(kept), max(count, 0)
 
 
@@ -180,5 +184,5 @@ def _stripped(inlines: Sequence[Inline]) -> tuple[Inline, ...]:
                 return tuple(inlines[i:])
             case _:
                 if children := _stripped(node.children):
-                    return (replace(node, children=children), *inlines[i + 1 :])
+                    return (structs.replace(node, children=children), *inlines[i + 1 :])
     return ()

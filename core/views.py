@@ -18,7 +18,7 @@ from core.scene import Rules, reader_language
 from core.social import enclosures, relays
 from core.social.about import author_line
 from core.social.posts import newest_tree, short_id
-from core.social.reach import feeds_of, showing
+from core.social.reach import feeds_of, that_may_show
 from core.steps import Act, Drop, Place, Plan, keep, show, withdraw
 from core.stores.unit import Unit
 from core.tags import tags
@@ -305,7 +305,7 @@ def _belongs(post: Post, chat: Chat) -> bool:
         return False
     if chat.id != post.chat_id and chat.community_id is None:
         return False
-    return bool(showing(post.visibility, post.community_id, post.chat_id, [chat]))
+    return bool(that_may_show(post.visibility, post.community_id, post.chat_id, [chat]))
 
 
 def _left(post: Post, chat: Chat) -> bool:

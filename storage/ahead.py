@@ -34,11 +34,10 @@ def _reactions(unit: SqlUnit, ahead: Ahead) -> None:
 
     Of who did nothing there yet, there is nothing to read.
     """
-    room = unit.communities.by_ref.one
     found = [
         (chat.id, message.key, ref.platform, ref.key)
         for message, ref in ahead.reactions
-        if (chat := room((message.chat.platform, message.chat.key))) is not None
+        if (chat := unit.communities.chat(message.chat)) is not None
     ]
     _votes(unit, [about for about in unit.votes.about.read_ahead(found) if not about.fresh])
 
@@ -57,9 +56,8 @@ def _commands(unit: SqlUnit, ahead: Ahead) -> None:
     """Members, what keeps them out, and who mirrors them."""
     members: set[MemberId] = set()
     places: set[tuple[CommunityId, MemberId]] = set()
-    account_of, room_of = unit.people.by_ref.one, unit.communities.by_ref.one
     for chat, ref in ahead.commands:
-        account, room = account_of((ref.platform, ref.key)), room_of((chat.platform, chat.key))
+        account, room = unit.people.account(ref), unit.communities.chat(chat)
         if account is None or account.member_id is None:
             continue
         members.add(account.member_id)

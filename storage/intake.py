@@ -67,8 +67,7 @@ class IntakeStore:
     def claim(self, key: str, now: datetime) -> bool:
         if self.keys.all(key):
             return False
-        row = (key, to_micros(now))
-        self.keys.add(key, row, row)
+        self.note(key, now)
         return True
 
     def clean(self, before: datetime) -> None:

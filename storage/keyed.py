@@ -58,7 +58,7 @@ TOGETHER = (128, 32, 8)
 
 
 class Bulk:
-    """One change of many rows: a row a statement on SQLite, one statement over arrays on PostgreSQL.
+    """One change of many rows: on SQLite a row a statement, or some new ones; one over arrays on PostgreSQL.
 
     ``one`` writes it with a bound parameter a column, ``many`` with the columns of the rows that are given; ``new``:
     it is an INSERT.
@@ -95,7 +95,7 @@ class Bulk:
         return found
 
     def together(self, size: int) -> str:
-        """SQLite's form for exactly so many new rows: a quarter less than one by one."""
+        """SQLite's form for exactly so many new rows: a third less than one by one."""
         found = self._together.get(size)
         if found is None:
             row = f"({', '.join('?' * len(self.names))})"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from msgspec.structs import replace
+from msgspec import structs
 from sqlalchemy import bindparam, delete, select, update
 
 from core.records import Notice, Verb
@@ -82,7 +82,7 @@ class NoticeStore:
 
     def keep_for_private(self, notice: Notice) -> None:
         """Waits until its person opens the private chat, or expires."""
-        self._notices.add(_notice_row(replace(notice, chat_id=ChatId(0))))
+        self._notices.add(_notice_row(structs.replace(notice, chat_id=ChatId(0))))
 
     def deliver_private(self, account: AccountId, chat: ChatId, now: datetime, *, handle: str = "") -> int:
         """A private door is open: what waited for it goes through it. Returns how many."""

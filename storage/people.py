@@ -8,7 +8,7 @@ from datetime import datetime
 from operator import itemgetter
 from typing import Any
 
-from msgspec.structs import replace
+from msgspec import structs
 from sqlalchemy import bindparam, delete, func, select, update
 
 from core.records import Account, Code, Member
@@ -427,9 +427,10 @@ class PeopleStore:
     def show_name(self, member: MemberId, shown: bool, name: str) -> None:
         self._run.run(SET_NAME, member=member, shown=shown, new_name=name)
 
-    def count_post(self, member: Member) -> None:
-        self._written.add((1, member.id))
-        self.by_member_id.learn(member.id, (replace(member, posts=member.posts + 1),))
+    def count_post(self, member: MemberId) -> None:
+        held = self.member(member)
+        self._written.add((1, member))
+        self.by_member_id.learn(member, (structs.replace(held, posts=held.posts + 1),))
 
     def merge(self, loser: MemberId, winner: MemberId) -> None:
         """Accounts move; the loser's row stays, so that its handle is never given to somebody else."""

@@ -32,7 +32,8 @@ class Journal:
         #: The same list for as long as the transaction lasts.
         self.entries: list[tuple[Undoable, Any, Any]] = []
         self.add = self.entries.append
-        #: The open savepoints, the outermost first: name, how many entries there were, depth in the database.
+        #: The open savepoints, the outermost first: name, how many entries there were, depth in the database. The same
+        #: list for as long as the transaction lasts, too: shelves look at it.
         self.open: list[tuple[str, int, int]] = []
 
     def undo(self, mark: int) -> None:
@@ -177,7 +178,7 @@ class Shelf(Generic[R]):
 
 
 class Pile:
-    """Rows that one ``Bulk`` will write. ``fold`` makes of them what is written, where two may speak of one row."""
+    """Rows that one ``Bulk`` will write, each by itself or as ``fold`` makes them: in another order, or one of two."""
 
     def __init__(
         self,

@@ -205,7 +205,7 @@ class Statement:
         return found
 
 
-#: How many keys a statement for many has on SQLite: few forms, so that each stays compiled.
+#: How many keys a statement for many has on SQLite: few forms, so that each stays compiled (``database._COMPILED``).
 _SIZES = (4, 8, 16, 32, 64, 128, 256)
 #: What both drivers take as it is.
 _PLAIN = frozenset((int, str, float, bytes, type(None)))

@@ -76,7 +76,7 @@ class Snowflakes:
         return following
 
 
-def _none() -> int:
+def _no_ids() -> int:
     raise RuntimeError("a reader makes no ids")
 
 
@@ -90,10 +90,9 @@ class SqlUnit:
         self.release: Callable[[str], None] = run.savepoints.release
         #: The time of the whole batch: what is decided together has one time.
         self.now = clock.now()
-        self.new_id: Callable[[], int] = _none
+        self.new_id: Callable[[], int] = _no_ids if ids is None else ids.next
         if ids is not None:
             ids.at(self.now)
-            self.new_id = ids.next
         self.touched: set[PostId] = set()
         self.voted: set[PostId] = set()
         #: Chats whose outbox changed: the courier is woken for them after the commit.

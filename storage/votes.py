@@ -6,7 +6,7 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
-from msgspec.structs import replace
+from msgspec import structs
 from sqlalchemy import bindparam, delete, distinct, func, literal, literal_column, select, update
 
 from core.records import Reacted, Signal, Vote
@@ -243,7 +243,7 @@ class VoteStore:
         for account in accounts:
             held = self.signals.all((post, account))
             if not all(s.superseded for s in held):
-                self.signals.put((post, account), tuple(replace(s, superseded=True) for s in held))
+                self.signals.put((post, account), tuple(structs.replace(s, superseded=True) for s in held))
 
     def drop_signal(self, signal: Signal) -> None:
         held = self.signals.all((signal.post_id, signal.account_id))

@@ -1,7 +1,8 @@
 """One writer thread a database: what waits becomes one transaction.
 
-Callers await a future; the thread takes what waits (up to 256, no timer), runs each job under its own savepoint,
-lets the rules settle what is derived once for the batch, commits, and answers everybody in one hop.
+Callers await a future; the thread takes what waits (up to 256, no timer), runs each job under a savepoint (what
+handles an event has its own), lets the rules settle what is derived once for the batch, commits, and answers
+everybody in one hop.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from msgspec.structs import replace
+from msgspec import structs
 
 from core.body import Block, Body, Inline, Link, List, Mention, Paragraph, Quote, Styled
 from core.markdown import Dialect, read_markdown, write_markdown
@@ -32,7 +32,7 @@ def _block(block: Block, names: Mapping[str, str]) -> Block:
         case Quote(children):
             return Quote(tuple(_block(child, names) for child in children))
         case List(items):
-            return replace(
+            return structs.replace(
                 block, items=tuple(tuple(_block(child, names) for child in item) for item in items)
             )
         case _:
@@ -45,7 +45,7 @@ def _inlines(inlines: tuple[Inline, ...], names: Mapping[str, str]) -> tuple[Inl
 
 def _inline(node: Inline, names: Mapping[str, str]) -> Inline:
     if isinstance(node, Mention) and node.account is not None and names.get(node.account.key):
-        return replace(node, text=f"@{names[node.account.key]}")
+        return structs.replace(node, text=f"@{names[node.account.key]}")
     if isinstance(node, Styled | Link):
-        return replace(node, children=_inlines(node.children, names))
+        return structs.replace(node, children=_inlines(node.children, names))
     return node

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from msgspec.structs import replace
+from msgspec import structs
 
 from core.errors import Message, Refusal, Secret, WrongCode, message
 from core.names import HANDLE, RESERVED, confusable, poses, skeleton, suggest_handle
@@ -316,7 +316,7 @@ def _merge(unit: Unit, loser: MemberId, winner: MemberId) -> None:
     for vote in unit.votes.votes_by(loser):
         held = unit.votes.vote(vote.post_id, winner)
         if held is None or (held.acted_at, held.account_id) < (vote.acted_at, vote.account_id):
-            unit.votes.put_vote(replace(vote, member_id=winner))
+            unit.votes.put_vote(structs.replace(vote, member_id=winner))
         unit.votes.drop_vote(vote.post_id, loser)
         unit.touched.add(vote.post_id)
     for feed in unit.people.follows(loser):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from msgspec.structs import replace
+from msgspec import structs
 
 from core.body import Body, from_json, to_json
 from core.civic.members import require_member
@@ -18,8 +18,8 @@ from core.social import enclosures
 from core.social.reach import place, place_anew
 from core.social.votes import show_again
 from core.stores.unit import Unit
-from core.tags import from_source, resolve, tags
-from core.text import is_empty, plain
+from core.tags import resolve, tags
+from core.text import from_plain, is_empty, plain
 from core.types import (
     CommunityId,
     MessageRef,
@@ -84,7 +84,7 @@ def publish(
         now=unit.now,
     )
     keys = _write(unit, id_, 1, tree, source, dialect)
-    unit.people.count_post(member)
+    unit.people.count_post(member.id)
     if scene.message:
         _note_origin(unit, scene.chat, ThingId(id_), scene.message)
     hold = _hold(scene.rules, unit, scene.chat.community_id, member)
@@ -112,7 +112,7 @@ def _not_banned(unit: Unit, community: CommunityId | None, member: Member) -> No
 
 def _checked(scene: Scene, body: Body | None, source: str, *, wordless: bool) -> Body:
     """``wordless``: there is something besides words."""
-    tree = from_source(source) if body is None else resolve(body)
+    tree = resolve(body if body is not None else from_plain(source))
     words = plain(tree)
     # What begins with a letter is seen, and most posts do.
     if not words[:1].isalpha() and is_empty(tree):
@@ -275,7 +275,7 @@ def edit(scene: Scene, post: Post, body: Body | None, source: str, dialect: str)
     _not_banned(unit, post.community_id, member)
     _write(unit, post.id, post.revision + 1, tree, source, dialect)
     unit.posts.revise(post.id)
-    now = replace(post, revision=post.revision + 1, version=post.version + 1)
+    now = structs.replace(post, revision=post.revision + 1, version=post.version + 1)
     show_again(unit, post.id, now.version, rank=2)
     parent = unit.posts.post(post.reply_to) if post.reply_to else None
     hold = _hold(scene.rules, unit, post.community_id, member)
@@ -310,7 +310,7 @@ def narrow(scene: Scene, post: Post, seen_by: Visibility) -> Post:
     unit = scene.unit
     unit.posts.set_visibility(post.id, seen_by)
     show_again(unit, post.id, post.version + 1, rank=0)
-    return replace(post, visibility=seen_by, version=post.version + 1)
+    return structs.replace(post, visibility=seen_by, version=post.version + 1)
 
 
 def delete(unit: Unit, post: Post) -> None:

@@ -12,15 +12,15 @@ from core.tags import tags
 from core.types import ChatId, CommunityId, Feed, FeedKind, MemberId, ThingId, ThingKind, Visibility
 
 
-def showing(
+def that_may_show(
     visibility: Visibility, community: CommunityId | None, origin: ChatId, chats: Iterable[Chat]
 ) -> list[Chat]:
-    """Those of these rooms that may show a post. Checked when planning and again when rendering."""
+    """The rooms among these that may show a post. Checked when planning and again when rendering."""
     if visibility is Visibility.PUBLIC:
         return list(chats)
-    if visibility is Visibility.ROOM or community is None:
-        return [chat for chat in chats if chat.id == origin]
-    return [chat for chat in chats if chat.community_id == community or chat.id == origin]
+    if visibility is Visibility.COMMUNITY and community is not None:
+        return [chat for chat in chats if chat.community_id == community or chat.id == origin]
+    return [chat for chat in chats if chat.id == origin]
 
 
 def feeds_of(author: MemberId, keys: Iterable[str]) -> list[Feed]:
@@ -103,7 +103,7 @@ def _conversation(unit: Unit, parent: Post, author: MemberId, own: list[Feed]) -
 def _plan(unit: Unit, post: Post, chats: Iterable[Chat], ready_at: datetime) -> list[Chat]:
     """Those of the rooms that may show the post get it, where they have it not yet."""
     thing = ThingId(post.id)
-    shown = showing(post.visibility, post.community_id, post.chat_id, chats)
+    shown = that_may_show(post.visibility, post.community_id, post.chat_id, chats)
     ids = [chat.id for chat in shown]
     unit.posts.add_places(thing, ids)
     unit.outbox.want(thing, ThingKind.POST, post.version, ids, rank=1, now=unit.now, ready_at=ready_at)

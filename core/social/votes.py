@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from functools import lru_cache
 
-from msgspec.structs import replace
+from msgspec import structs
 
 from core.events import ReactionChanged
 from core.records import Account, Post, Reacted, Signal, Vote
@@ -107,7 +107,7 @@ def _give(unit: Unit, about: Reacted, signal: Signal, *, found: bool) -> None:
     if wins:
         unit.votes.supersede(about.post_id, unit.people.account_ids(member))
         unit.votes.put_vote(_vote(signal, member, _written(unit, about) if found else signal.at))
-    return unit.votes.put_signal(replace(signal, superseded=not wins))
+    return unit.votes.put_signal(structs.replace(signal, superseded=not wins))
 
 
 def _written(unit: Unit, about: Reacted) -> datetime:
@@ -140,7 +140,7 @@ def take_back(unit: Unit, account: AccountId, signal: Signal, at: datetime) -> b
     held = unit.votes.vote(signal.post_id, member)
     if held is None or held.value != 1 or held.account_id != account:
         return False
-    unit.votes.put_vote(replace(held, value=0, acted_at=max(at, held.acted_at)))
+    unit.votes.put_vote(structs.replace(held, value=0, acted_at=max(at, held.acted_at)))
     return True
 
 

@@ -74,9 +74,7 @@ class People(Protocol):
 
     def show_name(self, member: MemberId, shown: bool, name: str) -> None: ...
 
-    def count_post(self, member: Member) -> None:
-        """One more of the member as they stand now."""
-        ...
+    def count_post(self, member: MemberId) -> None: ...
 
     def merge(self, loser: MemberId, winner: MemberId) -> None:
         """Accounts move; the loser's row stays, so that its handle is never given to somebody else."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
 from datetime import datetime
 from typing import Protocol
 
@@ -70,19 +69,13 @@ class Unit(Protocol):
     @property
     def leases(self) -> LeaseRows: ...
 
-    @property
-    def new_id(self) -> Callable[[], int]:
-        """Makes an id greater than every earlier one of this process. Raises ``RuntimeError`` in a reader."""
+    def new_id(self) -> int:
+        """A new id, greater than every earlier one of this process. Raises ``RuntimeError`` in a reader."""
         ...
 
-    @property
-    def savepoint(self) -> Callable[[str], None]:
-        """Begins a savepoint of that name."""
-        ...
-
-    @property
-    def release(self) -> Callable[[str], None]:
-        """Ends the newest savepoint of that name: what was done since stays."""
+    def savepoint(self, name: str, /) -> None: ...
+    def release(self, name: str, /) -> None:
+        """The newest savepoint of that name ends: what was done since stays."""
         ...
 
     def undo(self, name: str) -> None:

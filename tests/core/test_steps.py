@@ -8,7 +8,7 @@ from itertools import count
 
 from hypothesis import given
 from hypothesis import strategies as st
-from msgspec.structs import replace
+from msgspec import structs
 
 from core.parts import EMPTIED, STUCK
 from core.records import Copy, Try, Verb
@@ -73,7 +73,7 @@ class Room:
                     self.copies[part] = copy_of(part, wanted[part], key)
                     self.messages.append(key)
                 case Verb.EDIT:
-                    self.copies[part] = replace(self.copies[part], digest=wanted[part])
+                    self.copies[part] = structs.replace(self.copies[part], digest=wanted[part])
                 case _:
                     self.messages.remove(self.copies.pop(part).message.key)
             assert len(self.calls) < 40, "it comes to rest"

@@ -68,8 +68,8 @@ def test_a_member_is_found_renamed_and_counted(unit: SqlUnit) -> None:
     assert (found.posts, found.show_name, found.joined_at) == (0, False, NOW)
     unit.people.rename_member(member, "robin", "sk-robin")
     unit.people.show_name(member, True, "Robin R.")
-    unit.people.count_post(unit.people.member(member))
-    unit.people.count_post(unit.people.member(member))
+    unit.people.count_post(member)
+    unit.people.count_post(member)
     found = unit.people.member(member)
     assert (found.handle, found.show_name, found.name, found.posts) == ("robin", True, "Robin R.", 2)
     assert unit.people.by_handle("wren") is None

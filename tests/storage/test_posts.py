@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from msgspec.structs import replace
+from msgspec import structs
 
 from core.records import Post, Revision
 from core.types import AccountId, MemberId, PostId, ThingId, Visibility
@@ -82,7 +82,7 @@ def test_every_revision_is_kept(unit: SqlUnit) -> None:
     with pytest.raises(LookupError):
         unit.posts.revision(post)
     first = Revision(post_id=post, number=1, body="{}", source="😀 \\ ' % :x", dialect="markdown", at=NOW)
-    second = replace(first, number=2, source="new", at=later(1))
+    second = structs.replace(first, number=2, source="new", at=later(1))
     unit.posts.add_revision(first)
     unit.posts.add_revision(second)
     assert unit.posts.revision(post) == second

@@ -42,14 +42,14 @@ def test_undoing_reaches_back_to_its_savepoint_and_no_further(unit: SqlUnit, scr
 
 
 @example([("p", 1, 0), ("(", 1, 0), ("d", 1, 0), ("a", 1, 0), ("x", 1, 0)])
+@example([("a", 1, 0), ("(", 1, 0), ("a", 2, 0), ("p", 1, 1), ("w", 1, 0), ("x", 1, 0)])
 @example([("(", 1, 0), ("a", 1, 0), ("p", 1, 1), ("x", 1, 0), ("p", 1, 0)])
 @given(st.lists(st.tuples(st.sampled_from("(()xapdw"), st.integers(1, 2), st.integers(0, 1)), max_size=30))
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_what_is_in_hand_is_written_once_and_undone_whole(
     unit: SqlUnit, script: list[tuple[str, int, int]]
 ) -> None:
-    """``a`` adds a first row, ``p`` puts one, ``d`` drops it, ``w`` writes what waits."""
-    unit.savepoint("example")
+    """``a`` adds a first row, ``p`` puts one, ``d`` drops it, ``w`` writes what waits; savepoints or none around it."""
     post, shelf = a_post(unit), unit.votes.votes
     stands: list[dict[int, int]] = [{}]
     for step, number, value in script:
@@ -77,8 +77,9 @@ def test_what_is_in_hand_is_written_once_and_undone_whole(
             else:
                 unit.undo("inner")
     seen = {n: held.value for n in (1, 2) if (held := unit.votes.vote(post, MemberId(n))) is not None}
-    stored = {n: row.value for n in (1, 2) for row in unit.votes.votes_by(MemberId(n))}
-    unit.undo("example")
+    stored = {n: v.value for n in (1, 2) for v in unit.votes.votes_by(MemberId(n)) if v.post_id == post}
+    for _ in stands[1:]:
+        unit.release("inner")
     assert seen == stored == stands[-1]
 
 
@@ -112,7 +113,7 @@ def test_what_was_read_inside_is_forgotten_with_the_undoing(unit: SqlUnit) -> No
     account = an_account(unit)
     unit.savepoint("attempt")
     unit.people.bind(account, member)
-    unit.people.count_post(unit.people.member(member))
+    unit.people.count_post(member)
     unit.communities.ban(community, member, account, NOW)
     assert unit.people.account_by_id(account).member_id == member
     assert [a.id for a in unit.people.accounts_of(member)] == [account]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from msgspec.structs import replace
+from msgspec import structs
 
 from core.types import PostId
 from storage.unit import SqlUnit
@@ -22,7 +22,7 @@ def test_a_signal_is_set_and_found_each_way(unit: SqlUnit) -> None:
     post, chat, account = a_post(unit), a_chat(unit), an_account(unit)
     signal = a_signal(post, account, chat, ref_key="$event")
     unit.votes.put_signal(signal)
-    newer = replace(signal, at=later(1), superseded=True)
+    newer = structs.replace(signal, at=later(1), superseded=True)
     unit.votes.put_signal(newer)
     heart = a_signal(post, account, chat, emoji="❤", at=later(2))
     unit.votes.put_signal(heart)
@@ -65,7 +65,7 @@ def test_a_vote_is_set_and_dropped(unit: SqlUnit) -> None:
     account = an_account(unit, member)
     vote = a_vote(post, member, account)
     unit.votes.put_vote(vote)
-    taken = replace(vote, value=0, acted_at=later(1), emoji="❤")
+    taken = structs.replace(vote, value=0, acted_at=later(1), emoji="❤")
     unit.votes.put_vote(taken)
     unit.votes.put_vote(a_vote(other, member, account))
     assert unit.votes.vote(post, member) == taken
