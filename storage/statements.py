@@ -6,7 +6,6 @@ its expressions are used to write the SQL and not to run it. Instants are the on
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
@@ -14,6 +13,7 @@ from enum import Enum
 from itertools import chain
 from typing import Any, Protocol, TypeVar
 
+from msgspec.json import encode
 from sqlalchemy import BigInteger, ColumnElement, Select, String, Table, Text, bindparam
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Dialect as SqlDialect
@@ -211,6 +211,10 @@ _SIZES = (4, 8, 16, 32, 64, 128, 256)
 _PLAIN = frozenset((int, str, float, bytes, type(None)))
 
 
+def _json(values: Sequence[Any]) -> str:
+    return encode(values).decode()
+
+
 class Runner:
     """Runs statements on one cursor, within one transaction, and holds what it has in hand. For one thread."""
 
@@ -219,7 +223,7 @@ class Runner:
         self.dialect = dialect
         self._journal = Journal()
         self.savepoints = Savepoints(cursor, self._journal)
-        self._array: Callable[[Sequence[Any]], Any] = json.dumps if dialect == "sqlite" else list
+        self._array: Callable[[Sequence[Any]], Any] = _json if dialect == "sqlite" else list
         self._kept: dict[str, dict[Any, list[Row]]] = {}
         #: By the table that they write, and by the tables that they read.
         self._writers: dict[str, list[Shelf[Any] | Pile]] = {}

@@ -18,13 +18,16 @@ from sqlalchemy.types import TypeDecorator
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-@lru_cache(maxsize=1024)
-def to_micros(at: datetime) -> int:
+def micros(at: datetime) -> int:
     """Integer microseconds since 1970 UTC, exactly. Raises ``ValueError`` for a naive time."""
     if at.tzinfo is None:
         raise ValueError("a naive time has no place in the database")
     since = at - _EPOCH
     return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
+
+
+#: The same, remembered: for the times of transactions, which are asked for again and again.
+to_micros = lru_cache(maxsize=1024)(micros)
 
 
 def from_micros(value: int) -> datetime:

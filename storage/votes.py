@@ -14,7 +14,7 @@ from core.types import AccountId, AccountRef, ChatId, MemberId, PostId
 from storage import tables as t
 from storage.keyed import Keyed, Row
 from storage.statements import Build, Runner, Statement
-from storage.tables import from_micros, to_micros
+from storage.tables import from_micros, micros
 
 _S = t.signals.c
 _SIGNAL_NAMES = ("post_id", "account_id", "chat_id", "message_key", "emoji", "ref_key", "at", "superseded")
@@ -30,10 +30,8 @@ def _signal(row: Row) -> Signal:
     return Signal(post, account, chat, message, emoji, ref, from_micros(at), bool(superseded))
 
 
-def _signal_row(signal: Signal) -> Row:
-    s = signal
-    return (s.post_id, s.account_id, s.chat_id, s.message_key, s.emoji, s.ref_key, to_micros(s.at),
-            int(s.superseded))  # fmt: skip
+def _signal_row(s: Signal, at: int) -> Row:
+    return (s.post_id, s.account_id, s.chat_id, s.message_key, s.emoji, s.ref_key, at, int(s.superseded))
 
 
 def _vote(row: Row) -> Vote:
@@ -41,9 +39,8 @@ def _vote(row: Row) -> Vote:
     return Vote(post, member, account, value, emoji, from_micros(acted_at))
 
 
-def _vote_row(vote: Vote) -> Row:
-    v = vote
-    return (v.post_id, v.member_id, v.account_id, v.value, v.emoji, to_micros(v.acted_at))
+def _vote_row(v: Vote, at: int) -> Row:
+    return (v.post_id, v.member_id, v.account_id, v.value, v.emoji, at)
 
 
 _C = t.copies.c
@@ -94,11 +91,16 @@ SIGNALS = Keyed(
     _SIGNAL,
     (_S.post_id, _S.account_id),
     _signal,
-    row=_signal_row,
+    row=lambda s: _signal_row(s, micros(s.at)),
     identity=("post_id", "account_id", "chat_id", "message_key", "emoji"),
 )
 VOTES = Keyed(
-    t.votes, _VOTE, (_V.post_id, _V.member_id), _vote, row=_vote_row, identity=("post_id", "member_id")
+    t.votes,
+    _VOTE,
+    (_V.post_id, _V.member_id),
+    _vote,
+    row=lambda v: _vote_row(v, micros(v.acted_at)),
+    identity=("post_id", "member_id"),
 )
 SPEAKERS = Keyed(
     t.vote_accounts,
@@ -212,8 +214,10 @@ class VoteStore:
         if in_hand or by_account in self.speakers.known:
             return False
         speaker = (post, account, vote.member_id)
-        self.signals.add(by_account, signal, _signal_row(signal))
-        self.votes.add(by_member, vote, _vote_row(vote))
+        at = micros(signal.at)
+        acted_at = at if vote.acted_at is signal.at else micros(vote.acted_at)
+        self.signals.add(by_account, signal, _signal_row(signal, at))
+        self.votes.add(by_member, vote, _vote_row(vote, acted_at))
         self.speakers.add(by_account, speaker, speaker)
         return True
 
