@@ -7,7 +7,7 @@ its expressions are used to write the SQL and not to run it. Instants are the on
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from enum import Enum
 from itertools import chain
@@ -323,20 +323,25 @@ class Runner:
 
     def _execute(self, statement: Statement, values: dict[str, Any]) -> _Compiled:
         form = statement.compiled(self.dialect)
-        self._before(form)
+        self._before(form.tables, form.changes)
         self.cursor.execute(form.sql, self._bind(values))
         return form
 
-    def _before(self, form: _Compiled) -> None:
-        if self._unwritten and not self._unwritten.isdisjoint(form.tables):
+    def _before(self, tables: Iterable[str], changes: str) -> None:
+        if self._unwritten and not self._unwritten.isdisjoint(tables):
             self.flush()
-        if not form.changes:
+        if not changes:
             return
         if self.savepoints.waiting:
             self.savepoints.make()
-        self._kept.pop(form.changes, None)
-        for shelf in self._shelves.get(form.changes, ()):
+        self._kept.pop(changes, None)
+        for shelf in self._shelves.get(changes, ()):
             shelf.forget()
+
+    def change(self, bulk: Bulk, rows: list[Row]) -> None:
+        """At once what a pile would write later."""
+        self._before((bulk.table,), bulk.table)
+        self.write(bulk, rows)
 
     def undo(self, name: str) -> None:
         """Back to that savepoint, which ends with it."""
@@ -349,7 +354,7 @@ class Runner:
     def each(self, statement: Statement, rows: Sequence[Mapping[str, Any]]) -> None:
         if rows:
             form = statement.compiled(self.dialect)
-            self._before(form)
+            self._before(form.tables, form.changes)
             self.cursor.executemany(form.sql, [self._bind(dict(row)) for row in rows])
 
     def one(self, statement: Statement, **values: Any) -> Row | None:

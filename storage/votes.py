@@ -169,7 +169,7 @@ def _set_tallies(d: Build) -> Any:
         update(t.posts)
         .where(p.id == counted.id, (p.score != counted.score) | (p.guests != counted.guests))
         .values(score=counted.score, guests=counted.guests, version=p.version + 1)
-        .returning(p.id)
+        .returning(p.id, p.version)
     )
 
 
@@ -182,7 +182,7 @@ def _set_scores(d: Build) -> Any:
         update(t.posts)
         .where(_P.id == counted.post_id, _P.score != counted.score)
         .values(score=counted.score, version=_P.version + 1)
-        .returning(_P.id)
+        .returning(_P.id, _P.version)
     )
 
 
@@ -287,11 +287,11 @@ class VoteStore:
         self._run.run(MOVE_SPEAKERS, loser=loser, winner=winner)
 
     # tallies
-    def recount(self, posts: Collection[PostId]) -> list[PostId]:
-        return [PostId(row[0]) for row in self._run.all(SET_TALLIES, posts=sorted(posts))]
+    def recount(self, posts: Collection[PostId]) -> dict[PostId, int]:
+        return dict(self._run.all(SET_TALLIES, posts=sorted(posts)))
 
-    def count_more(self, posts: Collection[PostId]) -> list[PostId]:
-        return [PostId(row[0]) for row in self._run.all(SET_SCORES, posts=sorted(posts))]
+    def count_more(self, posts: Collection[PostId]) -> dict[PostId, int]:
+        return dict(self._run.all(SET_SCORES, posts=sorted(posts)))
 
 
 def _others(held: tuple[Signal, ...], signal: Signal) -> list[Signal]:

@@ -156,9 +156,9 @@ def count_standing(unit: Unit, account: Account, member: MemberId) -> None:
 
 def settle(unit: Unit) -> None:
     """Once a batch: recounts every touched post, and wants the new tally shown wherever the post stands."""
-    moved = unit.votes.recount(unit.touched) if unit.touched else []
+    moved = unit.votes.recount(unit.touched) if unit.touched else {}
     if voted := unit.voted - unit.touched:
-        moved += unit.votes.count_more(voted)
+        moved |= unit.votes.count_more(voted)
     for fold in unit.outbox.tally(moved, unit.now) if moved else ():
         unit.folds.bump_fold(fold, unit.now, rank=3)
     unit.touched.clear()

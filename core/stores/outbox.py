@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Protocol
 
@@ -29,8 +29,11 @@ class Outbox(Protocol):
         """The thing has a newer version: wherever it stands it is to be shown. Returns the folds that show it."""
         ...
 
-    def tally(self, posts: Collection[PostId], now: datetime) -> list[ThingId]:
-        """The tallies of these posts moved: wherever they stand they are to be shown. Returns the folds that do."""
+    def tally(self, posts: Mapping[PostId, int], now: datetime) -> list[ThingId]:
+        """The tallies of these posts moved, which gave them these versions: wherever they stand they are to be shown.
+
+        Returns the folds that do.
+        """
         ...
 
     def delivery(self, chat: ChatId, thing: ThingId) -> Delivery | None: ...

@@ -60,10 +60,10 @@ class Votes(Protocol):
 
     def move_speakers(self, loser: MemberId, winner: MemberId) -> None: ...
 
-    def recount(self, posts: Collection[PostId]) -> list[PostId]:
-        """Counts anew. Returns the posts whose tally changed, each with a newer version."""
+    def recount(self, posts: Collection[PostId]) -> dict[PostId, int]:
+        """Counts anew. Returns the posts whose tally changed, each with its newer version."""
         ...
 
-    def count_more(self, posts: Collection[PostId]) -> list[PostId]:
+    def count_more(self, posts: Collection[PostId]) -> dict[PostId, int]:
         """The same for posts that only got votes, and on which no guest acted."""
         ...

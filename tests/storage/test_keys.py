@@ -38,7 +38,7 @@ def test_a_member_has_one_vote_on_a_post(unit: SqlUnit) -> None:
     post = a_post(unit)
     for account in (an_account(unit, member), an_account(unit, member)):
         unit.votes.put_vote(a_vote(post, member, account))
-    assert unit.votes.recount({post}) == [post]
+    assert unit.votes.recount({post}) == {post: 2}
     found = unit.posts.post(post)
     assert found is not None
     assert found.score == 1
