@@ -323,7 +323,7 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--database", choices=["sqlite", "postgres"], action="append", dest="databases")
     parser.add_argument("--kind", choices=KINDS, action="append", dest="kinds")
     parser.add_argument("--events", type=int, default=8000, help="acts a turn; a quarter of it on PostgreSQL")
-    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--rounds", type=int, default=31)
     parser.add_argument("--others", type=int, default=100, help="rooms that mirror something else")
     parser.add_argument("--no-extras", action="store_false", dest="extras", help="only the turns")
     options = parser.parse_args(arguments)
