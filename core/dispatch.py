@@ -46,9 +46,6 @@ def find_spec(name: str, text: str) -> tuple[CommandSpec, str, int]:
 
     Raises ``Refusal`` for an unknown command, with the nearest one.
     """
-    spec = _SPECS.get(name)
-    if spec is not None and not spec.verbs:
-        return spec, text, 0
     words = name.lower().split()
     spec = _SPECS.get(words[0]) if words else None
     if spec is None:

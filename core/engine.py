@@ -78,7 +78,7 @@ class Engine:
         """One event. What does not concern us leaves nothing behind, not even that it came."""
         if isinstance(event, ReactionChanged) and self._first_vote(unit, event):
             passing("inbound.done")
-            return _advance(unit, event) if event.bookmark else None
+            return _advance(unit, event)
         unit.savepoint("event")
         try:
             if event.key is None or unit.intake.claim(event.key, unit.now):
@@ -94,7 +94,7 @@ class Engine:
         else:
             unit.release("event")
         passing("inbound.done")
-        return _advance(unit, event) if event.bookmark else None
+        return _advance(unit, event)
 
     def read_ahead(self, unit: Unit, events: Sequence[Inbound]) -> None:
         """Before the events of a batch are handled one by one."""

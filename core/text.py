@@ -146,7 +146,7 @@ def without_prefix(body: Body, count: int) -> Body:
         return body
     children = body.blocks[0].children
     match children:
-        case (Text(text), *_) if count == 0 and not text[:1].isspace():
+        case (Text(text), *_) if count == 0 and text[:1].strip():
             return body
     left, _ = _dropped(children, count)
     left = _stripped(left)

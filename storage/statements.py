@@ -106,13 +106,9 @@ class Savepoints:
         self.waiting = False
 
     def release(self, name: str) -> None:
-        if self._open[-1][0] == name and self.waiting:
-            self._open.pop()
-            self.waiting = bool(self._open) and not self._open[-1][2]
-        else:
-            _, depth = self._end(name)
-            if depth and depth > self._depth():
-                self._cursor.execute(f"RELEASE SAVEPOINT s{depth}")
+        _, depth = self._end(name)
+        if depth and depth > self._depth():
+            self._cursor.execute(f"RELEASE SAVEPOINT s{depth}")
         if not self._open:
             self._entries.clear()
 

@@ -185,6 +185,9 @@ def test_the_word_of_a_flag_can_be_taken_off() -> None:
     assert without_prefix(body, 99) == Body((rest,))
     assert without_prefix(Body((CodeBlock("public"),)), 6) == Body((CodeBlock("public"),))
     assert without_prefix(Body(), 6) == Body()
+    assert without_prefix(body, 0) == body
+    blanks = Paragraph((Text(""), Text("  "), Text(" more")))
+    assert without_prefix(Body((blanks,)), 0) == Body((rest,))
 
 
 def test_tags_and_handles_of_the_text_become_nodes() -> None:

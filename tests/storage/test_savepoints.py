@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
@@ -14,6 +16,18 @@ from tests.storage.rows import PLATFORM, a_chat, a_community, a_copy, a_member, 
 
 #: ``(`` opens a savepoint, ``)`` releases and ``x`` undoes the innermost, ``w`` writes one more key.
 SCRIPTS = st.text(alphabet="((w)x", max_size=30)
+T = TypeVar("T")
+
+
+def end_inner(unit: SqlUnit, stands: list[T], step: str) -> None:
+    """The innermost savepoint, if one is open; what stands at each is in ``stands``, the outermost first."""
+    if len(stands) > 1:
+        top = stands.pop()
+        if step == ")":
+            unit.release("inner")
+            stands[-1] = top
+        else:
+            unit.undo("inner")
 
 
 @given(SCRIPTS)
@@ -28,13 +42,8 @@ def test_undoing_reaches_back_to_its_savepoint_and_no_further(unit: SqlUnit, scr
         elif step == "w":
             unit.intake.set_meta(f"key{number}", "")
             stands[-1].add(f"key{number}")
-        elif len(stands) > 1:
-            top = stands.pop()
-            if step == ")":
-                unit.release("inner")
-                stands[-1] = top
-            else:
-                unit.undo("inner")
+        else:
+            end_inner(unit, stands, step)
     found = {f"key{n}" for n in range(len(script)) if unit.intake.meta(f"key{n}") is not None}
     unit.undo("example")
     assert found == stands[-1]
@@ -69,13 +78,8 @@ def test_what_is_in_hand_is_written_once_and_undone_whole(
             hand.pop(number, None)
         elif step == "w":
             unit.write()
-        elif step in ")x" and len(stands) > 1:
-            top = stands.pop()
-            if step == ")":
-                unit.release("inner")
-                stands[-1] = top
-            else:
-                unit.undo("inner")
+        elif step in ")x":
+            end_inner(unit, stands, step)
     seen = {n: held.value for n in (1, 2) if (held := unit.votes.vote(post, MemberId(n))) is not None}
     stored = {n: v.value for n in (1, 2) for v in unit.votes.votes_by(MemberId(n)) if v.post_id == post}
     for _ in stands[1:]:
