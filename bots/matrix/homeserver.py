@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import json
 import ssl
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from http import HTTPStatus
@@ -52,6 +53,34 @@ class Login:
     device: str = ""
 
 
+class _Changes:
+    """The changes that are asked for and not answered yet."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._some, self._none = asyncio.Event(), asyncio.Event()
+
+    @contextmanager
+    def one(self) -> Iterator[None]:
+        self._count += 1
+        self._some.set()
+        self._none.clear()
+        try:
+            yield
+        finally:
+            self._count -= 1
+            if not self._count:
+                self._some.clear()
+                self._none.set()
+
+    async def made(self, soon: float, most: float) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(soon):
+                await self._some.wait()
+            async with asyncio.timeout(most):
+                await self._none.wait()
+
+
 class Homeserver:
     """Calls one homeserver as one account. ``close`` it in the loop that used it."""
 
@@ -62,6 +91,7 @@ class Homeserver:
         self._token = login.token
         self._logging_in = asyncio.Lock()
         self._client: AsyncClient | None = None
+        self._changes = _Changes()
 
     async def close(self) -> None:
         """Close the connections; a later call opens new ones."""
@@ -92,6 +122,10 @@ class Homeserver:
         if self._token == token:
             self._token = ""
         return await self._exchange(method, path, body, query, version, wait, await self._current_token())
+
+    async def settled(self, soon: float, most: float) -> None:
+        """Until no ``PUT`` is under way, for ``most`` seconds; at once where none begins within ``soon`` seconds."""
+        await self._changes.made(soon, most)
 
     async def authorization(self) -> Mapping[str, str]:
         """The headers of a call that is made elsewhere."""
@@ -157,10 +191,12 @@ class Homeserver:
     ) -> Mapping[str, Any]:
         # nio hands the value on to aiohttp as it is, which wants this type.
         patience: Any = ClientTimeout(total=seconds)
+        under_way = self._changes.one() if method == "PUT" else nullcontext()
         try:
-            response = await self._transport().send(method, address, data, headers, timeout=patience)
-            async with response:
-                return await _answer(response)
+            with under_way:
+                response = await self._transport().send(method, address, data, headers, timeout=patience)
+                async with response:
+                    return await _answer(response)
         except InvalidURL as error:
             raise RetryLater("the homeserver's address is malformed") from error
         except ClientConnectorError as error:

@@ -50,6 +50,8 @@ _COMMIT_EVERY = timedelta(seconds=60)
 #: How long an invitation that cannot be answered holds the token back.
 _HOLD = timedelta(minutes=10)
 _STAMP_DIGITS = 14
+#: Seconds in which what was heard is answered, as a rule, and those that such an answer may take.
+_ANSWERED_SOON, _ANSWERED_AT_MOST = 0.01, 0.1
 
 Event = Mapping[str, Any]
 
@@ -158,6 +160,9 @@ class Listener:
             self._joiner.follow_all()
         await self._commit(now)
         await self._mistrust()
+        if heard:
+            # The next sync would bring our own words back first, before anybody else who waits hears them.
+            await self._server.settled(_ANSWERED_SOON, _ANSWERED_AT_MOST)
 
     async def _mistrust(self) -> None:
         """Whether the syncs bring what the homeserver has. Raises ``Deaf``."""
