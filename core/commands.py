@@ -39,11 +39,35 @@ class Kind(StrEnum):
     MEMBER = "member"
     #: ``@handle`` or ``#tag``.
     MEMBER_OR_TAG = "member_or_tag"
+    #: The name of a command.
+    COMMAND = "command"
+    #: A whole number from 1 on.
+    NUMBER = "number"
     #: A post's short id or link.
     POST = "post"
     CHOICE = "choice"
     #: Something that comes with the words: no part of a typed line.
     FILE = "file"
+
+
+@quick
+class Among(StrEnum):
+    """Which of its kind an argument names, for what is suggested to who types it."""
+
+    ALL = "all"
+    #: The asker's own: posts they wrote, feeds they follow.
+    MINE = "mine"
+    #: This room's: posts that it shows, feeds that it mirrors or blocks.
+    HERE = "here"
+
+
+@quick
+class Menu(StrEnum):
+    """On what a platform with context menus offers a command, by the catalogue entry ``menu.<name>``."""
+
+    NONE = "none"
+    MESSAGE = "message"
+    MEMBER = "member"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +82,7 @@ class Arg:
     kind: Kind
     required: bool = True
     choices: tuple[str, ...] = ()
+    among: Among = Among.ALL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +103,7 @@ class CommandSpec:
     short_help: bool = False
     personal: bool = True
     aliases: tuple[str, ...] = ()
+    menu: Menu = Menu.NONE
     #: Where among ``args`` the ``TEXT`` is; -1 where there is none.
     text_at: int = field(init=False)
 
@@ -91,7 +117,8 @@ _VISIBILITY = Arg(
 )
 _FEED = Arg(name="feed", kind=Kind.FEED)
 _FILE = Arg(name="file", kind=Kind.FILE, required=False)
-_POST = Arg(name="post", kind=Kind.POST, required=False)
+_MY_POST = Arg(name="post", kind=Kind.POST, required=False, among=Among.MINE)
+_POST = Arg(name="post", kind=Kind.POST, required=False, among=Among.HERE)
 
 COMMANDS: tuple[CommandSpec, ...] = (
     CommandSpec(
@@ -106,6 +133,7 @@ COMMANDS: tuple[CommandSpec, ...] = (
         who=Who.MEMBER,
         args=(_VISIBILITY, Arg(name="text", kind=Kind.TEXT, required=False), _FILE),
         examples=("post Hello, flock!", "post visibility:public Hello, everybody!"),
+        menu=Menu.MESSAGE,
         short_help=True,
     ),
     CommandSpec(
@@ -113,25 +141,35 @@ COMMANDS: tuple[CommandSpec, ...] = (
         who=Who.MEMBER,
         args=(_FEED,),
         examples=("follow @anna", "follow #birds"),
+        menu=Menu.MEMBER,
         short_help=True,
     ),
-    CommandSpec(name="unfollow", who=Who.MEMBER, args=(_FEED,), examples=("unfollow @anna",)),
+    CommandSpec(
+        name="unfollow",
+        who=Who.MEMBER,
+        args=(Arg(name="feed", kind=Kind.FEED, among=Among.MINE),),
+        examples=("unfollow @anna",),
+    ),
     CommandSpec(name="feed", who=Who.MEMBER, examples=("feed",), short_help=True),
     CommandSpec(
         name="edit",
         who=Who.MEMBER,
-        args=(_POST, _VISIBILITY, Arg(name="text", kind=Kind.TEXT)),
+        args=(_MY_POST, _VISIBILITY, Arg(name="text", kind=Kind.TEXT)),
         examples=("edit Hello again", "edit visibility:room Hello again"),
     ),
     CommandSpec(
         name="alt",
         who=Who.MEMBER,
-        args=(_POST, Arg(name="picture", kind=Kind.WORD, required=False), Arg(name="text", kind=Kind.TEXT)),
+        args=(
+            _MY_POST,
+            Arg(name="picture", kind=Kind.NUMBER, required=False),
+            Arg(name="text", kind=Kind.TEXT),
+        ),
         examples=("alt Two swifts above a church tower", "alt picture:2 The same tower, empty"),
     ),
-    CommandSpec(name="delete", who=Who.MEMBER, args=(_POST,), examples=("delete",)),
-    CommandSpec(name="status", who=Who.ANYONE, args=(_POST,), examples=("status",)),
-    CommandSpec(name="retry", who=Who.ANYONE, args=(_POST,), examples=("retry",)),
+    CommandSpec(name="delete", who=Who.MEMBER, args=(_MY_POST,), examples=("delete",)),
+    CommandSpec(name="status", who=Who.ANYONE, args=(_MY_POST,), examples=("status",)),
+    CommandSpec(name="retry", who=Who.ANYONE, args=(_MY_POST,), examples=("retry",)),
     CommandSpec(
         name="link",
         who=Who.ANYONE,
@@ -156,7 +194,7 @@ COMMANDS: tuple[CommandSpec, ...] = (
     CommandSpec(
         name="help",
         who=Who.ANYONE,
-        args=(Arg(name="command", kind=Kind.WORD, required=False),),
+        args=(Arg(name="command", kind=Kind.COMMAND, required=False),),
         examples=("help", "help post"),
         short_help=True,
     ),
@@ -181,7 +219,12 @@ COMMANDS: tuple[CommandSpec, ...] = (
                 name="add", who=Who.ADMIN, args=(_FEED,), examples=("mirror add #birds", "mirror add @anna")
             ),
             CommandSpec(name="list", who=Who.ADMIN, examples=("mirror list",)),
-            CommandSpec(name="remove", who=Who.ADMIN, args=(_FEED,), examples=("mirror remove #birds",)),
+            CommandSpec(
+                name="remove",
+                who=Who.ADMIN,
+                args=(Arg(name="feed", kind=Kind.FEED, among=Among.HERE),),
+                examples=("mirror remove #birds",),
+            ),
             CommandSpec(
                 name="look",
                 who=Who.ADMIN,
@@ -197,7 +240,7 @@ COMMANDS: tuple[CommandSpec, ...] = (
             CommandSpec(
                 name="unblock",
                 who=Who.ADMIN,
-                args=(Arg(name="what", kind=Kind.MEMBER_OR_TAG),),
+                args=(Arg(name="what", kind=Kind.MEMBER_OR_TAG, among=Among.HERE),),
                 examples=("mirror unblock #ads",),
             ),
         ),

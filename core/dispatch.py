@@ -13,12 +13,14 @@ from core.body import Body
 from core.civic import members
 from core.commands import COMMANDS, Arg, CommandSpec, Kind, Who
 from core.errors import Message, Refusal, message
+from core.events import CommandInvoked
 from core.intents import ABOUT
 from core.notices import Said, answer, brief, private_opened, say
+from core.records import Look
 from core.scene import Scene
-from core.social import about, communities, feeds, pictures, posts, status
+from core.social import about, communities, feeds, pictures, posts, setup, status
 from core.text import without_prefix
-from core.types import Visibility
+from core.types import AccountRef, Visibility
 
 #: Commands that a platform sends by itself.
 HIDDEN = ("start",)
@@ -170,6 +172,44 @@ def run(
     return None
 
 
+def invoke(scene: Scene, event: CommandInvoked) -> None:
+    """A command as an adapter brought it, from a typed line, a form or a menu. Raises ``Refusal``."""
+    options = event.options
+    if event.words_of is not None:
+        _check_words(scene, event.words_of)
+    if event.chosen is not None:
+        options = {**(options or {}), _naming(event.name): _handle_of(scene, event.chosen)}
+    run(scene, event.name, event.text, options, event.body, event.dialect)
+
+
+def _check_words(scene: Scene, author: AccountRef) -> None:
+    """Only who wrote a message can make a post of it, and only once."""
+    assert scene.message is not None
+    if scene.unit.copies.copy_of(scene.chat.id, scene.message.key) is not None:
+        raise Refusal("post.already")
+    if author != scene.actor.account:
+        raise Refusal("post.others_words")
+
+
+def _naming(command: str) -> str:
+    """The argument that says whom a command is about."""
+    spec, _, _ = find_spec(command, "")
+    return next(arg.name for arg in spec.args if arg.kind in (Kind.FEED, Kind.MEMBER))
+
+
+def _handle_of(scene: Scene, chosen: AccountRef) -> str:
+    """Only of who is known by this account already: that two accounts are one member is private."""
+    account = scene.unit.people.account(chosen)
+    known = account and account.member_id and scene.unit.posts.written_from(account.id)
+    own = chosen == scene.actor.account
+    if not account or not account.member_id or not (known or own):
+        raise Refusal("member.not_known_here")
+    return f"@{scene.unit.people.member(account.member_id).handle}"
+
+
+_LOOKS = {f"look:{look}": look for look in Look}
+
+
 def press(scene: Scene, data: str) -> None:
     """A button does what its typed command does, under the same rights. Raises ``Refusal`` for forged data."""
     verb, _, value = data.partition(":")
@@ -182,6 +222,12 @@ def press(scene: Scene, data: str) -> None:
             run(scene, "link", value, None, None, "plain")
         case "name" if value in ("show", "hide"):
             run(scene, "name", value, None, None, "plain")
+        case "setup" if value == "feed":
+            may(scene, Who.ADMIN)
+            setup.choose_feed(scene)
+        case "setup" if value in _LOOKS:
+            may(scene, Who.ADMIN)
+            setup.choose_look(scene, _LOOKS[value])
         case "optout" if value == "yes":
             run(scene, "optout", value, None, None, "plain")
         case _ if verb == ABOUT:
@@ -292,7 +338,7 @@ ACTIONS: Mapping[str, Callable[[Scene, Call], None]] = {
     "optout": lambda scene, call: members.opt_out(scene, call["answer"].lower()),
     "name": lambda scene, call: members.set_name(scene, call["answer"].lower()),
     "help": _help,
-    "setup": lambda scene, call: communities.setup(scene, call["code"]),
+    "setup": lambda scene, call: setup.setup(scene, call["code"]),
     "leave": lambda scene, call: communities.leave(scene, call["copies"].lower()),
     "mirror add": lambda scene, call: communities.mirror_add(scene, call["feed"]),
     "mirror list": lambda scene, _: communities.mirror_list(scene),

@@ -18,7 +18,7 @@ from core import codec, edited, places
 from core.ahead import look_ahead
 from core.counts import Happening
 from core.crashpoints import passing
-from core.dispatch import makes_post, press, run, start
+from core.dispatch import invoke, makes_post, press, start
 from core.errors import Ignored, Message, Refusal, StormoError, WrongCode
 from core.events import (
     Actor,
@@ -186,9 +186,7 @@ class Engine:
             command=True,
         )
         scene = _with_files(scene, event)
-        self._attempt(
-            scene, lambda: run(scene, event.name, event.text, event.options, event.body, event.dialect)
-        )
+        self._attempt(scene, lambda: invoke(scene, event))
 
     def _button(self, unit: Unit, event: ButtonPressed) -> None:
         scene = enter(unit, self.rules, event.actor, event.place, target=event.message, handle=event.handle)

@@ -191,6 +191,8 @@ class CommandInvoked(Event):
     that is a text.
     ``message``: the person's own message, where the command is one. ``target``: the message answered to.
     ``handle``: what the adapter needs to answer only this person (an interaction token).
+    ``words_of``: who wrote ``body``, where a menu brought a message that stood there already. ``chosen``: the account
+    that a menu was opened on.
     """
 
     place: Place
@@ -206,6 +208,8 @@ class CommandInvoked(Event):
     handle: str = ""
     files: tuple[Attachment, ...] = ()
     album: str = ""
+    words_of: AccountRef | None = None
+    chosen: AccountRef | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

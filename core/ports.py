@@ -14,6 +14,7 @@ from typing import Protocol, TypeVar
 from core.errors import Message
 from core.events import Inbound, Loss
 from core.intents import Capabilities, Create, Intent, Receipt
+from core.social.suggest import Asked, Suggestion
 from core.stores.unit import Unit
 from core.types import ChatRef, MessageRef, Platform
 
@@ -69,6 +70,10 @@ class Gate(Protocol):
 
     async def recent_messages(self, platform: Platform, since: datetime) -> Sequence[WatchedMessage]:
         """Copies and origins of posts, and origins of relayed talk, since then, newest first, for reconciliation."""
+        ...
+
+    async def suggest(self, asked: Asked) -> Sequence[Suggestion]:
+        """What may stand in an argument that somebody is just typing, the best first. Leaves nothing behind."""
         ...
 
 

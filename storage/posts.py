@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, delete, literal, or_, select, update
+from sqlalchemy import bindparam, delete, func, literal, or_, select, update
 
 from core.records import Post, Relay, Revision
 from core.types import AccountId, ChatId, CommunityId, MemberId, PostId, ThingId, Visibility
@@ -55,6 +55,36 @@ LATEST_OF = Statement(
         .limit(1)
     )
 )
+NEWEST_OF = Statement(
+    lambda _: (
+        select(*_POST)
+        .where(_P.author_id == bindparam("author"), _P.deleted_at.is_(None))
+        .order_by(_P.id.desc())
+        .limit(bindparam("count"))
+    )
+)
+_C = t.copies.c
+SHOWN_IN = Statement(
+    lambda _: (
+        select(*_POST)
+        .join(t.copies, _C.thing_id == _P.id)
+        .where(_C.chat_id == bindparam("chat"), _C.part == 0, _P.deleted_at.is_(None))
+        .order_by(_C.sent_at.desc(), _P.id.desc())
+        .limit(bindparam("count"))
+    )
+)
+WRITTEN_FROM = Statement(
+    lambda _: (
+        select(literal(1))
+        .where(
+            _P.author_id == t.accounts.c.member_id,
+            t.accounts.c.id == bindparam("account"),
+            _P.account_id == bindparam("account"),
+            _P.deleted_at.is_(None),
+        )
+        .limit(1)
+    )
+)
 REVISE = Statement(
     lambda _: (
         update(t.posts)
@@ -101,6 +131,38 @@ _G = t.post_tags.c
 ADD_TAG = Bulk.insert(t.post_tags, ("post_id", "tag"), ignore=True)
 DROP_TAGS = Statement(lambda _: delete(t.post_tags).where(_G.post_id == bindparam("post")))
 
+#: How many of the newest posts are looked at for the tags that are in use.
+_RECENT = 2000
+
+
+def _tags_starting(d: Build) -> Any:
+    newest = (
+        select(_P.id)
+        .where(_visible(d), _P.deleted_at.is_(None))
+        .order_by(_P.id.desc())
+        .limit(_RECENT)
+        .subquery()
+    )
+    tag = _G.tag.collate("BINARY" if d.name == "sqlite" else "C")
+    return (
+        select(_G.tag)
+        .join(newest, newest.c.id == _G.post_id)
+        .where(tag >= bindparam("low"), tag < bindparam("high"))
+        .group_by(_G.tag)
+        .order_by(func.count().desc(), tag)
+        .limit(bindparam("count"))
+    )
+
+
+def _visible(d: Build) -> Any:
+    return or_(
+        _P.visibility == Visibility.PUBLIC.value,
+        (_P.visibility == Visibility.COMMUNITY.value) & d.among(_P.community_id, "inside"),
+    )
+
+
+TAGS_STARTING = Statement(_tags_starting)
+
 _L = t.places.c
 ADD_PLACE = Bulk.insert(t.places, ("thing_id", "chat_id"), ignore=True)
 PLACES = Statement(lambda _: select(_L.chat_id).where(_L.thing_id == bindparam("thing")).order_by(_L.chat_id))
@@ -112,10 +174,7 @@ def _home(d: Build) -> Any:
     tagged = select(literal(1)).where(_G.post_id == _P.id, d.among(_G.tag, "tags")).exists()
     followed = or_(d.among(_P.author_id, "authors"), d.among(_P.community_id, "followed"), tagged)
     mine = _P.author_id == bindparam("reader")
-    visible = or_(
-        _P.visibility == Visibility.PUBLIC.value,
-        (_P.visibility == Visibility.COMMUNITY.value) & d.among(_P.community_id, "inside"),
-    )
+    visible = _visible(d)
     return (
         select(*_POST)
         .where(_P.id < bindparam("before"), _P.deleted_at.is_(None), or_(mine, followed & visible))
@@ -198,6 +257,25 @@ class PostStore:
     def latest_of(self, author: MemberId) -> Post | None:
         row = self._run.one(LATEST_OF, author=author)
         return None if row is None else _post(row)
+
+    def newest_of(self, author: MemberId, count: int) -> list[Post]:
+        """What this author wrote and did not take back, newest first."""
+        return [_post(row) for row in self._run.all(NEWEST_OF, author=author, count=count)]
+
+    def shown_in(self, chat: ChatId, count: int) -> list[Post]:
+        """What this chat shows or said first, newest copies first."""
+        return [_post(row) for row in self._run.all(SHOWN_IN, chat=chat, count=count)]
+
+    def tags_starting(self, prefix: str, inside: list[CommunityId], count: int) -> list[str]:
+        """Tags of recent public posts and of those inside these communities, the most used first."""
+        rows = self._run.all(
+            TAGS_STARTING, low=prefix, high=prefix + "\U0010ffff", inside=inside, count=count
+        )
+        return [str(tag) for (tag,) in rows]
+
+    def written_from(self, account: AccountId) -> bool:
+        """Whether a post that still stands was written from this account."""
+        return self._run.one(WRITTEN_FROM, account=account) is not None
 
     def add(
         self,

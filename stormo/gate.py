@@ -11,6 +11,7 @@ from core.engine import Engine
 from core.events import Inbound, PositionAdvanced
 from core.ports import WatchedMessage
 from core.records import Chat
+from core.social.suggest import Asked, Suggestion, suggest
 from core.stores.unit import Unit
 from core.types import ChatRef, Platform
 from storage.database import Readers
@@ -79,6 +80,9 @@ class EngineGate:
     async def recent_messages(self, platform: Platform, since: datetime) -> Sequence[WatchedMessage]:
         copies = await self._readers.read(lambda unit: unit.copies.recent(platform, since))
         return [WatchedMessage(message=copy.message, ours=copy.ours) for copy in copies]
+
+    async def suggest(self, asked: Asked) -> Sequence[Suggestion]:
+        return await self._readers.read(lambda unit: suggest(unit, self._engine.rules, asked))
 
     async def lost_chats(self) -> Sequence[Chat]:
         """Communities' chats that nothing can be sent to now."""

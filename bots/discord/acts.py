@@ -12,6 +12,8 @@ from typing import Any
 
 from bots.discord import convert, render
 from bots.discord.attachments import filename
+from bots.discord.clickable import clickable
+from bots.discord.handles import Handle, handle_of, read_handle
 from bots.discord.rest import Refused, Rest, Route, Upload
 from bots.discord.webhooks import ENDED as WEBHOOK_ENDED
 from bots.discord.webhooks import Voiceless, Webhooks
@@ -84,6 +86,8 @@ class Acts:
         self._rest = rest
         self._webhooks = webhooks
         self._clock = clock
+        #: The ids of the commands that Discord offers, by their names.
+        self.offered: Mapping[str, str] = {}
         #: Handle (hashed) -> key of the answer that took the place of the "thinking" line, "" where none has.
         self._answers: OrderedDict[bytes, str] = OrderedDict()
 
@@ -101,9 +105,20 @@ class Acts:
             case Tell():
                 return await self._tell(intent)
 
+    async def respond(self, data: Mapping[str, Any], kind: int, answer: Mapping[str, Any]) -> None:
+        """Answers an interaction at once, with a form or suggestions; whether that came is nothing to be kept."""
+        handle = read_handle(handle_of(data))
+        if handle is None:
+            return
+        route = Route("POST", _CALLBACK, (convert.snowflake(data["id"]), handle.token), secret=True)
+        try:
+            await self._rest.call(route, {"type": kind, "data": answer})
+        except (Refused, RetryLater) as error:
+            log.info("discord: an interaction was not answered: %s", error)
+
     async def acknowledge(self, data: Mapping[str, Any]) -> bool:
         """Tell Discord that an answer will come. ``False``: too late, and the person has been told so."""
-        handle = convert.read_handle(convert.handle_of(data))
+        handle = read_handle(handle_of(data))
         if handle is None:
             return False
         answer: dict[str, Any] = {"type": _DEFERRED_UPDATE}
@@ -228,21 +243,29 @@ class Acts:
     async def _tell(self, intent: Tell) -> Receipt:
         if not intent.handle:
             payload = render.created(intent.view, Form.FULL, key=intent.key, reply_to=intent.reply_to)
-            return await self._send(intent.chat, payload)
-        handle = convert.read_handle(intent.handle)
+            return await self._send(intent.chat, self._own(payload))
+        handle = read_handle(intent.handle)
         if handle is None or self._clock.now() - handle.created > _HANDLE_LIFE:
             raise Rejected("the interaction is too old to be answered", why=RejectedWhy.UNREACHABLE)
         await self._answer(handle, intent)
         return Receipt()
 
-    async def _answer(self, handle: convert.Handle, intent: Tell) -> None:
+    def _own(self, payload: dict[str, Any]) -> dict[str, Any]:
+        """The bot's own words, with the commands in them to be tapped."""
+        return clickable(payload, self.offered)
+
+    async def _answer(self, handle: Handle, intent: Tell) -> None:
         """The first answer takes the place of the "thinking" line, further ones follow it."""
         parts = (handle.application, handle.token)
         if not handle.pressed and await self._is_first(handle, intent.key):
             self._note_answer(handle, intent.key)
-            await self._whisper(Route("PATCH", _ORIGINAL, parts, secret=True), render.answer(intent.view))
+            await self._whisper(
+                Route("PATCH", _ORIGINAL, parts, secret=True), self._own(render.answer(intent.view))
+            )
         else:
-            await self._whisper(Route("POST", _FOLLOWUP, parts, secret=True), render.followup(intent.view))
+            await self._whisper(
+                Route("POST", _FOLLOWUP, parts, secret=True), self._own(render.followup(intent.view))
+            )
 
     async def _whisper(self, route: Route, payload: Mapping[str, Any]) -> None:
         try:
@@ -251,7 +274,7 @@ class Acts:
             why = RejectedWhy.UNREACHABLE if refused.status in _TOKEN_ENDED else rejected(refused).why
             raise Rejected(str(refused), why=why) from None
 
-    async def _is_first(self, handle: convert.Handle, key: str) -> bool:
+    async def _is_first(self, handle: Handle, key: str) -> bool:
         """A handle from another process: Discord knows whether its line still says "thinking"."""
         taken = self._answers.get(_hashed(handle))
         if taken is not None:
@@ -264,7 +287,7 @@ class Acts:
         flags = there.get("flags", 0) if isinstance(there, dict) else 0
         return bool(flags & render.LOADING)
 
-    def _note_answer(self, handle: convert.Handle, key: str) -> None:
+    def _note_answer(self, handle: Handle, key: str) -> None:
         self._answers[_hashed(handle)] = key
         if len(self._answers) > _HANDLES_KEPT:
             self._answers.popitem(last=False)
@@ -274,5 +297,5 @@ def _uploads(view: View) -> list[Upload]:
     return [Upload(file.path, filename(file), file.mime) for file in view.files]
 
 
-def _hashed(handle: convert.Handle) -> bytes:
+def _hashed(handle: Handle) -> bytes:
     return hashlib.sha256(handle.token.encode()).digest()

@@ -22,6 +22,7 @@ from bots.discord.acts import Acts
 from bots.discord.attachments import MAX_FILE
 from bots.discord.canary import Canary
 from bots.discord.catchup import CatchUp, Limits
+from bots.discord.clickable import offered
 from bots.discord.convert import PLATFORM, bare_emoji
 from bots.discord.ears import Cache, Client, Ears
 from bots.discord.fetching import Fetching
@@ -217,7 +218,9 @@ class DiscordAdapter:
             cache=cache,
             intake=intake,
             tasks=tasks,
-            acknowledge=self._acts.acknowledge,
+            desk=self._acts,
+            words=self._words,
+            suggest=gate.suggest,
             on_session=session_began,
             alive=gate.alive,
         )
@@ -241,8 +244,9 @@ class DiscordAdapter:
             try:
                 there = await self._rest.call(Route("GET", path), query={"with_localizations": "true"})
                 if not slash.same(wanted, there or []):
-                    await self._rest.call(Route("PUT", path), wanted)
+                    there = await self._rest.call(Route("PUT", path), wanted)
                     log.info("discord: %d commands offered", len(wanted))
+                self._acts.offered = {**self._acts.offered, **offered(there or [])}
                 return
             except RetryLater as later:
                 await asyncio.sleep((later.after or timedelta(seconds=5)).total_seconds())

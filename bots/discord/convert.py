@@ -13,15 +13,13 @@ from datetime import UTC, datetime, timedelta
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
-from bots.discord.attachments import attached, chosen
-from bots.discord.permissions import lacks
-from bots.discord.permissions import rights as rights_of
+from bots.discord.attachments import attached
 from bots.discord.text import DIALECT, read
+from core.body import Body
 from core.commands import COMMANDS
 from core.events import (
     Actor,
     Bookmark,
-    ButtonPressed,
     CommandEdited,
     CommandInvoked,
     MessageDeleted,
@@ -42,15 +40,7 @@ Payload = Mapping[str, Any]
 _PLAIN, _REPLY = 0, 19
 _TALK = frozenset({_PLAIN, _REPLY})
 _DIGITS = 20
-_DM_CHANNELS = frozenset({1, 3})
-_SLASH, _COMPONENT = 2, 3
-_SUBCOMMAND, _GROUP, _ATTACHMENT = 1, 2, 11
-#: The option in which people write, with Discord's Markdown.
-_TEXT_OPTION = "text"
 _EPOCH = datetime(2015, 1, 1, tzinfo=UTC)
-
-#: Prefix of a custom id that stands for the deep link into the private chat, which Discord does not have.
-PRIVATE_PREFIX = "/start "
 
 _WORD = re.compile(r"(?P<mark>[/!]?)(?P<name>[A-Za-z][A-Za-z0-9_-]{0,31})(?=\s|$)\s*")
 _KNOWN = frozenset({"start"}).union(*({spec.name, *spec.aliases} for spec in COMMANDS))
@@ -82,11 +72,11 @@ class Person:
     bot: bool = False
 
 
-class _Malformed(ValueError):
-    pass
+class Malformed(ValueError):
+    """A payload is not what Discord documents."""
 
 
-def _lenient(convert: Callable[_P, _R]) -> Callable[_P, _R | None]:
+def lenient(convert: Callable[_P, _R]) -> Callable[_P, _R | None]:
     """A payload that is not what Discord documents gives nothing: one broken event must not end others."""
 
     @wraps(convert)
@@ -102,12 +92,13 @@ def _lenient(convert: Callable[_P, _R]) -> Callable[_P, _R | None]:
 # Fields
 
 
-def _text(data: Payload, key: str) -> str:
+def text_field(data: Payload, key: str) -> str:
+    """A field that is words or missing. Raises ``Malformed``."""
     value = data.get(key)
     if value is None:
         return ""
     if not isinstance(value, str):
-        raise _Malformed(key)
+        raise Malformed(key)
     return value
 
 
@@ -115,7 +106,7 @@ def snowflake(value: object) -> str:
     """An id as Discord writes it; raises ``ValueError`` on anything else."""
     text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
     if not isinstance(text, str) or not text.isascii() or not text.isdigit() or len(text) > _DIGITS:
-        raise _Malformed("snowflake")
+        raise Malformed("snowflake")
     return text
 
 
@@ -131,10 +122,10 @@ def snowflake_at(when: datetime) -> str:
 
 def _time(value: object) -> datetime:
     if not isinstance(value, str):
-        raise _Malformed("timestamp")
+        raise Malformed("timestamp")
     at = datetime.fromisoformat(value)
     if at.tzinfo is None:
-        raise _Malformed("timestamp")
+        raise Malformed("timestamp")
     return at.astimezone(UTC)
 
 
@@ -162,10 +153,10 @@ def place(channel: str, room: Room) -> Place:
 
 def person(user: Payload, member: object = None) -> Person:
     """Names in the order in which people see them: of the guild, of the profile, the unique one."""
-    nick = _text(member, "nick") if isinstance(member, Mapping) else ""
-    username = _text(user, "username")
+    nick = text_field(member, "nick") if isinstance(member, Mapping) else ""
+    username = text_field(user, "username")
     return Person(
-        name=nick or _text(user, "global_name") or username,
+        name=nick or text_field(user, "global_name") or username,
         username=username,
         bot=bool(user.get("bot") or user.get("system")),
     )
@@ -186,11 +177,11 @@ def actor(id_: str, who: Person, *, rights: Rights | None = None, locale: str = 
 def emoji_name(data: object) -> str:
     """The emoji itself, or ``name:id`` of a custom one, as Discord's addresses write it."""
     if not isinstance(data, Mapping):
-        raise _Malformed("emoji")
-    name = _text(data, "name")
+        raise Malformed("emoji")
+    name = text_field(data, "name")
     id_ = data.get("id")
     if id_ is None and not name:
-        raise _Malformed("emoji")
+        raise Malformed("emoji")
     return name if id_ is None else f"{name}:{snowflake(id_)}"
 
 
@@ -213,7 +204,7 @@ class _Command:
     rest: str
 
 
-@_lenient
+@lenient
 def message_created(
     data: Payload, *, me: str, room: Room, rights: Rights | None = None
 ) -> MessageReceived | CommandInvoked | None:
@@ -221,7 +212,7 @@ def message_created(
     if not _is_talk(data):
         return None
     message = message_ref(data)
-    text = _text(data, "content")
+    text = text_field(data, "content")
     command = _command(text, me, room)
     shared: dict[str, Any] = {
         "key": event_key(me, "message", message.key),
@@ -236,7 +227,7 @@ def message_created(
     target = _replied_to(data, message.chat)
     if command is None:
         return MessageReceived(
-            body=_tree(text, data),
+            body=tree(text, data),
             source=text,
             reply_to=target,
             to_bot=room.private or _speaks_to(data, me),
@@ -245,14 +236,14 @@ def message_created(
     return CommandInvoked(
         name=command.name,
         text=command.rest,
-        body=_tree(command.rest, data),
+        body=tree(command.rest, data),
         source=command.rest,
         target=target,
         **shared,
     )
 
 
-@_lenient
+@lenient
 def message_edited(
     data: Payload, *, me: str, room: Room, rights: Rights | None = None
 ) -> MessageEdited | CommandEdited | None:
@@ -264,7 +255,7 @@ def message_edited(
     if not data.get("edited_timestamp") or not _is_talk(data):
         return None
     message = message_ref(data)
-    text = _text(data, "content")
+    text = text_field(data, "content")
     at = _time(data["edited_timestamp"])
     command = _command(text, me, room)
     shared: dict[str, Any] = {
@@ -277,10 +268,16 @@ def message_edited(
         "kept": tuple(file.key for file in attached(data)) if "attachments" in data else None,
     }
     if command is None:
-        return MessageEdited(body=_tree(text, data), source=text, **shared)
+        return MessageEdited(body=tree(text, data), source=text, **shared)
     rest = command.rest
-    tree, files = _tree(rest, data), attached(data)
-    return CommandEdited(name=command.name, text=rest, body=tree, source=rest, files=files, **shared)
+    return CommandEdited(
+        name=command.name,
+        text=rest,
+        body=tree(rest, data),
+        source=rest,
+        files=attached(data),
+        **shared,
+    )
 
 
 def _is_talk(data: Payload) -> bool:
@@ -288,7 +285,7 @@ def _is_talk(data: Payload) -> bool:
     author = data["author"]
     if data.get("webhook_id") is not None or author.get("bot") or author.get("system"):
         return False
-    return data.get("type", 0) in _TALK and bool(_text(data, "content") or data.get("attachments"))
+    return data.get("type", 0) in _TALK and bool(text_field(data, "content") or data.get("attachments"))
 
 
 def _author(data: Payload, rights: Rights | None) -> Actor:
@@ -342,7 +339,8 @@ def _command(text: str, me: str, room: Room) -> _Command | None:
     return None
 
 
-def _tree(text: str, data: Payload) -> Any:
+def tree(text: str, data: Payload) -> Body:
+    """The words of a message, with the names of whom they mention."""
     mentions = data.get("mentions") or []
     return read(text, {snowflake(user["id"]): person(user, user.get("member")).name for user in mentions})
 
@@ -352,12 +350,12 @@ def deletions(data: Payload, *, me: str) -> tuple[MessageDeleted, ...]:
     return _deletions(data, me) or ()
 
 
-@_lenient
+@lenient
 def _deletions(data: Payload, me: str) -> tuple[MessageDeleted, ...]:
     where = chat(snowflake(data["channel_id"]))
     ids = data["ids"] if "ids" in data else [data["id"]]
     if not isinstance(ids, list):
-        raise _Malformed("ids")
+        raise Malformed("ids")
     return tuple(deleted(MessageRef(where, snowflake(id_)), me) for id_ in ids)
 
 
@@ -369,7 +367,7 @@ def deleted(message: MessageRef, me: str) -> MessageDeleted:
 # Reactions
 
 
-@_lenient
+@lenient
 def reaction_changed(
     data: Payload, *, me: str, added: bool, known: Mapping[str, Person]
 ) -> ReactionChanged | None:
@@ -393,7 +391,7 @@ def reaction_changed(
     )
 
 
-@_lenient
+@lenient
 def reactions_cleared(data: Payload) -> ReactorsFound | None:
     """MESSAGE_REACTION_REMOVE_ALL or _REMOVE_EMOJI: a moderator took everybody's away, nobody stands there now."""
     return ReactorsFound(
@@ -446,7 +444,7 @@ def reactions(data: Payload) -> tuple[tuple[str, tuple[int, ...]], ...]:
     return _reactions(data) or ()
 
 
-@_lenient
+@lenient
 def _reactions(data: Payload) -> tuple[tuple[str, tuple[int, ...]], ...]:
     return tuple((emoji_name(one["emoji"]), _kinds(one)) for one in data.get("reactions") or [])
 
@@ -457,142 +455,11 @@ def _kinds(one: Payload) -> tuple[int, ...]:
     return (_NORMAL, _BURST) if burst else (_NORMAL,)
 
 
-@_lenient
+@lenient
 def _user_id(user: Payload) -> str | None:
     return snowflake(user["id"])
 
 
-@_lenient
+@lenient
 def _named(user: Payload) -> Person | None:
     return person(user)
-
-
-# Interactions
-
-
-@_lenient
-def interaction(data: Payload, *, me: str, room: Room) -> CommandInvoked | ButtonPressed | None:
-    """INTERACTION_CREATE: a slash command or a pressed button. ``room`` fills what the payload lacks."""
-    kind = data["type"]
-    if kind not in (_SLASH, _COMPONENT):
-        return None
-    id_ = snowflake(data["id"])
-    channel = snowflake(data["channel_id"])
-    shared: dict[str, Any] = {
-        "key": event_key(me, "interaction", id_),
-        "at": moment(id_),
-        # A channel where nobody writes but slash commands is read from here on all the same.
-        "bookmark": Bookmark(scope=bookmark_scope(channel), value=id_),
-        "place": place(channel, _room_of(data, room)),
-        "actor": _presser(data),
-        "handle": handle_of(data),
-    }
-    body = data["data"]
-    if kind == _SLASH:
-        name, options = _options(body)
-        words = options.get(_TEXT_OPTION)
-        tree = None if words is None else read(words, _resolved(body))
-        files = chosen(body)
-        return CommandInvoked(name=name, options=options, body=tree, dialect=DIALECT, files=files, **shared)
-    custom = _text(body, "custom_id")
-    message = MessageRef(chat(channel), snowflake(data["message"]["id"]))
-    if custom.startswith(PRIVATE_PREFIX):
-        return CommandInvoked(name="start", text=custom.removeprefix(PRIVATE_PREFIX), **shared)
-    return ButtonPressed(data=custom, message=message, **shared)
-
-
-def _room_of(data: Payload, known: Room) -> Room:
-    channel = data.get("channel")
-    if not isinstance(channel, Mapping):
-        channel = {}
-    guild = data.get("guild_id")
-    private = guild is None
-    user = data.get("user")
-    title = _text(channel, "name") or known.title
-    if private and not title and isinstance(user, Mapping):
-        title = person(user).name
-    return Room(
-        title=title,
-        private=private and channel.get("type", 1) in _DM_CHANNELS,
-        closed=known.closed or bool(channel.get("nsfw")),
-        guild="" if private else snowflake(guild),
-        lacks=lacks(int(bits)) if (bits := _text(data, "app_permissions")) and not private else (),
-    )
-
-
-def _presser(data: Payload) -> Actor:
-    member = data.get("member")
-    locale = _text(data, "locale")
-    if isinstance(member, Mapping):
-        user = member["user"]
-        bits = int(_text(member, "permissions") or "0")
-        return actor(snowflake(user["id"]), person(user, member), rights=rights_of(bits), locale=locale)
-    user = data["user"]
-    return actor(snowflake(user["id"]), person(user), locale=locale)
-
-
-def _options(body: Payload) -> tuple[str, dict[str, str]]:
-    name = _text(body, "name")
-    options = body.get("options") or []
-    while options and options[0].get("type") in (_SUBCOMMAND, _GROUP):
-        name = f"{name} {_text(options[0], 'name')}"
-        options = options[0].get("options") or []
-    if not name:
-        raise _Malformed("name")
-    words = (option for option in options if option.get("type") != _ATTACHMENT)
-    return name, {_text(option, "name"): _value(option["value"]) for option in words}
-
-
-def _resolved(body: Payload) -> dict[str, str]:
-    """Names of the accounts that an option mentions."""
-    users = (body.get("resolved") or {}).get("users") or {}
-    return {snowflake(id_): person(user).name for id_, user in users.items()}
-
-
-def _value(value: object) -> str:
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise _Malformed("value")
-    return str(value)
-
-
-# Handles
-
-
-@dataclass(frozen=True, slots=True)
-class Handle:
-    """How one interaction is answered. ``token`` is a secret that lives for 15 minutes.
-
-    ``pressed``: acknowledged without a "thinking" line, so that each answer is a message of its own.
-    """
-
-    application: str
-    token: str
-    created: datetime
-    pressed: bool
-
-    def __repr__(self) -> str:
-        return f"Handle({self.application}, created={self.created.isoformat()})"
-
-
-_KINDS = {False: "interaction", True: "button"}
-
-
-def handle_of(data: Payload) -> str:
-    """``interaction:<application>:<token>:<created, unix ms>``: all that another process needs to answer."""
-    token = _text(data, "token")
-    if not token:
-        raise _Malformed("token")
-    created = moment(snowflake(data["id"])).timestamp() * 1000
-    kind = _KINDS[data["type"] == _COMPONENT]
-    return f"{kind}:{snowflake(data['application_id'])}:{token}:{created:.0f}"
-
-
-def read_handle(text: str) -> Handle | None:
-    """The parts of a handle made by ``handle_of``, or nothing."""
-    kind, _, rest = text.partition(":")
-    application, _, rest = rest.partition(":")
-    token, _, created = rest.rpartition(":")
-    if kind not in _KINDS.values() or not token or not application.isdigit() or not created.isdigit():
-        return None
-    at = datetime.fromtimestamp(int(created) / 1000, UTC)
-    return Handle(application, token, at, kind == _KINDS[True])

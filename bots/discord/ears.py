@@ -9,16 +9,18 @@ import sys
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Protocol
 
 import discord
 
-from bots.discord import convert
+from bots.discord import convert, interactions, slash
 from bots.discord.intake import Intake
 from bots.discord.permissions import Overwrite, lacks, permissions
 from bots.discord.permissions import rights as rights_of
 from core.crashpoints import passing
 from core.events import CommandInvoked, Inbound, Loss, Rights, place_now
+from core.ports import Words
+from core.social.suggest import Asked, Suggestion
 
 log = logging.getLogger(__name__)
 
@@ -38,8 +40,17 @@ _WANTED = (
 _MARKS = tuple(f'"{name}"' for name in _WANTED)
 _NAMES_KEPT = 4096
 
-#: Acknowledges an interaction; whether it still may be answered.
-Acknowledge = Callable[[Mapping[str, Any]], Awaitable[bool]]
+_CHOICES, _MODAL = 8, 9
+
+
+class Desk(Protocol):
+    """Answers interactions: each waits three seconds for a first word."""
+
+    async def acknowledge(self, data: Mapping[str, Any]) -> bool:
+        """Whether it still may be answered."""
+        ...
+
+    async def respond(self, data: Mapping[str, Any], kind: int, answer: Mapping[str, Any]) -> None: ...
 
 
 def intents(*, message_content: bool) -> discord.Intents:
@@ -233,14 +244,19 @@ class Ears:
         cache: Cache,
         intake: Intake,
         tasks: asyncio.TaskGroup,
-        acknowledge: Acknowledge,
+        desk: Desk,
+        words: Words,
+        suggest: Callable[[Asked], Awaitable[Sequence[Suggestion]]],
         on_session: Callable[[], None],
         alive: Callable[[], None],
     ) -> None:
         self._cache = cache
         self._intake = intake
         self._tasks = tasks
-        self._acknowledge = acknowledge
+        self._desk = desk
+        self._words = words
+        self._menus = slash.menus(words)
+        self._suggest = suggest
         self._on_session = on_session
         self._alive = alive
         self._names: OrderedDict[str, convert.Person] = OrderedDict()
@@ -305,8 +321,22 @@ class Ears:
         return (event,)
 
     def _interaction(self, data: Mapping[str, Any]) -> None:
-        """Acknowledge at once, for Discord waits three seconds; then hand over, in each channel's order."""
-        event = convert.interaction(data, me=self.me, room=self._room(data))
+        """Answer at once, for Discord waits three seconds; what is an act then goes on in each channel's order."""
+        form = slash.form(data, self._words, self._menus)
+        asked = interactions.typing(data)
+        if form is not None:
+            self._tasks.create_task(self._desk.respond(data, _MODAL, form))
+        elif asked is not None:
+            self._tasks.create_task(self._suggested(data, asked))
+        else:
+            self._act(data)
+
+    async def _suggested(self, data: Mapping[str, Any], asked: Asked) -> None:
+        found = await self._suggest(asked)
+        await self._desk.respond(data, _CHOICES, slash.choices(found))
+
+    def _act(self, data: Mapping[str, Any]) -> None:
+        event = interactions.interaction(data, me=self.me, room=self._room(data), menus=self._menus)
         if event is None:
             return
         self._remember(event)
@@ -319,7 +349,7 @@ class Ears:
     async def _answered(
         self, data: Mapping[str, Any], channel: str, event: Inbound, before: asyncio.Task[None] | None
     ) -> None:
-        answerable = await self._acknowledge(data)
+        answerable = await self._desk.acknowledge(data)
         if before is not None:
             await asyncio.wait({before})
         if answerable:

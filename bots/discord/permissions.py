@@ -81,8 +81,8 @@ def rights(bits: int) -> Rights:
 
 
 def lacks(bits: int) -> tuple[str, ...]:
-    """What a command needs to know of ``missing``, and of what was not asked for."""
-    return () if bits & (ADMINISTRATOR | MANAGE_WEBHOOKS) else (AS_AUTHOR,)
+    """``missing``, and what only those need who want posts in their authors' names."""
+    return missing(bits) if bits & (ADMINISTRATOR | MANAGE_WEBHOOKS) else (*missing(bits), AS_AUTHOR)
 
 
 def missing(bits: int) -> tuple[str, ...]:

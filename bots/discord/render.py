@@ -18,7 +18,7 @@ import regex
 from discord.utils import escape_markdown
 
 from bots.discord.attachments import MAX_REQUEST, described
-from bots.discord.convert import PRIVATE_PREFIX
+from bots.discord.interactions import PRIVATE_PREFIX
 from bots.discord.text import write
 from core.body import Body
 from core.errors import Rejected, RejectedWhy

@@ -1,19 +1,15 @@
-"""A community is made of rooms: setting it up, joining rooms to it, what they mirror, and who is kept out."""
+"""A community is made of rooms: what they mirror and relay, who is kept out, and how a room leaves."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from msgspec import structs
-
-from core.civic.members import add_code, open_code
-from core.errors import Glimpse, Message, Refusal, Secret, message
+from core.errors import Glimpse, Message, Refusal, message
 from core.intents import NotAsAuthor
-from core.names import suggest_handle
 from core.notices import Said, announce, answer, brief, openly, say, unpin
 from core.records import Chat, Community, Doubt, Look
 from core.removal import remove_here
-from core.scene import Scene, new_nonce
+from core.scene import Scene
 from core.social import losses
 from core.social.feeds import EVERYTHING, feed_name, find_feed, member_feed, tag_feed
 from core.social.posts import post_of
@@ -21,7 +17,6 @@ from core.social.reach import withdraw_unmirrored
 from core.stores.unit import Unit
 from core.types import CommunityId, Feed, FeedKind, MemberId, ThingId
 
-SETUP = "setup"
 #: Mirrors a room can have.
 MAX_MIRRORS = 50
 #: Minutes that a community may have its posts wait.
@@ -41,75 +36,6 @@ def require_community(scene: Scene) -> Community:
     if chat.community_id is None:
         raise Refusal("room.no_community")
     return scene.unit.communities.community(chat.community_id)
-
-
-# -- set-up --------------------------------------------------------------------------------------------------------
-
-
-def setup(scene: Scene, typed: str) -> None:
-    """Starts a community here, or joins this room to the one whose code was typed."""
-    chat = require_room(scene)
-    if typed:
-        return _join_room(scene, chat, typed)
-    fresh = chat.community_id is None
-    community = _start(scene, chat) if chat.community_id is None else require_community(scene)
-    nonce = new_nonce()
-    add_code(_inside(scene, community.id), SETUP, nonce)
-    if fresh:
-        announce(scene.unit, chat, openly("setup.started", community=community.slug))
-    minutes = int(scene.rules.code_life.total_seconds() // 60)
-    lines = (message("setup.code", code=Secret(nonce), minutes=minutes), message("setup.next"))
-    return answer(scene, Said(lines))
-
-
-def _inside(scene: Scene, community: CommunityId) -> Scene:
-    chat = scene.unit.communities.chat_by_id(scene.chat.id)
-    assert chat.community_id == community
-    return structs.replace(scene, chat=chat)
-
-
-def start_community(unit: Unit, title: str) -> CommunityId:
-    id_ = CommunityId(unit.new_id())
-    title = title or "community"
-    unit.communities.add(id_, _free_slug(unit, title), title, 0, Doubt.DOUBLE, unit.now)
-    return id_
-
-
-def _start(scene: Scene, chat: Chat) -> Community:
-    unit = scene.unit
-    id_ = start_community(unit, scene.group or chat.title)
-    unit.communities.set_community(chat.id, id_, scene.account.id)
-    if scene.member:
-        unit.communities.add_membership(id_, scene.member.id, unit.now)
-    return unit.communities.community(id_)
-
-
-def _free_slug(unit: Unit, title: str) -> str:
-    stem = suggest_handle(title).replace("_", "-").strip("-") or "community"
-    taken = "everything"
-    number = 1
-    slug = stem
-    while slug == taken or unit.communities.by_slug(slug) is not None:
-        number += 1
-        slug = f"{stem}-{number}"
-    return slug
-
-
-def _join_room(scene: Scene, chat: Chat, typed: str) -> None:
-    if chat.community_id is not None:
-        raise Refusal("setup.already", community=require_community(scene).slug)
-    code = open_code(scene, typed, SETUP)
-    if code.community_id is None:
-        raise Refusal("code.wrong")
-    unit = scene.unit
-    unit.people.use_code(code.hash)
-    unit.communities.set_community(chat.id, code.community_id, scene.account.id)
-    if scene.member:
-        unit.communities.add_membership(code.community_id, scene.member.id, unit.now)
-    community = unit.communities.community(code.community_id)
-    answer(
-        scene, openly("setup.joined", community=community.slug, n=unit.communities.count_chats(community.id))
-    )
 
 
 def leave(scene: Scene, wish: str) -> None:
@@ -135,18 +61,23 @@ def mirror_add(scene: Scene, typed: str) -> None:
     community = require_community(scene)
     feed = find_feed(scene, typed)
     unit = scene.unit
+    if not mirror_feed(scene, community, feed):
+        return answer(scene, openly("mirror.already", feed=feed_name(unit, feed)))
+    lines = (message("mirror.added", feed=feed_name(unit, feed)), *preview(unit, feed, community.id))
+    return answer(scene, Said(lines, personal=False))
+
+
+def mirror_feed(scene: Scene, community: Community, feed: Feed) -> bool:
+    """Shows a feed here from now on. Returns whether it was not already. Raises ``Refusal``."""
+    unit = scene.unit
     if len(unit.communities.mirrors_of(scene.chat.id)) >= MAX_MIRRORS:
         raise Refusal("mirror.too_many", n=MAX_MIRRORS)
     if feed.kind is FeedKind.MEMBER and unit.communities.banned(community.id, MemberId(int(feed.key))):
         raise Refusal("mirror.banned", feed=feed_name(unit, feed))
-    fresh = unit.communities.add_mirror(scene.chat.id, feed, scene.account.id, unit.now)
-    if not fresh:
-        return answer(scene, openly("mirror.already", feed=feed_name(unit, feed)))
-    lines = (message("mirror.added", feed=feed_name(unit, feed)), *_preview(unit, feed, community.id))
-    return answer(scene, Said(lines, personal=False))
+    return unit.communities.add_mirror(scene.chat.id, feed, scene.account.id, unit.now)
 
 
-def _preview(unit: Unit, feed: Feed, inside: CommunityId) -> tuple[Message, ...]:
+def preview(unit: Unit, feed: Feed, inside: CommunityId) -> tuple[Message, ...]:
     post = unit.posts.latest_in(
         authors=[int(feed.key)] if feed.kind is FeedKind.MEMBER else [],
         tags=[feed.key] if feed.kind is FeedKind.TAG else [],
@@ -184,10 +115,15 @@ def mirror_look(scene: Scene, wish: str) -> None:
     require_community(scene)
     if not wish:
         return answer(scene, Said((look_line(scene),), personal=False))
-    if wish == Look.AUTHOR:
-        _may_look_like_authors(scene)
-    scene.unit.communities.set_look(scene.chat.id, Look(wish), "")
+    choose_look(scene, Look(wish))
     return answer(scene, openly(f"look.{wish}"))
+
+
+def choose_look(scene: Scene, look: Look) -> None:
+    """Raises ``Refusal`` where the platform cannot, or the bot may not."""
+    if look is Look.AUTHOR:
+        _may_look_like_authors(scene)
+    scene.unit.communities.set_look(scene.chat.id, look, "")
 
 
 def _may_look_like_authors(scene: Scene) -> None:
@@ -197,10 +133,10 @@ def _may_look_like_authors(scene: Scene) -> None:
     if right is None:
         raise Refusal("look.unable", platform=scene.rules.label(scene.chat.ref.platform))
     if right in scene.lacks:
-        raise Refusal("look.lacks", permission=_right(scene, right))
+        raise Refusal("look.lacks", permission=right_name(scene, right))
 
 
-def _right(scene: Scene, name: str) -> Message:
+def right_name(scene: Scene, name: str) -> Message:
     """A right of the bot as people see it in their platform's settings."""
     return message(f"check.{scene.chat.ref.platform}.permission.{name}")
 
@@ -212,7 +148,7 @@ def look_line(scene: Scene) -> Message:
     capabilities = scene.rules.capabilities(scene.chat.ref.platform)
     right = (capabilities.as_author if capabilities else None) or ""
     if scene.chat.look_lost == NotAsAuthor.FORBIDDEN and right:
-        return message("look.lost.forbidden", permission=_right(scene, right))
+        return message("look.lost.forbidden", permission=right_name(scene, right))
     return message(f"look.lost.{scene.chat.look_lost}")
 
 

@@ -12,7 +12,8 @@ from core.names import poses
 from core.records import Account, Chat, Copy, Member, Relay
 from core.scene import Rules
 from core.social import enclosures
-from core.social.communities import share_talk, start_community
+from core.social.communities import share_talk
+from core.social.setup import start_community
 from core.stores.unit import Unit
 from core.types import ChatId, ChatRef, MessageRef, ThingId, ThingKind
 

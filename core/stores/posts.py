@@ -16,6 +16,22 @@ class Posts(Protocol):
 
     def latest_of(self, author: MemberId) -> Post | None: ...
 
+    def newest_of(self, author: MemberId, count: int) -> list[Post]:
+        """What this author wrote and did not take back, newest first."""
+        ...
+
+    def shown_in(self, chat: ChatId, count: int) -> list[Post]:
+        """What this chat shows or said first, newest copies first."""
+        ...
+
+    def tags_starting(self, prefix: str, inside: list[CommunityId], count: int) -> list[str]:
+        """Tags of recent public posts and of those inside these communities, the most used first."""
+        ...
+
+    def written_from(self, account: AccountId) -> bool:
+        """Whether a post that still stands was written from this account."""
+        ...
+
     def add(
         self,
         post: PostId,

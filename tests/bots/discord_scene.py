@@ -15,6 +15,7 @@ from core.errors import Message
 from core.events import Inbound
 from core.intents import Create, View, Voice
 from core.ports import Adapter, WatchedMessage
+from core.social.suggest import Asked, Suggestion
 from core.types import ChatRef, MessageRef, Platform
 from storage.database import StorageUnavailable
 from tests.doubles.discord import Channel, DiscordDouble, Guild, Person
@@ -33,6 +34,9 @@ class WallClock:
 
 
 def words(message: Message, language: str) -> str:
+    if message.id.startswith("word."):
+        # Discord takes no blanks in a command's name.
+        return f"{message.id.rpartition('.')[2]}-{language}"
     return f"{message.id} in {language}"
 
 
@@ -48,6 +52,8 @@ class CollectingGate:
     watched: list[ChatRef] = field(default_factory=list)
     signs: int = 0
     recent: list[WatchedMessage] = field(default_factory=list)
+    suggestions: list[Suggestion] = field(default_factory=list)
+    asked: list[Asked] = field(default_factory=list)
     refuses: str = ""
     on_event: Callable[[Inbound], Awaitable[None]] | None = None
     _seen: set[str] = field(default_factory=set)
@@ -80,6 +86,10 @@ class CollectingGate:
 
     async def watched_chats(self, platform: Platform) -> Sequence[ChatRef]:
         return self.watched
+
+    async def suggest(self, asked: Asked) -> Sequence[Suggestion]:
+        self.asked.append(asked)
+        return self.suggestions
 
     async def recent_messages(self, platform: Platform, since: datetime) -> Sequence[WatchedMessage]:
         return self.recent

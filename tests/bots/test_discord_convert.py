@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bots.discord import convert, render, slash
+from bots.discord import convert, interactions, render
 from bots.discord.convert import Person, Room
+from bots.discord.handles import Handle, read_handle
 from bots.discord.permissions import Overwrite, missing, permissions, rights
 from core.body import Body, Mention, Paragraph, Strong, Text
-from core.commands import COMMANDS
-from core.errors import Message, Rejected, RejectedWhy
+from core.errors import Rejected, RejectedWhy
 from core.events import (
     Actor,
     Bookmark,
@@ -235,7 +235,7 @@ def test_the_text_of_a_slash_command_is_discord_s_markdown() -> None:
     options = [{"type": 3, "name": "text", "value": "**bold** <@11>"}]
     users = {"users": {"11": {"id": "11", "username": "anna", "global_name": "Anna"}}}
     data = {"name": "post", "options": options, "resolved": users}
-    heard = convert.interaction(interaction(data=data), me=ME, room=Room())
+    heard = interactions.interaction(interaction(data=data), me=ME, room=Room())
     assert isinstance(heard, CommandInvoked)
     assert heard.options == {"text": "**bold** <@11>"}
     assert heard.body == Body(
@@ -245,7 +245,7 @@ def test_the_text_of_a_slash_command_is_discord_s_markdown() -> None:
 
 def test_a_slash_command_with_a_verb() -> None:
     handle = f"interaction:900:secret:{int(AT.timestamp() * 1000)}"
-    assert convert.interaction(interaction(), me=ME, room=Room()) == CommandInvoked(
+    assert interactions.interaction(interaction(), me=ME, room=Room()) == CommandInvoked(
         key=f"discord:900:interaction:{ID}",
         at=AT,
         bookmark=Bookmark(scope="discord:55", value=ID),
@@ -262,8 +262,8 @@ def test_a_slash_command_with_a_verb() -> None:
         dialect="discord",
         handle=handle,
     )
-    assert convert.read_handle(handle) == convert.Handle("900", "secret", AT, pressed=False)
-    assert "secret" not in repr(convert.read_handle(handle))
+    assert read_handle(handle) == Handle("900", "secret", AT, pressed=False)
+    assert "secret" not in repr(read_handle(handle))
 
 
 def test_a_button_in_a_private_chat() -> None:
@@ -275,7 +275,7 @@ def test_a_button_in_a_private_chat() -> None:
         message={"id": "44"},
     )
     del payload["member"], payload["guild_id"]
-    event = convert.interaction(payload, me=ME, room=Room(private=True))
+    event = interactions.interaction(payload, me=ME, room=Room(private=True))
     assert event == ButtonPressed(
         key=f"discord:900:interaction:{ID}",
         at=AT,
@@ -305,7 +305,7 @@ _CONVERTERS: list[tuple[dict[str, Any], Callable[[Any], object]]] = [
         {"user_id": "1", "channel_id": "5", "message_id": "2", "emoji": {"name": "👍"}},
         lambda data: convert.reaction_changed(data, me=ME, added=True, known={}),
     ),
-    (interaction(), lambda data: convert.interaction(data, me=ME, room=Room())),
+    (interaction(), lambda data: interactions.interaction(data, me=ME, room=Room())),
     ({"reactions": [{"emoji": {"name": "👍"}}]}, convert.reactions),
 ]
 
@@ -324,7 +324,7 @@ def test_a_malformed_payload_never_crashes(
 
 @given(st.text(max_size=40))
 def test_a_strange_handle_is_none(text: str) -> None:
-    handle = convert.read_handle(text)
+    handle = read_handle(text)
     assert handle is None or handle.token in text
 
 
@@ -430,50 +430,3 @@ def test_a_cut_keeps_families_together() -> None:
     family = "👨‍👩‍👧"
     assert render.cut("ab" + family + "cd", 6) == "ab…"
     assert render.cut(family, 5) == family
-
-
-# Slash commands
-
-
-def words(one: Message, language: str) -> str:
-    return f"{one.id} ({language})"
-
-
-def test_the_commands_as_discord_takes_them() -> None:
-    made = {command["name"]: command for command in slash.commands(words, everywhere=True)}
-    assert set(made) == {spec.name for spec in COMMANDS}
-    assert made["post"]["contexts"] == [0, 1]
-    assert [(option["name"], option["required"]) for option in made["post"]["options"]] == [
-        ("text", False),
-        ("visibility", False),
-        ("file", False),
-    ]
-    add = made["mirror"]["options"][0]
-    assert (add["type"], add["name"], add["description"]) == (1, "add", "command.mirror.add (en)")
-    assert add["description_localizations"] == {"it": "command.mirror.add (it)"}
-    assert add["options"][0]["description"] == "command.mirror.add.arg.feed (en)"
-    assert all("contexts" not in command for command in slash.commands(words, everywhere=False))
-
-
-def test_choices_fall_back_on_their_own_word() -> None:
-    (state,) = next(
-        command["options"]
-        for command in slash.commands(lambda one, _: one.id, everywhere=True)
-        if command["name"] == "relay"
-    )
-    assert [(choice["name"], choice["value"]) for choice in state["choices"]] == [
-        ("on", "on"),
-        ("off", "off"),
-    ]
-
-
-def test_what_discord_adds_is_no_difference() -> None:
-    wanted = slash.commands(words, everywhere=True)
-    there = [
-        command
-        | {"id": "1", "version": "2", "name_localizations": None, "nsfw": False, "dm_permission": True}
-        for command in reversed(wanted)
-    ]
-    assert slash.same(wanted, there)
-    assert not slash.same(wanted, there[1:])
-    assert not slash.same(wanted, [there[0] | {"description": "other"}, *there[1:]])

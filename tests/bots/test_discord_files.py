@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from bots.discord import convert, render
+from bots.discord import convert, interactions, render
 from bots.discord.attachments import MAX_REQUEST, Source
 from bots.discord.bot import DiscordAdapter
 from bots.discord.convert import Room
@@ -102,7 +102,7 @@ def test_a_slash_command_has_its_file_in_a_field_of_its_own() -> None:
             "resolved": {"attachments": {"71": GIVEN}},
         },
     }
-    event = convert.interaction(payload, me="900", room=Room())
+    event = interactions.interaction(payload, me="900", room=Room())
     assert isinstance(event, CommandInvoked)
     assert event.options == {"text": "Look"}
     (file,) = event.files

@@ -32,6 +32,7 @@ from core.events import (
 from core.intents import Create, Edit, Form, Mark, Tell, View, Voice, Withdraw
 from core.parts import parted
 from core.ports import WatchedMessage
+from core.social.suggest import Asked, Suggestion
 from core.types import AccountRef, ChatRef, MessageRef, Platform
 from tests.core.bodies import long_body
 from tests.peers.fixtures import NewPerson
@@ -94,6 +95,9 @@ class HeardGate:
         return self.bookmarks.get(scope)
 
     async def watched_chats(self, platform: Platform) -> Sequence[ChatRef]:
+        return ()
+
+    async def suggest(self, asked: Asked) -> Sequence[Suggestion]:
         return ()
 
     async def recent_messages(self, platform: Platform, since: datetime) -> Sequence[WatchedMessage]:

@@ -27,6 +27,7 @@ from core.events import (
 )
 from core.intents import Button, Create, Edit, File, Form, Intent, Mark, Tell, View, Voice, Withdraw
 from core.ports import WatchedMessage
+from core.social.suggest import Asked, Suggestion
 from core.text import from_plain
 from core.types import AccountRef, ChatRef, MessageRef, Platform
 from tests.clock import FakeClock
@@ -59,6 +60,9 @@ class Ear:
         return None
 
     async def watched_chats(self, platform: Platform) -> tuple[ChatRef, ...]:
+        return ()
+
+    async def suggest(self, asked: Asked) -> tuple[Suggestion, ...]:
         return ()
 
     async def recent_messages(self, platform: Platform, since: datetime) -> tuple[WatchedMessage, ...]:

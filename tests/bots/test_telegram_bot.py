@@ -35,6 +35,7 @@ from core.events import (
 from core.intents import Button, Create, Edit, Form, Intent, Mark, Receipt, Tell, View, Voice, Withdraw
 from core.parts import parted
 from core.ports import WatchedMessage
+from core.social.suggest import Asked, Suggestion
 from core.types import AccountRef, ChatRef, MessageRef, Platform
 from stormo.clock import SystemClock
 from tests.core.bodies import long_body
@@ -76,6 +77,9 @@ class Collector:
 
     async def watched_chats(self, platform: Platform) -> Sequence[ChatRef]:
         return self.chats
+
+    async def suggest(self, asked: Asked) -> Sequence[Suggestion]:
+        return ()
 
     async def recent_messages(self, platform: Platform, since: datetime) -> Sequence[WatchedMessage]:
         return self.recent

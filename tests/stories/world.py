@@ -42,6 +42,7 @@ from core.mediastore import MediaRules
 from core.ports import Adapter, WatchedMessage
 from core.scene import Rules
 from core.social.posts import short_id
+from core.social.suggest import Asked, Suggestion, suggest
 from core.text import from_plain, plain
 from core.types import FILES, AccountRef, ChatId, ChatRef, Language, MessageRef, Platform, PostId
 from storage.database import Readers, open_engine
@@ -685,6 +686,9 @@ class _Gate:
 
     async def watched_chats(self, platform: Platform) -> Sequence[ChatRef]:
         return await self.world.read(lambda unit: unit.communities.watched(platform))
+
+    async def suggest(self, asked: Asked) -> Sequence[Suggestion]:
+        return await self.world.read(lambda unit: suggest(unit, self.world.rules, asked))
 
     async def recent_messages(self, platform: Platform, since: datetime) -> Sequence[WatchedMessage]:
         copies = await self.world.read(lambda unit: unit.copies.recent(platform, since))

@@ -1,0 +1,225 @@
+"""INTERACTION_CREATE put into core events: commands, menus, filled forms, buttons, what somebody types. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import parse_qsl
+
+from bots.discord.attachments import attached, chosen
+from bots.discord.convert import (
+    PLATFORM,
+    Malformed,
+    Payload,
+    Person,
+    Room,
+    actor,
+    bookmark_scope,
+    chat,
+    event_key,
+    lenient,
+    moment,
+    person,
+    place,
+    snowflake,
+    text_field,
+    tree,
+)
+from bots.discord.handles import handle_of
+from bots.discord.permissions import lacks
+from bots.discord.permissions import rights as rights_of
+from bots.discord.text import DIALECT, read
+from core.commands import Kind
+from core.dispatch import find_spec, makes_post
+from core.errors import Refusal
+from core.events import Actor, Bookmark, ButtonPressed, CommandInvoked
+from core.social.suggest import Asked
+from core.types import AccountRef, MessageRef
+
+COMMAND, _COMPONENT, _TYPING, _FORM = 2, 3, 4, 5
+SLASH, MEMBER_MENU, MESSAGE_MENU = 1, 2, 3
+_SUBCOMMAND, _GROUP, _ATTACHMENT = 1, 2, 11
+_DM_CHANNELS = frozenset({1, 3})
+
+#: Prefix of a custom id that stands for the deep link into the private chat, which Discord does not have.
+PRIVATE_PREFIX = "/start "
+#: In the custom id of a form: its command, and the message that it is about. All else are the command's arguments.
+FORM, ON = "form", "on"
+
+
+@lenient
+def interaction(
+    data: Payload, *, me: str, room: Room, menus: Mapping[str, str] | None = None
+) -> CommandInvoked | ButtonPressed | None:
+    """A slash command, a menu's entry, a filled form or a pressed button.
+
+    ``room`` fills what the payload lacks; ``menus``: the commands behind the entries of menus, by their default names.
+    """
+    if data["type"] not in (COMMAND, _COMPONENT, _FORM):
+        return None
+    id_ = snowflake(data["id"])
+    channel = snowflake(data["channel_id"])
+    shared: dict[str, Any] = {
+        "key": event_key(me, "interaction", id_),
+        "at": moment(id_),
+        # A channel where nobody writes but slash commands is read from here on all the same.
+        "bookmark": Bookmark(scope=bookmark_scope(channel), value=id_),
+        "place": place(channel, _room_of(data, room)),
+        "actor": _presser(data),
+        "handle": handle_of(data),
+    }
+    body = data["data"]
+    match data["type"], body.get("type", SLASH):
+        case (2, 2 | 3 as kind):
+            return _from_menu(body, kind, channel, (menus or {})[text_field(body, "name")], shared)
+        case (2, _):
+            return _typed(body, shared)
+        case (5, _):
+            return _filled(body, channel, shared)
+    return _pressed(data, channel, shared)
+
+
+def _typed(body: Payload, shared: Mapping[str, Any]) -> CommandInvoked:
+    name, options = options_of(body)
+    words = options.get(_text_of(name))
+    written = None if words is None else read(words, _resolved(body))
+    return CommandInvoked(
+        name=name, options=options, body=written, dialect=DIALECT, files=chosen(body), **shared
+    )
+
+
+def _from_menu(
+    body: Payload, kind: int, channel: str, name: str, shared: Mapping[str, Any]
+) -> CommandInvoked:
+    id_ = snowflake(body["target_id"])
+    if kind == MEMBER_MENU:
+        return CommandInvoked(name=name, options={}, chosen=AccountRef(PLATFORM, id_), **shared)
+    target = MessageRef(chat(channel), id_)
+    if not makes_post(name):
+        return CommandInvoked(name=name, options={}, target=target, **shared)
+    message = body["resolved"]["messages"][id_]
+    words = text_field(message, "content")
+    return CommandInvoked(
+        name=name,
+        options={_text_of(name): words},
+        body=tree(words, message),
+        source=words,
+        dialect=DIALECT,
+        message=target,
+        files=attached(message),
+        words_of=AccountRef(PLATFORM, snowflake(message["author"]["id"])),
+        **shared,
+    )
+
+
+def _filled(body: Payload, channel: str, shared: Mapping[str, Any]) -> CommandInvoked:
+    options = dict(parse_qsl(text_field(body, "custom_id")))
+    name, on = options.pop(FORM), options.pop(ON, "")
+    for row in body["components"]:
+        for part in row.get("components") or [row["component"]]:
+            if value := text_field(part, "value"):
+                options[text_field(part, "custom_id")] = value
+    words = options.get(_text_of(name))
+    return CommandInvoked(
+        name=name,
+        options=options,
+        body=None if words is None else read(words, {}),
+        dialect=DIALECT,
+        target=MessageRef(chat(channel), snowflake(on)) if on else None,
+        **shared,
+    )
+
+
+def _pressed(data: Payload, channel: str, shared: Mapping[str, Any]) -> CommandInvoked | ButtonPressed:
+    custom = text_field(data["data"], "custom_id")
+    if custom.startswith(PRIVATE_PREFIX):
+        return CommandInvoked(name="start", text=custom.removeprefix(PRIVATE_PREFIX), **shared)
+    return ButtonPressed(
+        data=custom, message=MessageRef(chat(channel), snowflake(data["message"]["id"])), **shared
+    )
+
+
+@lenient
+def typing(data: Payload) -> Asked | None:
+    """What somebody is typing into an option that has suggestions."""
+    if data["type"] != _TYPING:
+        return None
+    name, options = _path(data["data"])
+    option = next(option for option in options if option.get("focused"))
+    return Asked(
+        actor=_presser(data),
+        chat=chat(snowflake(data["channel_id"])),
+        command=name,
+        arg=text_field(option, "name"),
+        typed=str(option.get("value", "")),
+    )
+
+
+def options_of(body: Payload) -> tuple[str, dict[str, str]]:
+    """The name of a slash command with its verb, and its options that are words or numbers."""
+    name, options = _path(body)
+    words = (option for option in options if option.get("type") != _ATTACHMENT)
+    return name, {text_field(option, "name"): _value(option["value"]) for option in words}
+
+
+def _path(body: Payload) -> tuple[str, list[Payload]]:
+    name = text_field(body, "name")
+    options = body.get("options") or []
+    while options and options[0].get("type") in (_SUBCOMMAND, _GROUP):
+        name = f"{name} {text_field(options[0], 'name')}"
+        options = options[0].get("options") or []
+    if not name:
+        raise Malformed("name")
+    return name, options
+
+
+def _text_of(command: str) -> str:
+    """The argument in which people write, with Discord's Markdown; empty where a command has none or is unknown."""
+    try:
+        spec, _, _ = find_spec(command, "")
+    except Refusal:
+        return ""
+    return next((arg.name for arg in spec.args if arg.kind is Kind.TEXT), "")
+
+
+def _room_of(data: Payload, known: Room) -> Room:
+    channel = data.get("channel")
+    if not isinstance(channel, Mapping):
+        channel = {}
+    guild = data.get("guild_id")
+    private = guild is None
+    user = data.get("user")
+    title = text_field(channel, "name") or known.title
+    if private and not title and isinstance(user, Mapping):
+        title = person(user).name
+    return Room(
+        title=title,
+        private=private and channel.get("type", 1) in _DM_CHANNELS,
+        closed=known.closed or bool(channel.get("nsfw")),
+        guild="" if private else snowflake(guild),
+        lacks=lacks(int(bits)) if (bits := text_field(data, "app_permissions")) and not private else (),
+    )
+
+
+def _presser(data: Payload) -> Actor:
+    member = data.get("member")
+    locale = text_field(data, "locale")
+    if isinstance(member, Mapping):
+        user = member["user"]
+        bits = int(text_field(member, "permissions") or "0")
+        return actor(snowflake(user["id"]), person(user, member), rights=rights_of(bits), locale=locale)
+    user = data["user"]
+    return actor(snowflake(user["id"]), person(user), locale=locale)
+
+
+def _resolved(body: Payload) -> dict[str, str]:
+    """Names of the accounts that an option mentions."""
+    users = (body.get("resolved") or {}).get("users") or {}
+    found: dict[str, Person] = {snowflake(id_): person(user) for id_, user in users.items()}
+    return {id_: who.name for id_, who in found.items()}
+
+
+def _value(value: object) -> str:
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise Malformed("value")
+    return str(value)

@@ -1,0 +1,196 @@
+"""What may stand in an argument that somebody is just typing: looked up, never stored."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+from core.body import from_json
+from core.commands import COMMANDS, Among, Arg, CommandSpec, Kind, Who
+from core.events import Actor
+from core.records import Chat, Member, Post
+from core.scene import Rules
+from core.social.feeds import EVERYTHING
+from core.social.posts import parse_id, short_id
+from core.stores.unit import Unit
+from core.tags import fold_tag
+from core.text import first_words
+from core.types import ChatRef, CommunityId, Feed, FeedKind, MemberId
+
+#: No platform shows more of them.
+MOST = 25
+_WORDS = 70
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """``typed``: what stands in the argument ``arg`` of ``command`` (with its verb: ``mirror add``) so far."""
+
+    actor: Actor
+    chat: ChatRef
+    command: str
+    arg: str
+    typed: str
+
+
+@dataclass(frozen=True, slots=True)
+class Suggestion:
+    """``value`` is what the command takes, ``label`` what a person reads."""
+
+    value: str
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Search:
+    """``inside``: the communities whose own posts the asker may see."""
+
+    unit: Unit
+    rules: Rules
+    asked: Asked
+    arg: Arg
+    chat: Chat | None
+    member: Member | None
+    inside: list[CommunityId]
+
+    @property
+    def typed(self) -> str:
+        return self.asked.typed.strip()
+
+
+def suggest(unit: Unit, rules: Rules, asked: Asked) -> list[Suggestion]:
+    """At most ``MOST``, the best first; nothing for what the asker may not use or that has no such values."""
+    spec = _spec(asked.command)
+    arg = next((arg for arg in spec.args if arg.name == asked.arg), None) if spec else None
+    if spec is None or arg is None or arg.kind not in SOURCES or not _may(rules, spec, asked.actor):
+        return []
+    account = unit.people.account(asked.actor.account)
+    member = unit.people.member(account.member_id) if account and account.member_id else None
+    inside = unit.communities.of_member(member.id) if member else []
+    search = _Search(unit, rules, asked, arg, unit.communities.chat(asked.chat), member, inside)
+    found = {one.value: one for one in SOURCES[arg.kind](search)}
+    return list(islice(found.values(), MOST))
+
+
+def _spec(command: str) -> CommandSpec | None:
+    name, _, verb = command.lower().partition(" ")
+    spec = next((spec for spec in COMMANDS if spec.name == name), None)
+    if spec is None or not spec.verbs:
+        return spec
+    return next((one for one in spec.verbs if one.name == verb), None)
+
+
+def _may(rules: Rules, spec: CommandSpec, actor: Actor) -> bool:
+    """Who could not use the command learns nothing through it. Who is no member yet may look for whom to follow."""
+    if spec.who is Who.ADMIN:
+        return actor.rights.admin or actor.account in rules.operators
+    if spec.who is Who.MODERATOR:
+        return actor.rights.admin or actor.rights.moderator or actor.account in rules.operators
+    return spec.who is not Who.OPERATOR or actor.account in rules.operators
+
+
+def _members(search: _Search) -> Iterable[Suggestion]:
+    prefix = search.typed.lstrip("@").lower()
+    if search.typed.startswith("#"):
+        return
+    for member in search.unit.people.starting(prefix):
+        yield _plain(f"@{member.handle}")
+
+
+def _tags(search: _Search) -> Iterable[Suggestion]:
+    if search.typed.startswith("@"):
+        return
+    prefix = fold_tag(search.typed.lstrip("#")) or ""
+    for tag in search.unit.posts.tags_starting(prefix, search.inside, MOST):
+        yield _plain(f"#{tag}")
+
+
+def _communities(search: _Search) -> Iterable[Suggestion]:
+    prefix = search.typed.lower()
+    slugs = [community.slug for community in search.unit.communities.all()]
+    if search.asked.actor.account in search.rules.operators:
+        slugs.append("everything")
+    return map(_plain, sorted(slug for slug in slugs if slug.startswith(prefix)))
+
+
+def _feeds(search: _Search) -> Iterable[Suggestion]:
+    """A third of each at most while nothing is typed, so that one kind does not hide the others."""
+    if search.arg.among is not Among.ALL:
+        return _fitting(search, _chosen_feeds(search))
+    kinds = (_communities(search), _tags(search), _members(search))
+    if search.typed:
+        return (one for kind in kinds for one in kind)
+    return (one for kind in kinds for one in islice(kind, MOST // 3))
+
+
+def _chosen_feeds(search: _Search) -> Sequence[Feed]:
+    if search.arg.among is Among.MINE:
+        return search.unit.people.follows(search.member.id) if search.member else ()
+    if search.chat is None:
+        return ()
+    if search.arg.kind is Kind.MEMBER_OR_TAG:
+        return search.unit.communities.blocks_of(search.chat.id)
+    return [mirror.feed for mirror in search.unit.communities.mirrors_of(search.chat.id)]
+
+
+def _fitting(search: _Search, feeds: Sequence[Feed]) -> Iterable[Suggestion]:
+    typed = search.typed.lower()
+    names = (_feed_name(search.unit, feed) for feed in feeds)
+    return (_plain(name) for name in names if typed in name.lower())
+
+
+def _feed_name(unit: Unit, feed: Feed) -> str:
+    match feed.kind:
+        case FeedKind.MEMBER:
+            return f"@{unit.people.member(MemberId(int(feed.key))).handle}"
+        case FeedKind.TAG:
+            return f"#{feed.key}"
+        case FeedKind.COMMUNITY:
+            return unit.communities.community(CommunityId(int(feed.key))).slug
+        case FeedKind.EVERYTHING:
+            return EVERYTHING.kind.value
+
+
+def _members_or_tags(search: _Search) -> Iterable[Suggestion]:
+    if search.arg.among is not Among.ALL:
+        return _fitting(search, _chosen_feeds(search))
+    return (one for kind in (_members(search), _tags(search)) for one in kind)
+
+
+def _posts(search: _Search) -> Iterable[Suggestion]:
+    """By the words that are typed, or by a post's id. Only what the asker wrote or what stands in this room."""
+    unit, typed = search.unit, search.typed.lower()
+    if search.arg.among is Among.MINE:
+        posts = unit.posts.newest_of(search.member.id, MOST) if search.member else []
+    else:
+        posts = unit.posts.shown_in(search.chat.id, MOST) if search.chat else []
+    authors = unit.people.members([post.author_id for post in posts])
+    for post in posts:
+        label = _glimpse(unit, post, authors[post.author_id])
+        if not typed or typed in label.lower() or parse_id(typed) == post.id:
+            yield Suggestion(short_id(post.id), label)
+
+
+def _glimpse(unit: Unit, post: Post, author: Member) -> str:
+    words = first_words(from_json(unit.posts.revision(post.id).body), _WORDS)
+    return f"@{author.handle}: {words}" if words else f"@{author.handle} · {short_id(post.id)}"
+
+
+def _commands(search: _Search) -> Iterable[Suggestion]:
+    typed = search.typed.lstrip("/!").lower()
+    return (_plain(spec.name) for spec in COMMANDS if spec.name.startswith(typed))
+
+
+def _plain(value: str) -> Suggestion:
+    return Suggestion(value, value)
+
+
+#: The kinds of arguments that have suggestions.
+SOURCES: Mapping[Kind, Callable[[_Search], Iterable[Suggestion]]] = {
+    Kind.MEMBER: _members,
+    Kind.FEED: _feeds,
+    Kind.MEMBER_OR_TAG: _members_or_tags,
+    Kind.POST: _posts,
+    Kind.COMMAND: _commands,
+}

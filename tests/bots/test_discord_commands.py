@@ -1,0 +1,110 @@
+"""Commands as Discord's own: menus on messages and people, forms for long texts, suggestions while somebody types."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from core.events import CommandInvoked
+from core.social.suggest import Suggestion
+from core.types import AccountRef
+from tests.bots.discord_scene import DISCORD, Scene, a_scene, running
+from tests.bots.test_discord_bot import answering
+from tests.doubles.discord import ClientRefuses
+
+
+@pytest.fixture
+async def scene() -> AsyncIterator[Scene]:
+    async with a_scene() as made:
+        made.gate.on_event = answering(made, "Done.")
+        yield made
+
+
+async def test_ones_own_message_is_posted_from_its_menu_with_its_files(scene: Scene) -> None:
+    message = await scene.anna.say(scene.channel, "Two **swifts**", files={"swifts.png": b"png"})
+    async with running(scene):
+        answer = await scene.anna.menu(message, "menu.post in en")
+    event = await scene.gate.until(CommandInvoked)
+    assert (event.name, event.source, event.message) == ("post", "Two **swifts**", scene.ref(message))
+    assert (event.words_of, event.actor.account.key) == (event.actor.account, str(scene.anna.id))
+    assert [file.name for file in event.files] == ["swifts.png"]
+    assert (answer.content, answer.ephemeral) == ("Done.", True)
+
+
+async def test_a_menu_works_without_the_message_content_intent(scene: Scene) -> None:
+    scene.double.gateway.enabled_intents = 0
+    async with running(scene, scene.another(message_content=False)):
+        message = await scene.anna.say(scene.channel, "Unheard talk")
+        await scene.anna.menu(message, "menu.post in en")
+    event = await scene.gate.until(CommandInvoked)
+    assert event.source == "Unheard talk"
+    assert [type(one) for one in scene.gate.events] == [CommandInvoked]
+
+
+async def test_somebody_elses_message_comes_with_its_author(scene: Scene) -> None:
+    message = await scene.owner.say(scene.channel, "My words")
+    async with running(scene):
+        await scene.anna.menu(message, "menu.post in en")
+    event = await scene.gate.until(CommandInvoked)
+    assert event.words_of == AccountRef(DISCORD, str(scene.owner.id))
+    assert event.actor.account.key == str(scene.anna.id)
+
+
+async def test_a_person_is_followed_from_their_menu(scene: Scene) -> None:
+    async with running(scene):
+        await scene.anna.menu(scene.owner, "menu.follow in en", channel=scene.channel)
+    event = await scene.gate.until(CommandInvoked)
+    assert (event.name, event.chosen) == ("follow", AccountRef(DISCORD, str(scene.owner.id)))
+
+
+async def test_a_post_without_words_opens_a_form_for_many(scene: Scene) -> None:
+    text = "A long story.\n\n" + "It goes on. " * 300
+    async with running(scene):
+        opened = await scene.anna.slash(scene.channel, "post", {"visibility": "public"})
+        (row,) = opened.modal["components"]
+        (field,) = row["components"]
+        answer = await scene.anna.submit(opened, {"text": text})
+    assert (opened.modal["title"], field["label"]) == ("command.post in it", "command.post.arg.text in it")
+    assert (field["style"], field["required"], field["max_length"]) == (2, True, 4000)
+    event = await scene.gate.until(CommandInvoked)
+    assert (event.name, dict(event.options or {})) == ("post", {"visibility": "public", "text": text})
+    assert event.body is not None
+    assert len(event.body.blocks) == 2
+    assert answer.ephemeral
+
+
+async def test_a_form_is_filled_after_a_restart(scene: Scene) -> None:
+    async with running(scene):
+        opened = await scene.anna.slash(scene.channel, "edit", {"post": "3k2"})
+    async with running(scene, scene.another()):
+        await scene.anna.submit(opened, {"text": "Better so"})
+    event = await scene.gate.until(CommandInvoked)
+    assert (event.name, dict(event.options or {})) == ("edit", {"post": "3k2", "text": "Better so"})
+
+
+async def test_a_post_of_a_file_alone_needs_no_form(scene: Scene) -> None:
+    async with running(scene):
+        file = scene.double.file("swift.png", b"png")
+        await scene.anna.slash(scene.channel, "post", {"file": file})
+    event = await scene.gate.until(CommandInvoked)
+    assert [one.name for one in event.files] == ["swift.png"]
+
+
+async def test_what_is_typed_gets_suggestions_for_this_person_and_place(scene: Scene) -> None:
+    scene.gate.suggestions = [Suggestion("@bruno", "@bruno"), Suggestion("3k2", "@bruno: " + "long " * 40)]
+    async with running(scene):
+        choices = await scene.owner.autocomplete(scene.channel, "mirror add", {"feed": "@br"}, focused="feed")
+    (asked,) = scene.gate.asked
+    assert (asked.command, asked.arg, asked.typed, asked.chat) == ("mirror add", "feed", "@br", scene.chat)
+    assert (asked.actor.account.key, asked.actor.rights.admin) == (str(scene.owner.id), True)
+    assert choices[0] == {"name": "@bruno", "value": "@bruno"}
+    assert len(choices[1]["name"]) <= 100
+    assert scene.gate.events == []
+
+
+async def test_admins_commands_are_offered_to_admins(scene: Scene) -> None:
+    async with running(scene):
+        with pytest.raises(ClientRefuses):
+            await scene.anna.slash(scene.channel, "mirror list")
+        await scene.owner.slash(scene.channel, "mirror list")
