@@ -45,7 +45,9 @@ def _run(name: str, arguments: list[str], *, save: bool) -> bool:
             last = line.strip() or last
     if process.returncode == 0 and save:
         said: dict[str, Any] = json.loads(last)
-        found = {"date": f"{datetime.now(UTC):%Y-%m-%d}", "commit": _commit(), "arguments": arguments}
+        # Where a program lies is this machine's business.
+        given = [Path(one).name if os.sep in one else one for one in arguments]
+        found = {"date": f"{datetime.now(UTC):%Y-%m-%d}", "commit": _commit(), "arguments": given}
         found |= {"machine": machine() | {"load_before": round(load, 1)}} | said
         RESULTS.mkdir(exist_ok=True)
         text = json.dumps(found, indent=2, ensure_ascii=False)

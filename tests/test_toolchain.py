@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import create_engine, inspect, text
 
-from tests.conftest import ROOT, SHARED_ABSENT, may_skip
+from tests.conftest import NO_ACCOUNT, ROOT, SHARED_ABSENT, may_skip
 from tests.postgres import PostgresServer
 from tests.syntax import tree
 
@@ -160,6 +160,7 @@ def test_a_postgres_leaves_nothing_behind() -> None:
         ("", "true", SHARED_ABSENT, True),
         ("1", "", SHARED_ABSENT, True),
         ("1", "true", SHARED_ABSENT, False),
+        ("1", "true", f"{NO_ACCOUNT}: no token is set", True),
     ],
 )
 def test_which_skips_a_run_may_have(

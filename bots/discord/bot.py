@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -57,6 +57,8 @@ _TALKATIVE = ("discord.http", "discord.gateway", "discord.client", "discord.stat
 _CONTENT_FLAGS = 1 << 18 | 1 << 19
 _SYNC_TRIES = 3
 _AUTHENTICATION_FAILED = 4004
+#: Seconds after which what should have ended is told so again.
+_CANCELLED_AGAIN = 0.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,7 +171,7 @@ class DiscordAdapter:
 
     async def _start(self, client: Client) -> None:
         try:
-            await client.start(self._settings.token)
+            await _to_its_end(client.start(self._settings.token))
         except discord.LoginFailure:
             raise BadToken(LABEL) from None
         except discord.ConnectionClosed as closed:
@@ -347,6 +349,22 @@ def _guild_finding(guild: Mapping[str, Any]) -> Finding:
     if bits & ADMINISTRATOR:
         return Finding(True, message("check.discord.guild_administrator", guild=name))
     return Finding(True, message("check.discord.guild", guild=name))
+
+
+async def _to_its_end(session: Coroutine[Any, Any, None]) -> None:
+    """Cancelled for sure.
+
+    The SDK waits with ``asyncio.wait_for``, which before Python 3.12 loses a cancellation that comes just as what it
+    waits for ends (python/cpython#86296).
+    """
+    task = asyncio.create_task(session)
+    try:
+        await asyncio.wait({task})
+    finally:
+        while not task.done():
+            task.cancel()
+            await asyncio.wait({task}, timeout=_CANCELLED_AGAIN)
+    task.result()
 
 
 @contextlib.asynccontextmanager

@@ -342,6 +342,21 @@ async def test_no_secret_reaches_the_log(scene: Scene, caplog: pytest.LogCapture
     assert scene.double.token not in repr(Settings(token=scene.double.token))
 
 
+async def test_a_cancellation_ends_the_session_also_in_the_moment_in_which_it_is_connected(
+    scene: Scene,
+) -> None:
+    session = asyncio.create_task(scene.adapter.run(scene.gate))
+    connecting: list[asyncio.Task[object]] = []
+    async with asyncio.timeout(10):
+        while not connecting:
+            await asyncio.sleep(0)
+            connecting = [task for task in asyncio.all_tasks() if "from_client" in repr(task.get_coro())]
+    connecting[0].add_done_callback(lambda _: session.cancel())
+    await asyncio.wait({session}, timeout=10)
+    assert session.cancelled()
+    assert not scene.double.gateway.connected
+
+
 # What was missed
 
 
