@@ -14,11 +14,10 @@ from core.civic import members
 from core.commands import COMMANDS, Arg, CommandSpec, Kind, Who
 from core.errors import Message, Refusal, message
 from core.events import CommandInvoked
-from core.intents import ABOUT
+from core.intents import ABOUT, AGREE
 from core.notices import Said, answer, brief, private_opened, say
-from core.records import Look
 from core.scene import Scene
-from core.social import about, communities, feeds, pictures, posts, setup, status
+from core.social import about, asking, communities, feeds, pictures, posts, setup, status
 from core.text import without_prefix
 from core.types import AccountRef, Visibility
 
@@ -175,20 +174,11 @@ def run(
 def invoke(scene: Scene, event: CommandInvoked) -> None:
     """A command as an adapter brought it, from a typed line, a form or a menu. Raises ``Refusal``."""
     options = event.options
-    if event.words_of is not None:
-        _check_words(scene, event.words_of)
+    if event.words_of is not None and not asking.may_post(scene, event.words_of):
+        return
     if event.chosen is not None:
         options = {**(options or {}), _naming(event.name): _handle_of(scene, event.chosen)}
     run(scene, event.name, event.text, options, event.body, event.dialect)
-
-
-def _check_words(scene: Scene, author: AccountRef) -> None:
-    """Only who wrote a message can make a post of it, and only once."""
-    assert scene.message is not None
-    if scene.unit.copies.copy_of(scene.chat.id, scene.message.key) is not None:
-        raise Refusal("post.already")
-    if author != scene.actor.account:
-        raise Refusal("post.others_words")
 
 
 def _naming(command: str) -> str:
@@ -207,35 +197,23 @@ def _handle_of(scene: Scene, chosen: AccountRef) -> str:
     return f"@{scene.unit.people.member(account.member_id).handle}"
 
 
-_LOOKS = {f"look:{look}": look for look in Look}
+#: Buttons that do what their command does with this argument.
+_TYPED = frozenset({"join", "link:yes", "link:no", "name:show", "name:hide", "optout:yes"})
 
 
 def press(scene: Scene, data: str) -> None:
     """A button does what its typed command does, under the same rights. Raises ``Refusal`` for forged data."""
     verb, _, value = data.partition(":")
-    match verb:
-        case "undo":
-            posts_delete(scene, value)
-        case "retry":
-            run(scene, "retry", value, None, None, "plain")
-        case "link" if value in ("yes", "no"):
-            run(scene, "link", value, None, None, "plain")
-        case "name" if value in ("show", "hide"):
-            run(scene, "name", value, None, None, "plain")
-        case "setup" if value == "feed":
-            may(scene, Who.ADMIN)
-            setup.choose_feed(scene)
-        case "setup" if value in _LOOKS:
-            may(scene, Who.ADMIN)
-            setup.choose_look(scene, _LOOKS[value])
-        case "optout" if value == "yes":
-            run(scene, "optout", value, None, None, "plain")
-        case _ if verb == ABOUT:
-            about.tell(scene)
-        case "join":
-            run(scene, "join", "", None, None, "plain")
-        case _:
-            raise Refusal("button.unknown")
+    if data in _TYPED:
+        return run(scene, verb, value, None, None, "plain")
+    if verb not in BUTTONS:
+        raise Refusal("button.unknown")
+    return BUTTONS[verb](scene, value)
+
+
+def _set_up(scene: Scene, value: str) -> None:
+    may(scene, Who.ADMIN)
+    setup.go_on(scene, value)
 
 
 def start(scene: Scene, payload: str) -> None:
@@ -354,4 +332,15 @@ ACTIONS: Mapping[str, Callable[[Scene, Call], None]] = {
     "ban": lambda scene, call: communities.ban(scene, call["member"], on=True),
     "unban": lambda scene, call: communities.ban(scene, call["member"], on=False),
     "remove": lambda scene, call: communities.remove(scene, call["post"]),
+}
+
+#: What the buttons do that are no command with a fixed argument, by the first word of their data.
+BUTTONS: Mapping[str, Callable[[Scene, str], None]] = {
+    "undo": posts_delete,
+    "retry": lambda scene, value: run(scene, "retry", value, None, None, "plain"),
+    "ask": asking.ask,
+    "refuse": asking.refuse,
+    AGREE: asking.unreadable,
+    "setup": _set_up,
+    ABOUT: lambda scene, _: about.tell(scene),
 }

@@ -191,8 +191,8 @@ class CommandInvoked(Event):
     that is a text.
     ``message``: the person's own message, where the command is one. ``target``: the message answered to.
     ``handle``: what the adapter needs to answer only this person (an interaction token).
-    ``words_of``: who wrote ``body``, where a menu brought a message that stood there already. ``chosen``: the account
-    that a menu was opened on.
+    ``words_of``: who wrote ``body``, where a menu or a button brought a message that stood there already; ``target`` is
+    then the message with the button. ``chosen``: the account that a menu was opened on.
     """
 
     place: Place
@@ -208,7 +208,7 @@ class CommandInvoked(Event):
     handle: str = ""
     files: tuple[Attachment, ...] = ()
     album: str = ""
-    words_of: AccountRef | None = None
+    words_of: Actor | None = None
     chosen: AccountRef | None = None
 
 

@@ -59,6 +59,9 @@ class Form(StrEnum):
 _ENGLISH = Language("en")
 #: Begins the data of the button by which a copy can be asked about: what follows is its adapter's.
 ABOUT = "about"
+#: Begins the data of the button by which somebody agrees that a message of theirs becomes a post, with their account's
+#: and the message's keys behind it. Its adapter brings the message's words as ``CommandInvoked`` does from a menu.
+AGREE = "agree"
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,9 +86,9 @@ def tell_account(
         _tell(unit, private, account, said)
 
 
-def announce(unit: Unit, chat: Chat, said: Said) -> None:
-    """A notice to a whole room."""
-    _tell(unit, chat.id, None, said)
+def announce(unit: Unit, chat: Chat, said: Said, *, under: MessageRef | None = None) -> None:
+    """A notice to a whole room; ``under``: as an answer to this message."""
+    _tell(unit, chat.id, None, said, message=under)
 
 
 def mark(unit: Unit, chat: Chat, ref: MessageRef, emoji: str, *, on: bool = True) -> None:

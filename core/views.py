@@ -240,7 +240,9 @@ class Views:
         if notice.account_id is None:
             view = self.notice_view(unit, said, self._room_language(chat), chat)
             pin = said.pin
-            return Act(Verb.CREATE, row.wanted, lambda key: Create(key, chat.ref, view, pin=pin))
+            return Act(
+                Verb.CREATE, row.wanted, lambda key: Create(key, chat.ref, view, reply_to=reply_to, pin=pin)
+            )
         account = unit.people.account_by_id(notice.account_id)
         member = unit.people.member(account.member_id) if account.member_id else None
         wanted = reader_language(self._rules, account, member, chat)

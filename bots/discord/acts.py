@@ -116,6 +116,15 @@ class Acts:
         except (Refused, RetryLater) as error:
             log.info("discord: an interaction was not answered: %s", error)
 
+    async def read(self, channel: str, message: str) -> Mapping[str, Any]:
+        """A message as it stands now; empty where it cannot be read."""
+        try:
+            found = await self._rest.call(Route("GET", _MESSAGE, (channel, message)))
+        except (Refused, RetryLater) as error:
+            log.info("discord: a message was not read: %s", error)
+            return {}
+        return found if isinstance(found, dict) else {}
+
     async def acknowledge(self, data: Mapping[str, Any]) -> bool:
         """Tell Discord that an answer will come. ``False``: too late, and the person has been told so."""
         handle = read_handle(handle_of(data))

@@ -18,7 +18,7 @@ from bots.discord.intake import Intake
 from bots.discord.permissions import Overwrite, lacks, permissions
 from bots.discord.permissions import rights as rights_of
 from core.crashpoints import passing
-from core.events import CommandInvoked, Inbound, Loss, Rights, place_now
+from core.events import ButtonPressed, CommandInvoked, Inbound, Loss, Rights, place_now
 from core.ports import Words
 from core.social.suggest import Asked, Suggestion
 
@@ -51,6 +51,10 @@ class Desk(Protocol):
         ...
 
     async def respond(self, data: Mapping[str, Any], kind: int, answer: Mapping[str, Any]) -> None: ...
+
+    async def read(self, channel: str, message: str) -> Mapping[str, Any]:
+        """A message as it stands now; empty where it cannot be read."""
+        ...
 
 
 def intents(*, message_content: bool) -> discord.Intents:
@@ -350,6 +354,8 @@ class Ears:
         self, data: Mapping[str, Any], channel: str, event: Inbound, before: asyncio.Task[None] | None
     ) -> None:
         answerable = await self._desk.acknowledge(data)
+        if isinstance(event, ButtonPressed) and (message := interactions.agreed(event)):
+            event = interactions.as_post(event, await self._desk.read(channel, message)) or event
         if before is not None:
             await asyncio.wait({before})
         if answerable:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -33,6 +34,7 @@ from core.commands import Kind
 from core.dispatch import find_spec, makes_post
 from core.errors import Refusal
 from core.events import Actor, Bookmark, ButtonPressed, CommandInvoked
+from core.intents import AGREE
 from core.social.suggest import Asked
 from core.types import AccountRef, MessageRef
 
@@ -97,19 +99,41 @@ def _from_menu(
     target = MessageRef(chat(channel), id_)
     if not makes_post(name):
         return CommandInvoked(name=name, options={}, target=target, **shared)
-    message = body["resolved"]["messages"][id_]
+    return _posted(name, body["resolved"]["messages"][id_], target, shared)
+
+
+def _posted(name: str, message: Payload, ref: MessageRef, shared: Mapping[str, Any]) -> CommandInvoked:
     words = text_field(message, "content")
+    author = person(message["author"], message.get("member"))
+    if message.get("webhook_id") is not None:
+        author = replace(author, bot=True)
     return CommandInvoked(
         name=name,
         options={_text_of(name): words},
         body=tree(words, message),
         source=words,
         dialect=DIALECT,
-        message=target,
+        message=ref,
         files=attached(message),
-        words_of=AccountRef(PLATFORM, snowflake(message["author"]["id"])),
+        words_of=actor(snowflake(message["author"]["id"]), author),
         **shared,
     )
+
+
+def agreed(event: ButtonPressed) -> str:
+    """The id of the message that its author may have agreed to post, or an empty string."""
+    id_ = event.data.rpartition(":")[2] if event.data.startswith(f"{AGREE}:") else ""
+    return id_ if id_.isdigit() else ""
+
+
+@lenient
+def as_post(event: ButtonPressed, message: Payload) -> CommandInvoked | None:
+    """The press that agreed, with the words of the message, or nothing where there are none to be read."""
+    if not message.get("content") and not message.get("attachments"):
+        return None
+    shared = {name: getattr(event, name) for name in ("key", "at", "bookmark", "place", "actor", "handle")}
+    ref = MessageRef(event.place.chat, snowflake(message["id"]))
+    return _posted("post", message, ref, shared | {"target": event.message})
 
 
 def _filled(body: Payload, channel: str, shared: Mapping[str, Any]) -> CommandInvoked:

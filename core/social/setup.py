@@ -10,8 +10,8 @@ from core.names import suggest_handle
 from core.notices import Choice, Said, announce, answer, openly
 from core.records import Chat, Community, Doubt, Look
 from core.scene import Scene, new_nonce
-from core.social import communities
 from core.social.communities import (
+    choose_look,
     mirror_feed,
     preview,
     require_community,
@@ -59,8 +59,9 @@ def _next(scene: Scene, lines: tuple[Message, ...], community: CommunityId) -> S
     """The first step that is not done yet: what to show here, then in whose name."""
     unit = scene.unit
     if not unit.communities.mirrors_of(scene.chat.id):
-        choice = Choice(message("setup.own_feed"), data="setup:feed")
-        return Said((*lines, message("setup.next")), (choice,), text_command=f"mirror add {_slug(scene)}")
+        own_feed = Choice(message("setup.own_feed"), data="setup:feed")
+        typed = f"mirror add {unit.communities.community(community).slug}"
+        return Said((*lines, message("setup.next")), (own_feed,), text_command=typed)
     able = scene.rules.capabilities(scene.chat.ref.platform)
     right = able.as_author if able else None
     if right is not None and right not in scene.lacks and scene.chat.look is not Look.AUTHOR:
@@ -70,28 +71,23 @@ def _next(scene: Scene, lines: tuple[Message, ...], community: CommunityId) -> S
     return Said((*lines, message("setup.done"), *preview(unit, own, community)))
 
 
-def _slug(scene: Scene) -> str:
-    chat = scene.unit.communities.chat_by_id(scene.chat.id)
-    assert chat.community_id is not None
-    return scene.unit.communities.community(chat.community_id).slug
+_LOOKS = {f"look:{look}": look for look in Look}
 
 
-def choose_feed(scene: Scene) -> None:
-    """The room shows what is posted in its community's other rooms."""
+def go_on(scene: Scene, step: str) -> None:
+    """A step's button. Raises ``Refusal`` for forged data."""
     community = require_community(scene)
     own = Feed(FeedKind.COMMUNITY, str(community.id))
-    mirror_feed(scene, community, own)
-    lines = (message("mirror.added", feed=feed_name(scene.unit, own)),)
-    answer(scene, _next(scene, lines, community.id))
-
-
-def choose_look(scene: Scene, look: Look) -> None:
-    """In whose name posts come, and with that the last step."""
-    community = require_community(scene)
-    communities.choose_look(scene, look)
-    lines = (message(f"look.{look}"),)
-    own = Feed(FeedKind.COMMUNITY, str(community.id))
-    answer(scene, Said((*lines, message("setup.done"), *preview(scene.unit, own, community.id))))
+    if step == "feed":
+        mirror_feed(scene, community, own)
+        return answer(
+            scene, _next(scene, (message("mirror.added", feed=feed_name(scene.unit, own)),), community.id)
+        )
+    if step not in _LOOKS:
+        raise Refusal("button.unknown")
+    choose_look(scene, _LOOKS[step])
+    lines = (message(f"look.{_LOOKS[step]}"), message("setup.done"))
+    return answer(scene, Said((*lines, *preview(scene.unit, own, community.id))))
 
 
 def _inside(scene: Scene, community: CommunityId) -> Scene:

@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from core.events import CommandInvoked
+from core.events import ButtonPressed, CommandInvoked
+from core.intents import Button
 from core.social.suggest import Suggestion
 from core.types import AccountRef
 from tests.bots.discord_scene import DISCORD, Scene, a_scene, running
@@ -27,7 +28,8 @@ async def test_ones_own_message_is_posted_from_its_menu_with_its_files(scene: Sc
         answer = await scene.anna.menu(message, "menu.post in en")
     event = await scene.gate.until(CommandInvoked)
     assert (event.name, event.source, event.message) == ("post", "Two **swifts**", scene.ref(message))
-    assert (event.words_of, event.actor.account.key) == (event.actor.account, str(scene.anna.id))
+    assert event.words_of is not None
+    assert event.words_of.account == event.actor.account
     assert [file.name for file in event.files] == ["swifts.png"]
     assert (answer.content, answer.ephemeral) == ("Done.", True)
 
@@ -47,8 +49,34 @@ async def test_somebody_elses_message_comes_with_its_author(scene: Scene) -> Non
     async with running(scene):
         await scene.anna.menu(message, "menu.post in en")
     event = await scene.gate.until(CommandInvoked)
-    assert event.words_of == AccountRef(DISCORD, str(scene.owner.id))
+    assert event.words_of is not None
+    assert (event.words_of.account.key, event.words_of.name) == (str(scene.owner.id), "Olga")
     assert event.actor.account.key == str(scene.anna.id)
+
+
+async def test_a_webhooks_words_are_a_programs(scene: Scene) -> None:
+    webhook = await scene.owner.make_webhook(scene.channel, "News")
+    message = await scene.owner.speak_through(webhook, "Beep")
+    async with running(scene):
+        await scene.anna.menu(message, "menu.post in en")
+    event = await scene.gate.until(CommandInvoked)
+    assert event.words_of is not None
+    assert event.words_of.bot
+
+
+async def test_an_authors_yes_brings_the_words_of_the_message(scene: Scene) -> None:
+    message = await scene.anna.say(scene.channel, "My **words**")
+    agree = Button("Yes", data=f"agree:{scene.anna.id}:{message.id}")
+    async with running(scene):
+        question = scene.double.message(int((await scene.create("May I?", buttons=(agree,))).key))
+        await scene.anna.press(question, "Yes")
+        event = await scene.gate.until(CommandInvoked)
+        assert (event.name, event.source, event.message) == ("post", "My **words**", scene.ref(message))
+        assert event.target == scene.ref(question)
+        await scene.anna.delete(message)
+        await scene.anna.press(question, "Yes")
+        pressed = await scene.gate.until(ButtonPressed)
+    assert pressed.data == agree.data
 
 
 async def test_a_person_is_followed_from_their_menu(scene: Scene) -> None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from core.events import CommandInvoked
 from tests.doubles.paper import Line
-from tests.stories.world import Person, Room, World
+from tests.stories.world import HOUR, MINUTE, Person, Room, World
 
 
 def menu_post(person: Person, room: Room, line: Line, author: Person) -> CommandInvoked:
@@ -17,7 +17,7 @@ def menu_post(person: Person, room: Room, line: Line, author: Person) -> Command
         source=line.text,
         message=line.ref,
         handle=f"h{person.world.new_key()}",
-        words_of=author.ref,
+        words_of=author.actor(room),
     )
 
 
@@ -47,13 +47,68 @@ async def test_a_message_that_stands_already_becomes_a_post_once(world: World) -
     assert group.texts == ["Three swifts"]
 
 
-async def test_others_words_are_theirs_to_post(world: World) -> None:
+async def asked(world: World) -> tuple[Room, Room, Person, Person, Line, Line]:
+    """Bruno asked in a Discord channel that something of Anna's may be posted; her message and the question."""
     room, group = await birds(world)
     anna, bruno = await world.member("discord", "anna"), await world.member("discord", "bruno")
     line = await anna.says(room, "Between us")
     world.forget()
     await world.hand(menu_post(bruno, room, line, anna))
     assert bruno.told == ["post.others_words"]
+    assert bruno.told_text.startswith("Only Anna can post these words")
+    await bruno.presses(line, f"ask:{anna.key}:{line.ref.key}")
+    (question,) = [one for one in room.spoken if "would like" in one.text]
+    return room, group, anna, bruno, line, question
+
+
+def agrees(anna: Person, room: Room, line: Line, question: Line) -> CommandInvoked:
+    return replace(menu_post(anna, room, line, anna), target=question.ref)
+
+
+async def test_others_words_become_a_post_with_their_authors_yes(world: World) -> None:
+    room, group, anna, _, line, question = await asked(world)
+    assert question.reply_to == line.ref
+    assert group.texts == []
+    await world.hand(agrees(anna, room, line, question))
+    assert group.texts == ["Between us"]
+    assert question.deleted
+
+
+async def test_nobody_else_says_yes_or_no(world: World) -> None:
+    room, group, anna, bruno, line, question = await asked(world)
+    by_bruno = replace(menu_post(bruno, room, line, anna), target=question.ref)
+    world.forget()
+    await world.hand(by_bruno)
+    await bruno.presses(question, f"refuse:{anna.key}:{line.ref.key}")
+    assert bruno.told == ["post.others_words", "post.not_asked"]
+    assert group.texts == []
+    assert not question.deleted
+
+
+async def test_a_no_takes_the_question_away_and_it_is_not_asked_again(world: World) -> None:
+    room, group, anna, bruno, line, question = await asked(world)
+    await anna.presses(question, f"refuse:{anna.key}:{line.ref.key}")
+    assert question.deleted
+    world.forget()
+    await bruno.presses(line, f"ask:{anna.key}:{line.ref.key}")
+    assert bruno.told == ["post.asked_already"]
+    assert not [one for one in room.spoken if "would like" in one.text]
+    assert group.texts == []
+
+
+async def test_an_unanswered_question_goes_after_an_hour(world: World) -> None:
+    *_, question = await asked(world)
+    await world.passes(HOUR + MINUTE)
+    assert question.deleted
+
+
+async def test_a_programs_words_are_nobodys_to_post(world: World) -> None:
+    room, group = await birds(world)
+    bruno, bot = await world.member("discord", "bruno"), world.person("discord", "helper", bot=True)
+    line = room.paper.write(room.ref, bot.key, "Beep")
+    world.forget()
+    await world.hand(menu_post(bruno, room, line, bot))
+    assert bruno.told == ["post.bots_words"]
     assert group.texts == []
 
 
