@@ -22,11 +22,16 @@ def usual_intents() -> discord.Intents:
 
 
 class Bot(discord.Client):
-    """It remembers what it heard."""
+    """It remembers what it heard. `shard`: its number, and of how many."""
 
-    def __init__(self, intents: discord.Intents | None = None) -> None:
-        none = discord.AllowedMentions.none()
-        super().__init__(intents=intents or usual_intents(), guild_ready_timeout=0.05, allowed_mentions=none)
+    def __init__(self, intents: discord.Intents | None = None, shard: tuple[int, int] = (0, 1)) -> None:
+        super().__init__(
+            intents=intents or usual_intents(),
+            guild_ready_timeout=0.05,
+            allowed_mentions=discord.AllowedMentions.none(),
+            shard_id=shard[0],
+            shard_count=shard[1],
+        )
         self.tree = app_commands.CommandTree(self)
         self.log: list[str] = []
         self._heard: asyncio.Queue[tuple[str, Any]] = asyncio.Queue()

@@ -214,3 +214,77 @@ async def test_a_silent_client_is_closed_and_its_session_gone(discord_double: Di
         closed = await wire.receive()
         assert (closed.type, closed.data) == (aiohttp.WSMsgType.CLOSE, 4009)
         assert discord_double.gateway.sessions == {}
+
+
+# Shards
+
+
+async def test_each_shard_hears_its_own_guilds_and_the_first_one_private_chats(
+    discord_double: DiscordDouble, anna: Person, start: Start
+) -> None:
+    first = await start(Bot(shard=(0, 2)))
+    second = await start(Bot(shard=(1, 2)))
+    channels = []
+    for number in (0, 1, 0, 1):
+        guild = discord_double.guild(f"Guild {number}", owner=anna, shard=(number, 2))
+        assert (guild.id >> 22) % 2 == number
+        channels.append(guild.text_channel("general"))
+    for bot, number in ((first, 0), (second, 1)):
+        assert (await bot.hears("guild_join")).name == f"Guild {number}"
+        assert (await bot.hears("guild_join")).name == f"Guild {number}"
+    for number, channel in enumerate(channels):
+        await anna.say(channel, f"in {number}")
+    await anna.dm("private")
+    assert [(await first.hears("message")).content for _ in range(3)] == ["in 0", "in 2", "private"]
+    assert [(await second.hears("message")).content for _ in range(2)] == ["in 1", "in 3"]
+
+
+async def test_one_shard_loses_its_session_and_the_other_keeps_its_own(
+    discord_double: DiscordDouble, anna: Person, start: Start
+) -> None:
+    gateway = discord_double.gateway
+    near = discord_double.guild("Near", owner=anna, shard=(0, 2)).text_channel("general")
+    first, second = await start(Bot(shard=(0, 2))), await start(Bot(shard=(1, 2)))
+    gateway.forget_sessions(shard=1)
+    gateway.drop(shard=1)
+    await second.hears("ready", seconds=20)
+    await anna.say(near, "heard")
+    assert (await first.hears("message")).content == "heard"
+    assert "disconnect" not in first.log
+    assert [each["shard"][0] for each in gateway.identifies] == [0, 1, 1]
+
+
+async def test_who_begins_a_session_before_its_turn_is_told_that_it_is_invalid(
+    discord_double: DiscordDouble, start: Start
+) -> None:
+    limits, gateway = discord_double.limits, discord_double.gateway
+    limits.max_concurrency, limits.identify_seconds = 2, 1.0
+    await start(Bot(shard=(0, 4)))
+    await start(Bot(shard=(1, 4)))
+    assert gateway.too_soon == 0
+    await start(Bot(shard=(2, 4)))
+    assert gateway.too_soon > 0
+    (zero, _), (_, one), (two, number) = gateway.began
+    assert (one, number) == (1, 2)
+    assert two - zero >= 1.0
+
+
+async def test_it_is_advised_how_many_shards_and_how_many_at_once(
+    discord_double: DiscordDouble, start: Start
+) -> None:
+    limits = discord_double.limits
+    limits.shards, limits.max_concurrency = 5, 16
+    bot = await start()
+    shards, _, told = await bot.http.get_bot_gateway()
+    assert (shards, told["max_concurrency"], told["remaining"]) == (5, 16, 999)
+
+
+async def test_too_many_guilds_for_one_shard_are_refused(
+    discord_double: DiscordDouble, guild: Guild, pointed: None
+) -> None:
+    discord_double.limits.guilds_per_shard = 1
+    bot = Bot()
+    with pytest.raises(discord.ConnectionClosed) as closed:
+        await bot.start(discord_double.token)
+    await bot.close()
+    assert closed.value.code == 4011

@@ -21,7 +21,7 @@ from tests.doubles.discord.errors import Json
 from tests.doubles.discord.events import Events
 from tests.doubles.discord.faults import Fault, Kind
 from tests.doubles.discord.gateway import Gateway
-from tests.doubles.discord.limits import Limits
+from tests.doubles.discord.limits import Limits, busiest
 from tests.doubles.discord.model import Attachment, Channel, Guild, Message, User, World
 from tests.doubles.discord.people import Person, file
 from tests.doubles.discord.rest import channels, guilds, webhooks
@@ -148,9 +148,13 @@ class DiscordDouble:
         members: tuple[User, ...] = (),
         locale: str = "en-US",
         bot: bool = True,
+        shard: tuple[int, int] | None = None,
     ) -> Guild:
-        """A new guild; with the bot in it, unless `bot` is False (`guild.add_bot()` later)."""
-        guild = self.world.guild(name, owner, locale=locale, bot=bot)
+        """A new guild; with the bot in it, unless `bot` is False (`guild.add_bot()` later).
+
+        `shard`: its id is one of this shard's, of so many.
+        """
+        guild = self.world.guild(name, owner, locale=locale, bot=bot, shard=shard)
         for member in members:
             guild.join(member)
         return guild
@@ -214,6 +218,16 @@ class DiscordDouble:
         """(method, route) of every request that reached a route, 429s included."""
         return self._pipeline.requests
 
+    @property
+    def busiest_second(self) -> int:
+        """The most calls that came in any second, of those that count towards the limit over everything."""
+        return busiest(self._pipeline.arrivals)
+
+    @property
+    def in_vain(self) -> int:
+        """How many answers the platform would count towards a ban of the caller's address."""
+        return self._pipeline.in_vain
+
     # Failures and hooks
 
     def fault(
@@ -227,9 +241,10 @@ class DiscordDouble:
         seconds: float = 0.5,
         status: int = 500,
         everywhere: bool = False,
+        shared: bool = False,
     ) -> Fault:
         """Orders a failure for the next matching requests; `route` is part of a template."""
-        fault = Fault(kind, method, route, times, after, seconds, status, everywhere)
+        fault = Fault(kind, method, route, times, after, seconds, status, everywhere, shared)
         self._pipeline.faults.append(fault)
         return fault
 

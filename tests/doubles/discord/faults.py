@@ -33,6 +33,7 @@ class Fault:
     seconds: float = 0.5
     status: int = 500
     everywhere: bool = False  # rate_limit: the global limit
+    shared: bool = False  # rate_limit: a limit that others used up too
     hits: int = field(default=0, init=False)
 
     def strikes(self, method: str, route: str) -> bool:

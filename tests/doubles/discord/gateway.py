@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import importlib
 import json
 import secrets
-import zlib
 from collections import deque
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
@@ -18,6 +16,7 @@ from tests.doubles.discord.errors import Json
 from tests.doubles.discord.events import KNOWN_INTENTS, PRIVILEGED, Event, Intent, may_see
 from tests.doubles.discord.limits import Limits
 from tests.doubles.discord.model import Guild, World
+from tests.doubles.discord.packing import Packer, zlib_packer, zstd_packer
 
 DISPATCH, HEARTBEAT, IDENTIFY, PRESENCE, VOICE_STATE, RESUME, RECONNECT = 0, 1, 2, 3, 4, 6, 7
 REQUEST_MEMBERS, INVALID_SESSION, HELLO, HEARTBEAT_ACK = 8, 9, 10, 11
@@ -26,30 +25,6 @@ UNKNOWN_OPCODE, DECODE_ERROR, NOT_AUTHENTICATED = 4001, 4002, 4003
 BAD_TOKEN, ALREADY_AUTHENTICATED = 4004, 4005
 INVALID_SEQUENCE, RATE_LIMITED, SESSION_TIMED_OUT, INVALID_SHARD = 4007, 4008, 4009, 4010
 SHARDING_REQUIRED, INVALID_VERSION, INVALID_INTENTS, DISALLOWED_INTENTS = 4011, 4012, 4013, 4014
-
-
-class Packer(Protocol):
-    def __call__(self, text: str) -> bytes | str: ...
-
-
-def zlib_packer() -> Packer:
-    stream = zlib.compressobj()
-    return lambda text: stream.compress(text.encode()) + stream.flush(zlib.Z_SYNC_FLUSH)
-
-
-def zstd_packer() -> Packer | None:
-    """None where neither the `zstandard` package nor Python's own module is there."""
-    try:
-        found: Any = importlib.import_module("zstandard")
-    except ImportError:
-        try:
-            found = importlib.import_module("compression.zstd")
-        except ImportError:
-            return None
-        own = found.ZstdCompressor()
-        return lambda text: bytes(own.compress(text.encode(), own.FLUSH_BLOCK))
-    stream = found.ZstdCompressor().compressobj()
-    return lambda text: bytes(stream.compress(text.encode()) + stream.flush(found.COMPRESSOBJ_FLUSH_BLOCK))
 
 
 class Session:
@@ -139,6 +114,9 @@ class Gateway:
         self.identifies: list[Json] = []
         self.resumes: list[Json] = []
         self.closed_with: list[int] = []
+        #: When each shard began a session, by the loop's seconds, and how many came before their turn.
+        self.began: list[tuple[float, int]] = []
+        self.too_soon = 0
         self.presences: list[Json] = []
         #: Faults that stay until switched back.
         self.refuse_resume = False
@@ -156,35 +134,47 @@ class Gateway:
 
     # Faults, one act each
 
-    def drop(self) -> None:
-        """Cuts every connection without a close frame; sessions can be resumed."""
-        for connection in list(self.connections):
+    def drop(self, shard: int | None = None) -> None:
+        """Cuts every connection (or this shard's) without a close frame; sessions can be resumed."""
+        for connection in self._of(shard):
             connection.abort()
 
-    def close(self, code: int = 4000) -> None:
-        for connection in list(self.connections):
+    def close(self, code: int = 4000, shard: int | None = None) -> None:
+        for connection in self._of(shard):
             self._shut(connection, code)
 
-    def reconnect(self) -> None:
+    def reconnect(self, shard: int | None = None) -> None:
         """Asks bots to come again (they resume)."""
-        for connection in self.connections:
+        for connection in self._of(shard):
             connection.send(RECONNECT, None)
 
-    def invalidate(self, *, resumable: bool = False) -> None:
+    def invalidate(self, *, resumable: bool = False, shard: int | None = None) -> None:
         """INVALID_SESSION; not resumable: everything sent before the next IDENTIFY is lost."""
+        told = self._of(shard)
         if not resumable:
-            self.sessions.clear()
-        for connection in self.connections:
+            self.forget_sessions(shard)
+        for connection in told:
             connection.send(INVALID_SESSION, resumable)
 
-    def deafen(self) -> None:
+    def deafen(self, shard: int | None = None) -> None:
         """From now on the sessions that there are hear nothing more; what happens is lost to them."""
         for session in self.sessions.values():
-            session.deaf = True
+            if shard in (None, session.shard[0]):
+                session.deaf = True
 
-    def forget_sessions(self) -> None:
+    def forget_sessions(self, shard: int | None = None) -> None:
         """The next RESUME is refused, silently until then."""
-        self.sessions.clear()
+        for session in list(self.sessions.values()):
+            if shard in (None, session.shard[0]):
+                del self.sessions[session.id]
+
+    def _of(self, shard: int | None) -> list[Connection]:
+        """The connections of this shard, or all."""
+        return [
+            each
+            for each in self.connections
+            if shard is None or (each.session is not None and each.session.shard[0] == shard)
+        ]
 
     def send_raw(self, text: str) -> None:
         """Sends `text` as it is (say, malformed JSON) to every bot."""
@@ -327,6 +317,10 @@ class Gateway:
         if code:
             self._shut(connection, code)
             return
+        if not self._its_turn(data):
+            self.too_soon += 1
+            connection.send(INVALID_SESSION, False)
+            return
         session = Session(data["intents"], tuple(data.get("shard") or (0, 1)))
         self.sessions[session.id] = session
         self._attach(connection, session)
@@ -336,6 +330,16 @@ class Gateway:
             if session.intents & Intent.GUILDS and guild.available:
                 session.dispatch("GUILD_CREATE", self._world.events.guild_payload(guild, session.intents))
         self._world.touch()
+
+    def _its_turn(self, data: Json) -> bool:
+        """Whether no other shard of the same turn began a session just now."""
+        now, (number, _) = asyncio.get_running_loop().time(), data.get("shard") or (0, 1)
+        turns = self._limits.max_concurrency
+        since = now - self._limits.identify_seconds
+        if any(at > since and shard % turns == number % turns for at, shard in self.began):
+            return False
+        self.began.append((now, number))
+        return True
 
     def _objection(self, connection: Connection, data: Json) -> int:
         """The close code for a bad IDENTIFY, 0 for a good one."""

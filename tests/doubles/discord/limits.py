@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 
@@ -36,6 +37,11 @@ class Limits:
     session_seconds: float = 180.0
     gateway_sends_per_minute: int = 120
     guilds_per_shard: int = 2500
+    #: What is advised to a bot: how many shards, and of how many turns each may begin a session in so many seconds (on
+    #: the platform five). 0: whenever it likes, as most tests begin again within seconds.
+    shards: int = 1
+    max_concurrency: int = 1
+    identify_seconds: float = 0.0
     command_creates_per_day: int = 200
     file_bytes: int = 10 * 1024 * 1024
     request_bytes: int = 25 * 1024 * 1024
@@ -49,6 +55,16 @@ class Verdict:
     limit: int
     remaining: int
     reset_after: float
+
+
+def busiest(times: Sequence[float], seconds: float = 1.0) -> int:
+    """The most of these ascending times that lie within any window of so many seconds, its end excluded."""
+    first = most = 0
+    for number, time in enumerate(times):
+        while times[first] <= time - seconds:
+            first += 1
+        most = max(most, number - first + 1)
+    return most
 
 
 @dataclass

@@ -337,8 +337,17 @@ class World:
         self.avatars: dict[str, bytes] = {}
         self._waiting: list[asyncio.Future[None]] = []
 
-    def guild(self, name: str, owner: User, *, locale: str = "en-US", bot: bool = True) -> Guild:
-        guild = Guild(self.ids.next(), name, owner.id, self, locale)
+    def guild(
+        self,
+        name: str,
+        owner: User,
+        *,
+        locale: str = "en-US",
+        bot: bool = True,
+        shard: tuple[int, int] | None = None,
+    ) -> Guild:
+        id_ = self.ids.next() if shard is None else self.ids.next_of(*shard)
+        guild = Guild(id_, name, owner.id, self, locale)
         guild.roles[guild.id] = Role(guild.id, guild, "@everyone", int(permissions.EVERYONE), 0)
         guild.members[owner.id] = Member(owner, self.now())
         self.guilds[guild.id] = guild

@@ -29,3 +29,9 @@ class Snowflakes:
     def next(self) -> int:
         self._last = max(self._last + 1, at(self._now()))
         return self._last
+
+    def next_of(self, shard: int, count: int) -> int:
+        """One that a bot of so many shards hears of through this one: a guild's. It may be some milliseconds early."""
+        milliseconds = (self.next() >> _COUNTER_BITS) + 1
+        self._last = (milliseconds + (shard - milliseconds) % count) << _COUNTER_BITS
+        return self._last

@@ -15,8 +15,14 @@ GUILD = "/guilds/{guild_id}"
 def gateway_bot(call: Call) -> Reply:
     left = max(0, 1000 - len(call.gateway.identifies))
     reset = int(call.gateway.sessions_reset_seconds * 1000)
-    start = {"total": 1000, "remaining": left, "reset_after": reset, "max_concurrency": 1}
-    return Reply(200, {"url": call.gateway.url, "shards": 1, "session_start_limit": start})
+    limits = call.limits
+    start = {
+        "total": 1000,
+        "remaining": left,
+        "reset_after": reset,
+        "max_concurrency": limits.max_concurrency,
+    }
+    return Reply(200, {"url": call.gateway.url, "shards": limits.shards, "session_start_limit": start})
 
 
 def gateway(call: Call) -> Reply:

@@ -167,6 +167,10 @@ class Pipeline:
         self.on_request: list[Hook] = []
         self.on_stored: list[Hook] = []
         self.requests: list[tuple[str, str]] = []
+        #: When those came that count towards the limit over everything, in monotonic seconds.
+        self.arrivals: list[float] = []
+        #: How many answers the platform counts towards a ban of the caller's address.
+        self.in_vain = 0
         self.stored: list[tuple[str, str]] = []
         self.refused: list[Refused] = []
         self.errors: list[Refused] = []
@@ -195,6 +199,8 @@ class Pipeline:
             return self._unknown(request)
         route, params = found
         self.requests.append((route.method, route.template))
+        if route.counted:
+            self.arrivals.append(time.monotonic())
         await _call(self.on_request, route, len(self.requests))
         fault = next((each for each in self.faults if each.strikes(route.method, route.template)), None)
         try:
@@ -254,6 +260,7 @@ class Pipeline:
 
     def _refuse(self, route: Route, error: ApiError) -> tuple[int, Json]:
         body = error.payload()
+        self.in_vain += error.status in (401, 403)
         self.errors.append(Refused(route.method, route.template, error.status, error.code, body))
         if error.status == 501:
             self.not_done.append(error.message)
@@ -313,12 +320,20 @@ class Pipeline:
         return f"{where}:{route.template}" if route.bucket == "others" else where
 
     def _too_many(
-        self, route: Route, retry_after: float, *, everywhere: bool, verdict: Verdict | None = None
+        self,
+        route: Route,
+        retry_after: float,
+        *,
+        everywhere: bool,
+        shared: bool = False,
+        verdict: Verdict | None = None,
     ) -> web.Response:
         body: Json = {"message": "You are being rate limited.", "code": 0, "global": everywhere}
         body["retry_after"] = round(max(retry_after, 0.001), 3)
         self.refused.append(Refused(route.method, route.template, 429, 0, body))
-        scope = {"X-RateLimit-Scope": "global" if everywhere else "user"}
+        whose = "global" if everywhere else "shared" if shared else "user"
+        self.in_vain += whose != "shared"
+        scope = {"X-RateLimit-Scope": whose}
         scope["Retry-After"] = str(int(retry_after) + 1)
         if everywhere:
             return self._write(429, body, None, extra=scope | {"X-RateLimit-Global": "true"})
@@ -329,7 +344,9 @@ class Pipeline:
     async def _fail_before(self, route: Route, fault: Fault) -> web.Response:
         if fault.kind == "rate_limit":
             verdict = None if fault.everywhere else Verdict(False, 1, 0, fault.seconds)
-            return self._too_many(route, fault.seconds, everywhere=fault.everywhere, verdict=verdict)
+            return self._too_many(
+                route, fault.seconds, everywhere=fault.everywhere, shared=fault.shared, verdict=verdict
+            )
         if fault.kind == "error_before":
             return self._broken(fault)
         if fault.kind == "silent_before":
