@@ -245,6 +245,9 @@ class Capabilities:
     ``door``: the address that opens the private chat with the bot and hands over a start payload, with which it ends;
     empty while it is not known. ``None``: there is no such thing.
     ``deaf_after``: so long without ``Gate.alive`` the connection counts as deaf; ``None``: it cannot be.
+    ``part``: what this process listens to where others listen to the rest, as people may read it; empty: everything.
+    ``in_vain``: how many calls of late were answered in a way that brings the bot nearer to being shut out by its
+    platform; ``None`` where it does not count them.
     ``measure``: how much of one message a view takes in a form, and how much there is, as the adapter counts it with
     all that it adds; without it, the bare words against ``max_text``. Pure, and exact enough that what it says to fit
     is not refused as too long.
@@ -270,6 +273,8 @@ class Capabilities:
     replaces_files: bool = False
     as_author: str | None = None
     find_after: timedelta | None = None
+    part: str = ""
+    in_vain: Callable[[], int] | None = None
     measure: Callable[[View, Form], tuple[int, int]] | None = None
     door: Callable[[str], str] | None = None
     deaf_after: timedelta | None = timedelta(seconds=90)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -30,11 +31,13 @@ class Doing(StrEnum):
 class Health:
     """One platform's. ``reason`` of the last fault is for the operator. Times are monotonic seconds.
 
-    ``deaf_after``: so long without a proof of life it is deaf; ``None``: it needs none.
+    ``deaf_after``: so long without a proof of life it is deaf; ``None``: it needs none. ``in_vain``: how many calls of
+    late bring it nearer to being shut out; ``None`` where that is not counted.
     """
 
     clock: Clock
     deaf_after: timedelta | None
+    in_vain: Callable[[], int] | None = None
     reason: str = ""
     began_at: float = 0.0
     #: The last proof of life, of this connection; the last event, of this process.

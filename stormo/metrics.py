@@ -115,13 +115,16 @@ def _platforms(health: Mapping[Platform, Health]) -> Iterator[Metric]:
     event = _gauge("stormo_platform_event_age_seconds", "Seconds since the last event")
     lag = _gauge("stormo_platform_lag_seconds", "Seconds between the last event and the act that it tells of")
     events = CounterMetricFamily("stormo_events", "Events that came", labels=["platform"])
+    vain = _gauge("stormo_calls_in_vain_lately", "Calls of late that bring the bot nearer to being shut out")
     for platform, one in health.items():
         doing.add_metric([platform, one.doing], 1)
         events.add_metric([platform], one.events)
         for gauge, value in ((alive, one.alive_age), (event, one.event_age), (lag, one.lag)):
             if value is not None:
                 gauge.add_metric([platform], value)
-    yield from (doing, alive, event, lag, events)
+        if one.in_vain is not None:
+            vain.add_metric([platform], one.in_vain())
+    yield from (doing, alive, event, lag, events, vain)
 
 
 _HAPPENED: Final = {

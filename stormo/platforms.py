@@ -19,13 +19,14 @@ Values = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """One platform. ``either``: of these keys one is needed."""
+    """One platform. ``either``: of these keys one is needed. ``apart``: values that only the command line gives."""
 
     name: str
     label: str
     keys: tuple[Key, ...]
     either: tuple[str, ...]
     build: Callable[[Values, Words, Clock], Adapter]
+    apart: tuple[str, ...] = ()
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -72,14 +73,17 @@ PLATFORMS = (
             Key(name="web_url", read=url("https", "http"), example='"https://discord.com"'),
             Key(name="guild_ids", read=several(matching(r"\d{1,20}")), example='["123456789012345678"]'),
             Key(name="message_content", read=switch, example="true"),
+            Key(name="shards", read=whole(0, 1 << 14), example="0"),
             Key(name="guild_ready_timeout", read=number(0.01, 60), example="2.0"),
             Key(name="call_seconds", read=number(1, 300), example="20"),
             Key(name="catchup_days", read=number(0.1, 365), example="7"),
             Key(name="catchup_things", read=whole(0, 10000), example="1000"),
+            Key(name="vain_calls", read=whole(1, 8000), example="1000"),
             Key(name="canary_seconds", read=number(1, 86400), example="300"),
         ),
         either=("token",),
         build=_discord,
+        apart=("part",),
     ),
     Entry(
         name="telegram",
@@ -136,7 +140,7 @@ PLATFORMS = (
 
 def build(entry: Entry, values: Values, words: Words, clock: Clock) -> Adapter:
     """The adapter of a configured platform. ``values`` are those that the config gives, checked."""
-    own = {key.name for key in entry.keys}
+    own = {key.name for key in entry.keys} | set(entry.apart)
     adapter = entry.build({name: value for name, value in values.items() if name in own}, words, clock)
     if (seconds := values.get("tally_seconds")) is not None:
         adapter.capabilities = replace(adapter.capabilities, tally_every=timedelta(seconds=seconds))

@@ -110,7 +110,8 @@ class Acts:
         handle = read_handle(handle_of(data))
         if handle is None:
             return
-        route = Route("POST", _CALLBACK, (convert.snowflake(data["id"]), handle.token), secret=True)
+        parts = (convert.snowflake(data["id"]), handle.token)
+        route = Route("POST", _CALLBACK, parts, secret=True, answers=True)
         try:
             await self._rest.call(route, {"type": kind, "data": answer})
         except (Refused, RetryLater) as error:
@@ -133,7 +134,8 @@ class Acts:
         answer: dict[str, Any] = {"type": _DEFERRED_UPDATE}
         if not handle.pressed:
             answer = {"type": _DEFERRED_ANSWER, "data": {"flags": render.EPHEMERAL}}
-        route = Route("POST", _CALLBACK, (convert.snowflake(data["id"]), handle.token), secret=True)
+        parts = (convert.snowflake(data["id"]), handle.token)
+        route = Route("POST", _CALLBACK, parts, secret=True, answers=True)
         try:
             await self._rest.call(route, answer)
         except Refused as refused:
@@ -268,13 +270,11 @@ class Acts:
         parts = (handle.application, handle.token)
         if not handle.pressed and await self._is_first(handle, intent.key):
             self._note_answer(handle, intent.key)
-            await self._whisper(
-                Route("PATCH", _ORIGINAL, parts, secret=True), self._own(render.answer(intent.view))
-            )
+            route = Route("PATCH", _ORIGINAL, parts, secret=True, answers=True)
+            await self._whisper(route, self._own(render.answer(intent.view)))
         else:
-            await self._whisper(
-                Route("POST", _FOLLOWUP, parts, secret=True), self._own(render.followup(intent.view))
-            )
+            route = Route("POST", _FOLLOWUP, parts, secret=True, answers=True)
+            await self._whisper(route, self._own(render.followup(intent.view)))
 
     async def _whisper(self, route: Route, payload: Mapping[str, Any]) -> None:
         try:
@@ -288,7 +288,7 @@ class Acts:
         taken = self._answers.get(_hashed(handle))
         if taken is not None:
             return taken in ("", key)
-        route = Route("GET", _ORIGINAL, (handle.application, handle.token), secret=True)
+        route = Route("GET", _ORIGINAL, (handle.application, handle.token), secret=True, answers=True)
         try:
             there = await self._rest.call(route)
         except Refused as refused:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -20,6 +19,7 @@ from discord.http import Route as SdkRoute
 from bots.discord import render, slash
 from bots.discord.acts import Acts
 from bots.discord.attachments import MAX_FILE
+from bots.discord.budget import CALLS, READS, SLOW_FROM, STOP_AT, Budget, traced
 from bots.discord.canary import Canary
 from bots.discord.catchup import CatchUp, Limits
 from bots.discord.clickable import offered
@@ -27,10 +27,11 @@ from bots.discord.convert import PLATFORM, bare_emoji
 from bots.discord.ears import Cache, Client, Ears
 from bots.discord.fetching import Fetching
 from bots.discord.history import History
-from bots.discord.identify import wait_for_turn
+from bots.discord.identify import Turns, advice
 from bots.discord.intake import Intake
 from bots.discord.permissions import ADMINISTRATOR, AS_AUTHOR, invite, missing
 from bots.discord.rest import LABEL, UPLOADS, Refused, Rest, Route
+from bots.discord.shards import Shards, first_fault
 from bots.discord.webhooks import Webhooks
 from core.errors import (
     BadToken,
@@ -56,9 +57,6 @@ CDN_URL = "https://cdn.discordapp.com"
 _TALKATIVE = ("discord.http", "discord.gateway", "discord.client", "discord.state", "discord.webhook.async_")
 _CONTENT_FLAGS = 1 << 18 | 1 << 19
 _SYNC_TRIES = 3
-_AUTHENTICATION_FAILED = 4004
-#: Seconds after which what should have ended is told so again.
-_CANCELLED_AGAIN = 0.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +66,9 @@ class Settings:
     ``guild_ids``: offer the slash commands in these guilds only, at once (for trials), instead of everywhere.
     ``message_content``: ask for that privileged intent; where it is not switched on we run without it.
     ``guild_ready_timeout``: seconds of quiet after which the list of guilds counts as complete.
+    ``shards``: into how many connections the guilds are divided; 0 lets Discord say it.
+    ``part``: the first and the last of those that this process listens to, and how many there are in all.
+    ``vain_calls``: from how many calls in vain (401, 403, 429) within ten minutes on all calls slow down.
     """
 
     token: str = field(repr=False)
@@ -77,14 +78,20 @@ class Settings:
     web_url: str = "https://discord.com"
     guild_ids: tuple[str, ...] = ()
     message_content: bool = True
+    shards: int = 0
+    part: tuple[int, int, int] | None = None
     guild_ready_timeout: float = 2.0
     #: Seconds after which a call's answer counts as lost.
     call_seconds: float = 20
     #: How many days are read back after an absence, and how many messages are read again.
     catchup_days: float = 7
     catchup_things: int = 1000
-    #: Seconds between two reads.
-    catchup_pace: float = 0.1
+    #: How many reads of what was missed may be made in a second.
+    catchup_reads: int = READS
+    vain_calls: int = SLOW_FROM
+    vain_stop: int = STOP_AT
+    #: Seconds between two sessions that begin in the same turn.
+    identify_seconds: float = 5.25
     #: Seconds between two looks whether the gateway brings what HTTP knows, and what it may be behind.
     canary_seconds: float = 300
     canary_grace: float = 30
@@ -105,7 +112,7 @@ class DiscordAdapter:
         files_per_message=10,
         max_file=MAX_FILE,
         as_author=AS_AUTHOR,
-        token_windows=(Window(40, timedelta(seconds=1)),),
+        token_windows=(CALLS,),
         chat_windows=(Window(5, timedelta(seconds=5)),),
     )
 
@@ -113,15 +120,24 @@ class DiscordAdapter:
         self._settings = settings
         self._words = words
         self._clock = clock
-        self._rest = Rest(settings.api_url, settings.token, settings.call_seconds)
+        self._budget = Budget(
+            reads=_share(settings), slow_from=settings.vain_calls, stop_at=settings.vain_stop
+        )
+        self._rest = Rest(settings.api_url, settings.token, settings.call_seconds, self._budget)
+        self._turns = Turns(self._rest, settings.identify_seconds)
         # Discord may go on with what nobody waits for any more.
         after = timedelta(seconds=UPLOADS * settings.call_seconds + 5)
-        self.capabilities = replace(type(self).capabilities, find_after=after)
+        self.capabilities = replace(
+            type(self).capabilities,
+            find_after=after,
+            in_vain=lambda: self._budget.in_vain,
+            part="shards {}-{} of {}".format(*settings.part) if settings.part else "",
+        )
         self._webhooks = Webhooks(self._rest)
         self._acts = Acts(self._rest, self._webhooks, clock)
         self._history = History(self._rest, self._webhooks)
         self._fetching = Fetching(self._rest, settings.cdn_url)
-        self._client: Client | None = None
+        self._shards = Shards()
         self._without_content = not settings.message_content
         for name in _TALKATIVE:
             logging.getLogger(name).setLevel(logging.INFO)
@@ -155,30 +171,32 @@ class DiscordAdapter:
         discord.Asset.BASE = settings.cdn_url.rstrip("/")
 
     async def _session(self, gate: Gate) -> None:
-        client = Client(
+        """All shards' sessions: the end of one is the end of all."""
+        advised = await advice(self._rest)
+        everything = self._settings.shards or advised.shards
+        first, last, count = self._settings.part or (0, everything - 1, everything)
+        self._turns.at_once = advised.at_once
+        clients = [self._client(number, count) for number in range(first, last + 1)]
+        shards = self._shards = Shards(clients, count)
+        try:
+            async with first_fault(), asyncio.TaskGroup() as tasks:
+                for client in shards:
+                    self._listen(client, gate, tasks)
+                tasks.create_task(self._canary(gate).run())
+                shards.connect(self._settings.token, self._turns, tasks)
+        finally:
+            self._shards = Shards()
+            await shards.close()
+
+    def _client(self, number: int, count: int) -> Client:
+        return Client(
+            number=number,
+            count=count,
             message_content=not self._without_content,
             guild_ready_timeout=self._settings.guild_ready_timeout,
-            turn=partial(wait_for_turn, self._rest),
+            turn=self._turns.wait,
+            trace=traced(self._budget, self._settings.api_url.rstrip("/") + "/"),
         )
-        self._client = client
-        try:
-            async with _first_fault(), asyncio.TaskGroup() as tasks:
-                self._listen(client, gate, tasks)
-                await self._start(client)
-        finally:
-            self._client = None
-            await client.close()
-
-    async def _start(self, client: Client) -> None:
-        try:
-            await _to_its_end(client.start(self._settings.token))
-        except discord.LoginFailure:
-            raise BadToken(LABEL) from None
-        except discord.ConnectionClosed as closed:
-            if closed.code == _AUTHENTICATION_FAILED:
-                raise BadToken(LABEL) from None
-            raise
-        raise ConnectionError("Discord's gateway closed the session")
 
     def _listen(self, client: Client, gate: Gate, tasks: asyncio.TaskGroup) -> None:
         cache = Cache(client)
@@ -188,7 +206,9 @@ class DiscordAdapter:
         def session_began() -> None:
             for task in running:
                 task.cancel()
-            running[:] = [tasks.create_task(catch_up()), tasks.create_task(self._offer_commands(client))]
+            running[:] = [tasks.create_task(catch_up())]
+            if client.number == 0:
+                running.append(tasks.create_task(self._offer_commands(client)))
 
         async def catch_up() -> None:
             await CatchUp(
@@ -196,26 +216,19 @@ class DiscordAdapter:
                 gate=gate,
                 intake=intake,
                 around=cache,
+                own=partial(self._shards.own, client),
                 clock=self._clock,
                 limits=Limits(
                     age=timedelta(days=self._settings.catchup_days),
                     things=self._settings.catchup_things,
-                    pace=self._settings.catchup_pace,
+                    emoji=frozenset(map(bare_emoji, self.capabilities.vote_emoji)),
                 ),
                 me=ears.me,
-                vote_emoji=frozenset(map(bare_emoji, self.capabilities.vote_emoji)),
             ).run()
 
         async def watch_handlers() -> None:
             await client.failed
 
-        canary = Canary(
-            rest=self._rest,
-            gate=gate,
-            heard=cache.heard,
-            every=self._settings.canary_seconds,
-            grace=self._settings.canary_grace,
-        )
         ears = Ears(
             cache=cache,
             intake=intake,
@@ -228,7 +241,15 @@ class DiscordAdapter:
         )
         client.ears = ears
         tasks.create_task(watch_handlers())
-        tasks.create_task(canary.run())
+
+    def _canary(self, gate: Gate) -> Canary:
+        return Canary(
+            rest=self._rest,
+            gate=gate,
+            heard=self._shards.heard,
+            every=self._settings.canary_seconds,
+            grace=self._settings.canary_grace,
+        )
 
     # Commands
 
@@ -267,10 +288,7 @@ class DiscordAdapter:
 
     async def find_sent(self, create: Create, since: datetime) -> MessageRef | None:
         """See ``core.ports.Adapter``."""
-        client = self._client
-        if client is None or not client.is_ready():
-            raise RetryLater("not connected to Discord's gateway")
-        around = Cache(client)
+        around = self._around(create.chat)
         if not around.readable(create.chat.key):
             raise Rejected("the bot may not read the channel's history", why=RejectedWhy.FORBIDDEN)
         known = not around.lost(create.chat.key)
@@ -283,10 +301,7 @@ class DiscordAdapter:
 
     async def standing(self, chat: ChatRef) -> Loss | None:
         """See ``core.ports.Adapter``. By what the gateway told; whether an unknown channel is there is asked."""
-        client = self._client
-        if client is None or not client.is_ready():
-            raise RetryLater("not connected to Discord's gateway")
-        around = Cache(client)
+        around = self._around(chat)
         if not around.lost(chat.key):
             return around.loss(chat.key)
         try:
@@ -295,13 +310,18 @@ class DiscordAdapter:
             return Loss.DELETED if refused.status == HTTPStatus.NOT_FOUND else Loss.REMOVED
         raise RetryLater("the channel is not among those of our guilds")
 
+    def _around(self, chat: ChatRef) -> Cache:
+        """Raises ``RetryLater`` while not every shard knows its guilds."""
+        if not self._shards.ready:
+            raise RetryLater("not connected to Discord's gateway")
+        return self._shards.around(chat.key)
+
     def link(self, message: MessageRef) -> str:
         """Derivable where the gateway told us of the channel."""
-        channel = self._client.get_channel(int(message.chat.key)) if self._client is not None else None
-        guild = getattr(channel, "guild", None)
+        guild = self._shards.guild(message.chat.key)
         if guild is None:
             return ""
-        return f"{self._settings.web_url}/channels/{guild.id}/{message.chat.key}/{message.key}"
+        return f"{self._settings.web_url}/channels/{guild}/{message.chat.key}/{message.key}"
 
     # Checking
 
@@ -336,6 +356,12 @@ class DiscordAdapter:
         )
 
 
+def _share(settings: Settings) -> int:
+    """How many of the reads in a second are this process's, so that all processes together make no more."""
+    first, last, count = settings.part or (0, 0, 1)
+    return max(settings.catchup_reads * (last + 1 - first) // count, 1)
+
+
 def _guild_finding(guild: Mapping[str, Any]) -> Finding:
     """By the guild's own roles; a channel may take away more."""
     name, bits = str(guild.get("name", "")), int(guild.get("permissions") or 0)
@@ -349,31 +375,3 @@ def _guild_finding(guild: Mapping[str, Any]) -> Finding:
     if bits & ADMINISTRATOR:
         return Finding(True, message("check.discord.guild_administrator", guild=name))
     return Finding(True, message("check.discord.guild", guild=name))
-
-
-async def _to_its_end(session: Coroutine[Any, Any, None]) -> None:
-    """Cancelled for sure.
-
-    The SDK waits with ``asyncio.wait_for``, which before Python 3.12 loses a cancellation that comes just as what it
-    waits for ends (python/cpython#86296).
-    """
-    task = asyncio.create_task(session)
-    try:
-        await asyncio.wait({task})
-    finally:
-        while not task.done():
-            task.cancel()
-            await asyncio.wait({task}, timeout=_CANCELLED_AGAIN)
-    task.result()
-
-
-@contextlib.asynccontextmanager
-async def _first_fault() -> AsyncIterator[None]:
-    """The supervisor wants the fault itself, not the group of one that a ``TaskGroup`` makes of it."""
-    try:
-        yield
-    except BaseExceptionGroup as group:
-        fault: BaseException = group
-        while isinstance(fault, BaseExceptionGroup):
-            fault = fault.exceptions[0]
-        raise fault from None

@@ -45,6 +45,8 @@ class Canary:
     async def _look(self, chats: Sequence[ChatRef], begin: int) -> None:
         unheard = {}
         for chat in islice(chats, begin, begin + _AT_A_TIME):
+            if self.heard(chat.key) is None:
+                continue
             last = await self._last(chat.key)
             if self._unheard(chat.key, last):
                 unheard[chat.key] = last

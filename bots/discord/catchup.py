@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 import discord
@@ -28,13 +27,13 @@ _UNKNOWN_MESSAGE = 10008
 class Limits:
     """How much is read back: how old, how many messages of ours and of authors are read again, reactors of an emoji.
 
-    ``pace``: seconds between two reads, so that reading back leaves room for sending.
+    ``emoji``: which reactions can be votes, as ``convert.bare_emoji`` has them.
     """
 
     age: timedelta = timedelta(days=7)
     things: int = 1000
     reactors: int = 1000
-    pace: float = 0.1
+    emoji: frozenset[str] = frozenset()
 
 
 class Surroundings(Protocol):
@@ -62,7 +61,10 @@ class Surroundings(Protocol):
 
 
 class CatchUp:
-    """One reading back; a new session cancels it and begins another."""
+    """One reading back of one shard's channels; a new session of that shard cancels it and begins another.
+
+    ``own``: which of these channels are that shard's, by their ids.
+    """
 
     def __init__(
         self,
@@ -71,26 +73,28 @@ class CatchUp:
         gate: Gate,
         intake: Intake,
         around: Surroundings,
+        own: Callable[[Collection[str]], Collection[str]],
         clock: Clock,
         limits: Limits,
         me: str,
-        vote_emoji: frozenset[str],
     ) -> None:
         self._http = http
         self._gate = gate
         self._intake = intake
         self._around = around
+        self._own = own
         self._clock = clock
         self._limits = limits
         self._me = me
-        self._vote_emoji = vote_emoji
 
     async def run(self) -> None:
         """Messages first, chat by chat, each chat's live events going on after it; then copies, newest first.
 
         Raises ``discord.HTTPException`` when Discord stays unable to answer: the session then begins anew.
         """
-        chats = await self._gate.watched_chats(convert.PLATFORM)
+        watched = await self._gate.watched_chats(convert.PLATFORM)
+        own = self._own({chat.key for chat in watched})
+        chats = [chat for chat in watched if chat.key in own]
         self._intake.hold_only({chat.key for chat in chats})
         for chat in chats:
             if not self._around.lost(chat.key):
@@ -98,13 +102,18 @@ class CatchUp:
                 await self._intake.submit_read(place_now(chat, self._around.loss(chat.key)))
             self._intake.release(chat.key, read_to=await self._read_back(chat))
         since, most = self._clock.now() - self._limits.age, self._limits.things
-        things = await self._gate.recent_messages(convert.PLATFORM, since)
-        newest = sorted(things, key=lambda thing: int(thing.message.key), reverse=True)
+        newest = await self._newest(since)
         if len(newest) > most:
             reason = f"only the newest {most} of {len(newest)} messages were read again for edits, deletions and votes"
             await self._missed(None, newest[0].message.key, newest[most].message.key, reason)
         for thing in newest[:most]:
             await self._read_again(thing)
+
+    async def _newest(self, since: datetime) -> Sequence[WatchedMessage]:
+        things = await self._gate.recent_messages(convert.PLATFORM, since)
+        own = self._own({thing.message.chat.key for thing in things})
+        mine = [thing for thing in things if thing.message.chat.key in own]
+        return sorted(mine, key=lambda thing: int(thing.message.key), reverse=True)
 
     async def _read_back(self, chat: ChatRef) -> str:
         """Hand over what was written after the bookmark, oldest first; the id of the newest message read."""
@@ -129,7 +138,6 @@ class CatchUp:
             await self._missed(chat, str(self._around.heard(chat.key)), str(after), reason)
         while True:
             page = await self._http.logs_from(int(chat.key), _PAGE, after=after)
-            await asyncio.sleep(self._limits.pace)
             for payload in sorted(page, key=lambda payload: int(payload["id"])):
                 event = await self._event(chat.key, payload)
                 if event is not None:
@@ -186,7 +194,6 @@ class CatchUp:
             return
         except discord.Forbidden:
             return
-        await asyncio.sleep(self._limits.pace)
         if not thing.ours:
             room = self._around.room(thing.message.chat.key, None)
             edited = convert.message_edited(payload, me=self._me, room=room)
@@ -208,7 +215,7 @@ class CatchUp:
         found: dict[str, list[Mapping[str, Any]]] = {}
         whole = True
         for name, kinds in convert.reactions(payload):
-            if convert.bare_emoji(name) not in self._vote_emoji:
+            if convert.bare_emoji(name) not in self._limits.emoji:
                 continue
             for kind in kinds:
                 users, all_ = await self._users(message, name, kind)
@@ -228,7 +235,6 @@ class CatchUp:
                 )
             except (discord.NotFound, discord.Forbidden):
                 return users, False
-            await asyncio.sleep(self._limits.pace)
             users += page
             if len(page) < _PAGE:
                 return users, True

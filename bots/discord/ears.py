@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
 
+import aiohttp
 import discord
 
 from bots.discord import convert, interactions, slash
@@ -70,12 +71,25 @@ def intents(*, message_content: bool) -> discord.Intents:
 
 
 class Client(discord.Client):
-    """The SDK's client without message and member caches; all that it hears goes to ``Ears``."""
+    """One shard: the SDK's client without message and member caches; all that it hears goes to ``Ears``.
+
+    ``number`` of ``count``. ``turn`` returns when its session may begin; ``trace`` sees all that it calls over HTTP.
+    """
 
     def __init__(
-        self, *, message_content: bool, guild_ready_timeout: float, turn: Callable[[], Awaitable[None]]
+        self,
+        *,
+        number: int,
+        count: int,
+        message_content: bool,
+        guild_ready_timeout: float,
+        turn: Callable[[int], Awaitable[None]],
+        trace: aiohttp.TraceConfig,
     ) -> None:
         super().__init__(
+            shard_id=number,
+            shard_count=count,
+            http_trace=trace,
             intents=intents(message_content=message_content),
             allowed_mentions=discord.AllowedMentions.none(),
             max_messages=None,
@@ -87,13 +101,17 @@ class Client(discord.Client):
         )
         self.ears: Ears | None = None
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.number = number
+        #: Its first session begins: the next shard of its turn may make ready.
+        self.identified = asyncio.Event()
         self._turn = turn
         self._standing: dict[int, Loss | None] = {}
 
     async def before_identify_hook(self, shard_id: int | None, *, initial: bool = False) -> None:
-        """Each session counts against the day's number."""
-        await self._turn()
+        """Sessions begin in turns, and each counts against the day's number."""
         await super().before_identify_hook(shard_id, initial=initial)
+        await self._turn(self.number)
+        self.identified.set()
 
     async def on_socket_raw_receive(self, text: str) -> None:
         if self.ears is not None:

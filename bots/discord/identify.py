@@ -1,21 +1,44 @@
-"""How many more sessions Discord lets us begin today, so that no run of faults uses them up.
+"""When sessions may begin: one in five seconds for each of Discord's turns, and never so many that a day has no more.
 
-A bot that identifies 1,000 times in a day has its token taken away.
+A bot that identifies 1,000 times in a day has its token taken away. Of the shards whose numbers leave the same
+remainder divided by ``max_concurrency`` one may identify in five seconds; one that comes too soon finds its session
+invalid, and has used up one of the day's.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from collections import defaultdict
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Final
 
 from bots.discord.rest import Refused, Rest, Route
 from core.errors import RetryLater
 
 log = logging.getLogger(__name__)
 
+_ROUTE: Final = Route("GET", "/gateway/bot")
 _MILLISECONDS = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """How many shards Discord wants, and how many sessions may begin at the same time (``max_concurrency``)."""
+
+    shards: int = 1
+    at_once: int = 1
+
+
+async def advice(rest: Rest) -> Advice:
+    """Raises ``RetryLater``, ``Refused``, ``BadToken``."""
+    answer = await rest.call(_ROUTE)
+    try:
+        at_once = int(answer["session_start_limit"]["max_concurrency"])
+        return Advice(max(int(answer["shards"]), 1), max(at_once, 1))
+    except (KeyError, TypeError, ValueError):
+        raise RetryLater("Discord does not say how many shards it wants") from None
 
 
 async def patience(rest: Rest) -> float:
@@ -24,7 +47,7 @@ async def patience(rest: Rest) -> float:
     From half of the day's number on they are spread over the rest of it; the last tenth is never used.
     """
     try:
-        answer = await rest.call(Route("GET", "/gateway/bot"))
+        answer = await rest.call(_ROUTE)
         return _spread(answer["session_start_limit"])
     except (RetryLater, Refused) as unknown:
         log.info("discord: how many sessions are left is not known: %s", unknown)
@@ -44,6 +67,48 @@ def _spread(limit: Mapping[str, Any]) -> float:
     return wait
 
 
-async def wait_for_turn(rest: Rest) -> None:
-    """Returns when a session may begin."""
-    await asyncio.sleep(await patience(rest))
+@dataclass(slots=True)
+class _Turn:
+    """That of the shards with one remainder: who waits, and from when on the next may begin."""
+
+    waiting: asyncio.Lock = field(default_factory=asyncio.Lock)
+    free_at: float = 0.0
+
+
+class Turns:
+    """Whose session begins next, for all shards of one process, whatever ended those before. Times are the loop's.
+
+    ``seconds``: between two of the same turn; a little more than Discord's five, as what leaves later may come sooner.
+    """
+
+    def __init__(self, rest: Rest, seconds: float) -> None:
+        self._rest = rest
+        self._seconds = seconds
+        #: How many turns there are, as Discord says now.
+        self.at_once = 1
+        self._turns: defaultdict[int, _Turn] = defaultdict(_Turn)
+        self._day = asyncio.Lock()
+        #: Until when a shard waits for the day's sake. discord.py gives up a connection after a minute and opens
+        #: another one, which goes on with the same wait.
+        self._until: dict[int, float] = {}
+
+    def turn(self, shard: int) -> int:
+        """The number of a shard's turn."""
+        return shard % self.at_once
+
+    async def spare(self, shard: int) -> None:
+        """Returns when the day has a session for it; ``wait`` then does not ask again."""
+        loop = asyncio.get_running_loop()
+        async with self._day:
+            if shard not in self._until:
+                self._until[shard] = loop.time() + await patience(self._rest)
+            await asyncio.sleep(self._until[shard] - loop.time())
+
+    async def wait(self, shard: int) -> None:
+        """Returns when a session of this shard may begin, which it then does at once."""
+        loop, turn = asyncio.get_running_loop(), self._turns[self.turn(shard)]
+        async with turn.waiting:
+            await self.spare(shard)
+            await asyncio.sleep(turn.free_at - loop.time())
+            del self._until[shard]
+            turn.free_at = loop.time() + self._seconds

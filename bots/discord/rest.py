@@ -23,6 +23,7 @@ from urllib.parse import quote
 import aiohttp
 from yarl import URL
 
+from bots.discord.budget import Budget
 from bots.discord.convert import PLATFORM
 from core.crashpoints import passing
 from core.errors import BadToken, RetryLater, StormoError
@@ -59,6 +60,8 @@ class Route:
     secret: bool = False
     #: Routes known to share one limit name it alike; others stand alone until Discord names their bucket.
     limit: str = ""
+    #: Answers an interaction, which counts against no number of calls.
+    answers: bool = False
 
     @property
     def remembered(self) -> bool:
@@ -93,10 +96,16 @@ class Upload:
 
 
 class Rest:
-    """A thin client for one bot token; belongs to one event loop. ``call_seconds``: no call is waited for longer."""
+    """A thin client for one bot token; belongs to one event loop. ``call_seconds``: no call is waited for longer.
 
-    def __init__(self, api_url: str, token: str, call_seconds: float = 20) -> None:
+    ``budget``: what all calls of this process have their places of; one of its own where nothing else calls.
+    """
+
+    def __init__(
+        self, api_url: str, token: str, call_seconds: float = 20, budget: Budget | None = None
+    ) -> None:
         self._root = api_url
+        self._budget = budget or Budget()
         self._timeout = aiohttp.ClientTimeout(total=call_seconds, connect=_CONNECT_SECONDS)
         self._upload = aiohttp.ClientTimeout(total=UPLOADS * call_seconds, connect=_CONNECT_SECONDS)
         self._token = token
@@ -144,6 +153,7 @@ class Rest:
     async def _exchange(
         self, route: Route, body: Any, query: Mapping[str, str] | None, form: aiohttp.FormData | None
     ) -> tuple[Any, Quota | None]:
+        place = None if route.answers else self._budget.take()
         try:
             async with self._opened().request(
                 route.method,
@@ -154,6 +164,7 @@ class Rest:
                 headers=self._headers(route),
                 timeout=self._timeout if form is None else self._upload,
             ) as response:
+                self._budget.answered(response.status, response.headers.get("X-RateLimit-Scope"))
                 answer = await _json(response)
                 return self._read(route, response, answer), _quota(response)
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
@@ -161,6 +172,9 @@ class Rest:
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             # Only the kind: the text of some of these repeats the address, which may hold a token.
             raise RetryLater(f"lost answer: {type(error).__name__}", unknown=True) from None
+        finally:
+            if place is not None:
+                self._budget.end(place)
 
     def _headers(self, route: Route) -> dict[str, str]:
         headers = {"User-Agent": _USER_AGENT}

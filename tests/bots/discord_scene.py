@@ -146,7 +146,8 @@ def adapter_for(double: DiscordDouble, **changes: object) -> DiscordAdapter:
         "gateway_url": double.gateway_url,
         "cdn_url": double.cdn_url,
         "guild_ready_timeout": 0.2,
-        "catchup_pace": 0,
+        "catchup_reads": 40,
+        "identify_seconds": 0,
     }
     return DiscordAdapter(Settings(**(given | changes)), words, WallClock())  # type: ignore[arg-type]
 

@@ -1,0 +1,192 @@
+"""Many guilds: sessions on several shards through the real discord.py, one of them in trouble while others go on."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from itertools import pairwise
+
+import discord
+import pytest
+
+from core.events import CommandInvoked, Loss, MessageReceived, PlaceChanged, ReactionChanged
+from core.ports import WatchedMessage
+from core.types import ChatRef
+from tests.bots.discord_scene import DISCORD, Scene, a_scene, adapter_for, create, running
+from tests.doubles.discord import Channel, DiscordDouble, Guild
+
+pytestmark = [pytest.mark.peer, pytest.mark.timeout(60)]
+
+
+@dataclass
+class Flock:
+    """Two shards: the scene's own guild is moved to the first, ``far`` is a channel of a guild on the second."""
+
+    scene: Scene
+    near: Channel
+    far_guild: Guild
+    far: Channel
+
+    @property
+    def double(self) -> DiscordDouble:
+        return self.scene.double
+
+    @property
+    def heard(self) -> list[str]:
+        return [event.source for event in self.scene.gate.events if isinstance(event, MessageReceived)]
+
+    def chat(self, channel: Channel) -> ChatRef:
+        return ChatRef(DISCORD, str(channel.id))
+
+    async def hears(self, text: str) -> None:
+        await self.scene.gate.until(MessageReceived, lambda event: event.source == text)
+
+    async def begun(self, shards: int) -> None:
+        began = self.double.gateway.began
+        await self.double.until(lambda: len({shard for _, shard in began}) == shards, 20, "sessions began")
+
+
+@pytest.fixture
+async def flock() -> AsyncIterator[Flock]:
+    async with a_scene() as scene:
+        double = scene.double
+        double.limits.shards, double.limits.max_concurrency = 2, 16
+        near = double.guild("Near", owner=scene.owner, members=(scene.anna,), shard=(0, 2))
+        far = double.guild("Far", owner=scene.owner, members=(scene.anna,), shard=(1, 2))
+        yield Flock(scene, near.text_channel("general"), far, far.text_channel("general"))
+
+
+async def test_all_guilds_are_heard_and_private_chats_too(flock: Flock) -> None:
+    scene, anna = flock.scene, flock.scene.anna
+    async with running(scene):
+        await flock.begun(2)
+        for channel in (flock.near, flock.far):
+            message = await anna.say(channel, f"in {channel.guild.name}")  # type: ignore[union-attr]
+            await anna.react(message, "👍")
+        await anna.dm("whoami")
+        asked = await scene.gate.until(CommandInvoked)
+        for channel in (flock.near, flock.far):
+            where = flock.chat(channel)
+            await scene.gate.until(ReactionChanged, lambda event, where=where: event.message.chat == where)  # type: ignore[misc]
+        copy = (await scene.adapter.perform(create(flock.chat(flock.far), "there"))).message
+        assert copy is not None
+        assert scene.adapter.link(copy).startswith(f"https://discord.com/channels/{flock.far_guild.id}/")
+        assert await scene.adapter.standing(copy.chat) is None
+    assert sorted(flock.heard) == ["in Far", "in Near"]
+    assert asked.place.private
+    assert sorted(each["shard"] for each in flock.double.gateway.identifies) == [[0, 2], [1, 2]]
+    written = [route for method, route in flock.double.requests if method == "PUT" and "commands" in route]
+    assert len(written) == 1
+
+
+async def test_the_config_may_say_how_many(flock: Flock) -> None:
+    async with running(flock.scene, flock.scene.another(shards=3)):
+        await flock.begun(3)
+    assert {each["shard"][1] for each in flock.double.gateway.identifies} == {3}
+
+
+async def test_sessions_begin_in_their_turns(flock: Flock) -> None:
+    """Two at once, each turn's next one only when its time has come, by the double's own clock."""
+    limits, gateway = flock.double.limits, flock.double.gateway
+    limits.shards, limits.max_concurrency, limits.identify_seconds = 6, 2, 0.3
+    async with running(flock.scene, flock.scene.another(identify_seconds=0.35)):
+        await flock.begun(6)
+    assert gateway.too_soon == 0
+    assert len(gateway.identifies) == 6
+    for turn in (0, 1):
+        times = [at for at, shard in gateway.began if shard % 2 == turn]
+        assert [shard for _, shard in gateway.began if shard % 2 == turn] == [turn, turn + 2, turn + 4]
+        assert all(later - at >= 0.3 for at, later in pairwise(times))
+    first = {shard: at for at, shard in gateway.began}
+    assert abs(first[0] - first[1]) < 0.3
+
+
+async def test_a_shard_that_lost_its_session_is_read_back_while_the_other_goes_on(flock: Flock) -> None:
+    scene, anna, gateway = flock.scene, flock.scene.anna, flock.double.gateway
+    scene.gate.watched = [flock.chat(flock.near), flock.chat(flock.far)]
+
+    async def meanwhile(method: str, route: str, _count: int) -> None:
+        if method == "GET" and route.endswith("/messages"):
+            await anna.say(flock.near, "meanwhile")
+            await flock.hears("meanwhile")
+
+    async with running(scene):
+        await flock.begun(2)
+        for channel in (flock.near, flock.far):
+            await anna.say(channel, f"before {channel.id}")
+            await flock.hears(f"before {channel.id}")
+        reads = _reads(flock.double)
+        gateway.forget_sessions(shard=1)
+        gateway.drop(shard=1)
+        await flock.double.until(lambda: len(gateway.connections) == 1 or gateway.resumes, 10, "cut off")
+        await anna.say(flock.far, "missed")
+        await anna.say(flock.near, "heard")
+        await flock.hears("heard")
+        assert "missed" not in flock.heard
+        flock.double.on_request(meanwhile)
+        await flock.hears("missed")
+        await anna.say(flock.far, "live again")
+        await flock.hears("live again")
+    assert flock.heard.index("meanwhile") < flock.heard.index("missed")
+    assert len(gateway.identifies) == 3
+    assert _reads(flock.double) == reads + 1
+    assert len(flock.heard) == len(set(flock.heard)) == 6
+
+
+async def test_no_shards_session_ends_the_reading_back_of_another(flock: Flock) -> None:
+    scene, anna, limits = flock.scene, flock.scene.anna, flock.double.limits
+    scene.gate.watched = [flock.chat(flock.near), flock.chat(flock.far)]
+    for channel in (flock.near, flock.far):
+        message = await anna.say(channel, f"missed {channel.id}")
+        scene.gate.bookmarks[f"discord:{channel.id}"] = str(message.id - 1)
+        scene.gate.recent.append(WatchedMessage(scene.ref(message), ours=False))
+        await anna.react(message, "👍")
+    limits.max_concurrency = 1
+    flock.double.fault("slow", method="GET", route="/messages", seconds=1.5)
+    async with running(scene, scene.another(identify_seconds=0.2)):
+        for channel in (flock.near, flock.far):
+            where = flock.chat(channel)
+            await flock.hears(f"missed {channel.id}")
+            await scene.gate.until(ReactionChanged, lambda event, where=where: event.message.chat == where)  # type: ignore[misc]
+        assert not [event for event in scene.gate.events if isinstance(event, PlaceChanged) and event.gone]
+    assert flock.heard == [f"missed {flock.far.id}", f"missed {flock.near.id}"]
+
+
+async def test_a_guild_that_was_left_meanwhile_is_told_by_its_shard(flock: Flock) -> None:
+    scene, gateway = flock.scene, flock.double.gateway
+    scene.gate.watched = [flock.chat(flock.near), flock.chat(flock.far)]
+    scene.gate.bookmarks[f"discord:{flock.far.id}"] = "1"
+    async with running(scene):
+        await flock.begun(2)
+        await scene.gate.until(PlaceChanged, lambda event: event.chat == flock.chat(flock.far))
+        scene.gate.events.clear()
+        gateway.forget_sessions(shard=1)
+        flock.far_guild.remove_bot()
+        gateway.drop(shard=1)
+        gone = await scene.gate.until(PlaceChanged, lambda event: event.gone)
+    assert (gone.chat, gone.reason) == (flock.chat(flock.far), Loss.REMOVED)
+    assert all(event.chat == gone.chat for event in scene.gate.events if isinstance(event, PlaceChanged))
+
+
+async def test_too_few_shards_end_the_run_and_the_next_one_asks_again(flock: Flock) -> None:
+    limits = flock.double.limits
+    limits.shards, limits.guilds_per_shard = 1, 2
+    with pytest.raises(discord.ConnectionClosed):
+        await asyncio.wait_for(flock.scene.adapter.run(flock.scene.gate), 20)
+    assert flock.double.gateway.closed_with == [4011]
+    limits.shards = 2
+    async with running(flock.scene):
+        await flock.begun(2)
+
+
+async def test_one_that_was_refused_the_content_intent_is_all_of_them(flock: Flock) -> None:
+    flock.double.gateway.enabled_intents, flock.double.limits.max_concurrency = 0, 1
+    adapter = adapter_for(flock.double)
+    flock.scene.others.append(adapter)
+    async with running(flock.scene, adapter):
+        await flock.double.until(lambda: len(flock.double.gateway.sessions) == 2, 20, "both without it")
+
+
+def _reads(double: DiscordDouble) -> int:
+    return sum(method == "GET" and route.endswith("/messages") for method, route in double.requests)
