@@ -6,9 +6,10 @@ import asyncio
 import logging
 import random
 import socket
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from datetime import datetime, timedelta
+from functools import partial
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -51,6 +52,8 @@ _MISSED: Final = timedelta(minutes=1)
 _DRAIN_SECONDS: Final = 6.0
 _CLOSE_SECONDS: Final = 2.0
 _RELEASE_SECONDS: Final = 1.0
+#: What is done while a lease is held.
+_Work = Callable[[], Awaitable[None]]
 #: The name in ``meta`` under which tools leave a new value when the courier should look at everything again.
 NUDGE: Final = "nudge"
 
@@ -108,9 +111,10 @@ class Stormo:
             self._start(self._look_around() if shared else self._watch_nudges(), "nudges")
             self._start(self._prober().run(), "lost rooms")
             for platform, adapter in self.adapters.items():
-                self.health[platform] = Health(self.clock, adapter.capabilities.deaf_after)
-                work = self._tend if shared else self._supervise
-                self._start(work(platform, adapter), f"adapter {platform}")
+                can = adapter.capabilities
+                self.health[platform] = Health(self.clock, can.deaf_after, can.in_vain)
+                for name, work in self._works(platform, adapter, shared=shared):
+                    self._start(work, f"adapter {name}")
             # From here on `__aexit__` unwinds; before, a fault does.
             self._stack = stack.pop_all()
         return self
@@ -125,16 +129,17 @@ class Stormo:
         self.gate = EngineGate(self.writer, self.readers, self.instance.engine)
         await self._declare_relays()
         self.leases = Leases(self.clock, alone=() if shared else self.adapters)
+        names = {name for one in self.adapters.values() for name in (one.platform, _listening(one))}
         self._tenures = {
-            platform: Tenure(
-                platform,
+            name: Tenure(
+                name,
                 leases=self.leases,
                 writer=self.writer,
                 readers=self.readers,
                 clock=self.clock,
                 data=self.config.data,
             )
-            for platform in (self.adapters if shared else ())
+            for name in (names if shared else ())
         }
         self.courier = Courier(
             adapters=self.adapters,
@@ -208,25 +213,42 @@ class Stormo:
 
     # -- what runs --------------------------------------------------------------------------------------------------
 
-    async def _tend(self, platform: Platform, adapter: Adapter) -> None:
-        """One platform: served while its lease is ours, and stood by for while it is another process's."""
-        tenure, health = self._tenures[platform], self.health[platform]
+    def _works(
+        self, platform: Platform, adapter: Adapter, *, shared: bool
+    ) -> Iterator[tuple[Platform, Coroutine[Any, Any, None]]]:
+        """What there is to do for one platform, by the lease that gives the right to it."""
+        listening, health = _listening(adapter), self.health[platform]
+        listen = partial(self._supervise, platform, adapter)
+        if not shared:
+            yield platform, listen()
+        elif listening == platform:
+            yield platform, self._tend(platform, health.stand_by, partial(self._send, platform, listen))
+        else:
+            yield listening, self._tend(listening, health.stand_by, listen)
+            # Whoever listens to whatever part: one of them sends.
+            forever = asyncio.get_running_loop().create_future
+            yield platform, self._tend(platform, lambda _: None, partial(self._send, platform, forever))
+
+    async def _tend(self, lease: Platform, stand_by: Callable[[str], None], work: _Work) -> None:
+        """Work that is done while its lease is ours, and stood by for while it is another process's."""
+        tenure = self._tenures[lease]
         while True:
-            await tenure.take(health.stand_by)
-            if await self._own(platform, adapter):
+            await tenure.take(stand_by)
+            if await self._own(lease, work):
                 return await tenure.release()
-            log.warning("%s: the lease is lost, it is not served from here", platform)
+            log.warning("%s: the lease is lost, it is not served from here", lease)
             tenure.forget()
 
-    async def _own(self, platform: Platform, adapter: Adapter) -> bool:
+    async def _own(self, lease: Platform, work: _Work) -> bool:
         """Returns when the lease is lost; whether it is of no more use here instead."""
-        serving = asyncio.create_task(self._serve(platform, adapter))
+        serving = asyncio.ensure_future(work())
 
         def lost() -> None:
-            self.courier.leave(platform)
+            if lease in self.adapters:
+                self.courier.leave(lease)
             serving.cancel()
 
-        keeping = asyncio.create_task(self._tenures[platform].keep(lost))
+        keeping = asyncio.create_task(self._tenures[lease].keep(lost))
         try:
             await asyncio.wait({serving, keeping}, return_when=asyncio.FIRST_COMPLETED)
             stopped = not keeping.done() and not serving.cancelled()
@@ -239,16 +261,18 @@ class Stormo:
             raise error
         return stopped and error is None
 
-    async def _serve(self, platform: Platform, adapter: Adapter) -> None:
+    async def _send(self, platform: Platform, beside: _Work) -> None:
+        """From now on, and as long as what is done beside it."""
         await self.courier.serve(platform)
         self.fetcher.wake()
-        await self._supervise(platform, adapter)
+        await beside()
 
     async def _supervise(self, platform: Platform, adapter: Adapter) -> None:
         """Keeps one adapter running. A fault of one platform is no fault of the others."""
         health, pause = self.health[platform], _FIRST_PAUSE
-        epoch = self.leases.epoch(platform)
-        gate = self.gate.of(health, lambda unit: self.leases.check(unit, platform, epoch))
+        lease = _listening(adapter) if self._tenures else platform
+        epoch = self.leases.epoch(lease)
+        gate = self.gate.of(health, lambda unit: self.leases.check(unit, lease, epoch))
         while True:
             health.begin()
             try:
@@ -327,3 +351,9 @@ class Stormo:
 
     async def _wait(self, time: timedelta) -> None:
         await self.clock.wait(asyncio.Event(), self.clock.now() + time)
+
+
+def _listening(adapter: Adapter) -> Platform:
+    """The name of the lease that lets its holder listen: the bot token's own, unless several share the listening."""
+    part = adapter.capabilities.part
+    return Platform(f"{adapter.platform} {part}") if part else adapter.platform

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
+import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -58,6 +59,7 @@ def parser(words: Callable[[str], str]) -> argparse.ArgumentParser:
     serving = add("run", run)
     serving.add_argument("-v", "--verbose", action="store_true", help=words("cli.verbose"))
     serving.add_argument("--only", metavar="NAME,...", help=words("cli.only"))
+    serving.add_argument("--shards", type=_shards, metavar="FIRST-LAST/COUNT", help=words("cli.shards"))
     serving.add_argument("--port", type=_port, metavar="PORT", help=words("cli.port"))
     add("migrate", migrate_database)
     for name, act in (("backup", backup), ("restore", restore)):
@@ -85,6 +87,14 @@ def _port(word: str) -> int:
     if not 0 <= (port := int(word)) < 65536:  # noqa: PLR2004
         raise ValueError(word)
     return port
+
+
+def _shards(word: str) -> tuple[int, int, int]:
+    """Raises ``ValueError``, as argparse wants it."""
+    found = re.fullmatch(r"(\d{1,5})-(\d{1,5})/(\d{1,5})", word)
+    if found is None or not int(found[1]) <= int(found[2]) < int(found[3]):
+        raise ValueError(word)
+    return int(found[1]), int(found[2]), int(found[3])
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -163,6 +173,8 @@ def run(args: Args, say: Say) -> int:
     config = _config(args)
     if args.only is not None:
         config = configuration.share(config, [name.strip() for name in args.only.split(",") if name.strip()])
+    if args.shards is not None:
+        config = configuration.part(config, args.shards)
     if args.port is not None:
         config = replace(config, web=replace(config.web, port=args.port))
     set_up(config.secrets, verbose=args.verbose)

@@ -171,7 +171,7 @@ class Config:
 
 
 class NoShare(ConfigError):
-    """What ``--only`` names cannot be served by a process of its own. The config may be right all the same."""
+    """What ``--only`` or ``--shards`` names is no process's own to serve. The config may be right all the same."""
 
 
 #: What the public pages are called where the work is shared out.
@@ -195,6 +195,19 @@ def share(config: Config, wanted: Sequence[str]) -> Config:
         playground="playground" in wanted,
         pages=PAGES in wanted,
     )
+
+
+def part(config: Config, shards: tuple[int, int, int]) -> Config:
+    """The same for one of several processes that listen to Discord: the first and last shard, and how many in all.
+
+    Raises ``NoShare``.
+    """
+    if make_url(config.database_url).get_backend_name() == "sqlite":
+        raise NoShare((message("shards.sqlite"),))
+    if "discord" not in config.platforms:
+        raise NoShare((message("shards.not_configured"),))
+    values = {**config.platforms["discord"], "part": shards}
+    return replace(config, platforms={**config.platforms, "discord": values})
 
 
 def _no_share(name: str, known: Sequence[str]) -> Message:

@@ -46,7 +46,7 @@ class Tenure:
         self._writer = writer
         self._readers = readers
         self._clock = clock
-        self._site = Site(data / f"lease-{platform}")
+        self._site = Site(data / f"lease-{platform.replace(' ', '-')}")
         self._owner = f"{socket.gethostname()} process {os.getpid()}"
 
     async def take(self, stand_by: Callable[[str], None]) -> None:
