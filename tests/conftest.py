@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.migrated import migrated_file, migrated_template
+from tests.migrated import empty, migrated_file, migrated_template
 from tests.postgres import PostgresServer
 
 # A busy machine is no fault of an example; `make check` wants an answer soon, `make test` takes hypothesis' own number.
@@ -77,12 +77,17 @@ def postgres_template(postgres_server: PostgresServer) -> str:
     return migrated_template(postgres_server)
 
 
+@pytest.fixture(scope="session")
+def postgres_emptied(postgres_server: PostgresServer, postgres_template: str) -> str:
+    """The name of the one that tests have after one another."""
+    return postgres_server.create_database(postgres_template)
+
+
 @pytest.fixture
-def migrated_postgres_url(postgres_server: PostgresServer, postgres_template: str) -> Iterator[str]:
-    """SQLAlchemy's URL of a database with every table and no row, dropped after the test."""
-    name = postgres_server.create_database(postgres_template)
-    yield postgres_server.url(name)
-    postgres_server.drop_database(name)
+def migrated_postgres_url(postgres_server: PostgresServer, postgres_emptied: str) -> str:
+    """SQLAlchemy's URL of a database with every table and no row, for one test at a time."""
+    empty(postgres_server, postgres_emptied)
+    return postgres_server.url(postgres_emptied)
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

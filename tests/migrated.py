@@ -4,7 +4,11 @@ from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import psycopg
+from psycopg import sql
+
 from storage.migrate import upgrade
+from storage.tables import metadata
 from tests.postgres import PostgresServer
 
 
@@ -27,3 +31,18 @@ def migrated_template(server: PostgresServer) -> str:
     name = server.create_database()
     upgrade(server.url(name))
     return name
+
+
+_OTHERS = (
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s AND pid <> pg_backend_pid()"
+)
+
+
+def empty(server: PostgresServer, name: str) -> None:
+    """Take every row out of such a database, and whoever is still connected: a hundredth of what a new one takes."""
+    tables = [sql.Identifier(table.name) for table in reversed(metadata.sorted_tables)]
+    with psycopg.connect(
+        host=str(server.folder), user="postgres", dbname=name, autocommit=True
+    ) as connection:
+        connection.execute(_OTHERS, (name,))
+        connection.execute(sql.SQL("; ").join(sql.SQL("DELETE FROM {}").format(table) for table in tables))
