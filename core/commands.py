@@ -152,6 +152,13 @@ COMMANDS: tuple[CommandSpec, ...] = (
     ),
     CommandSpec(name="feed", who=Who.MEMBER, examples=("feed",), short_help=True),
     CommandSpec(
+        name="profile",
+        who=Who.ANYONE,
+        args=(Arg(name="member", kind=Kind.MEMBER, required=False),),
+        examples=("profile", "profile @anna"),
+        menu=Menu.MEMBER,
+    ),
+    CommandSpec(
         name="edit",
         who=Who.MEMBER,
         args=(_MY_POST, _VISIBILITY, Arg(name="text", kind=Kind.TEXT)),
@@ -168,6 +175,22 @@ COMMANDS: tuple[CommandSpec, ...] = (
         examples=("alt Two swifts above a church tower", "alt picture:2 The same tower, empty"),
     ),
     CommandSpec(name="delete", who=Who.MEMBER, args=(_MY_POST,), examples=("delete",)),
+    CommandSpec(name="boost", who=Who.MEMBER, args=(_POST,), examples=("boost",), menu=Menu.MESSAGE),
+    CommandSpec(name="unboost", who=Who.MEMBER, args=(_POST,), examples=("unboost",)),
+    CommandSpec(
+        name="quote",
+        who=Who.MEMBER,
+        args=(_POST, _VISIBILITY, Arg(name="text", kind=Kind.TEXT, required=False), _FILE),
+        examples=("quote So true!", "quote visibility:room Look at this"),
+        menu=Menu.MESSAGE,
+    ),
+    CommandSpec(
+        name="report",
+        who=Who.ANYONE,
+        args=(_POST, Arg(name="reason", kind=Kind.TEXT, required=False)),
+        examples=("report", "report The same advertisement again"),
+        menu=Menu.MESSAGE,
+    ),
     CommandSpec(name="status", who=Who.ANYONE, args=(_MY_POST,), examples=("status",)),
     CommandSpec(name="retry", who=Who.ANYONE, args=(_MY_POST,), examples=("retry",)),
     CommandSpec(
@@ -278,4 +301,6 @@ COMMANDS: tuple[CommandSpec, ...] = (
         examples=("unban @spammer",),
     ),
     CommandSpec(name="remove", who=Who.MODERATOR, args=(_POST,), examples=("remove",)),
+    CommandSpec(name="reports", who=Who.MODERATOR, examples=("reports",)),
+    CommandSpec(name="dismiss", who=Who.MODERATOR, args=(_POST,), examples=("dismiss",)),
 )

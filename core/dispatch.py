@@ -17,7 +17,19 @@ from core.events import CommandInvoked
 from core.intents import ABOUT, AGREE
 from core.notices import Said, answer, brief, private_opened, say
 from core.scene import Scene
-from core.social import about, asking, communities, feeds, pictures, posts, setup, status
+from core.social import (
+    about,
+    asking,
+    boosts,
+    communities,
+    feeds,
+    pictures,
+    posts,
+    profiles,
+    reports,
+    setup,
+    status,
+)
 from core.text import without_prefix
 from core.types import AccountRef, Visibility
 
@@ -65,9 +77,18 @@ def find_spec(name: str, text: str) -> tuple[CommandSpec, str, int]:
 
 
 def makes_post(name: str) -> bool:
-    """Whether this is the command that makes its message a post."""
+    """Whether this is the command that makes a message a post as it stands."""
+    return _names(name, "post")
+
+
+def publishes(name: str) -> bool:
+    """Whether a message that begins with this command becomes a post."""
+    return _names(name, "post", "quote")
+
+
+def _names(name: str, *commands: str) -> bool:
     try:
-        return find_spec(name, "")[0].name == "post"
+        return find_spec(name, "")[0].name in commands
     except Refusal:
         return False
 
@@ -252,6 +273,18 @@ def _post(scene: Scene, call: Call) -> None:
     )
 
 
+def _quote(scene: Scene, call: Call) -> None:
+    members.require_member(scene)
+    posts.publish(
+        scene,
+        call.rest,
+        source=call["text"],
+        dialect=call.dialect,
+        visibility=call["visibility"].lower(),
+        quoted=posts.quotable(scene, call["post"]),
+    )
+
+
 def _edit(scene: Scene, call: Call) -> None:
     members.require_member(scene)
     post = posts.post_of(scene, call["post"])
@@ -305,9 +338,16 @@ ACTIONS: Mapping[str, Callable[[Scene, Call], None]] = {
     "follow": lambda scene, call: feeds.follow(scene, call["feed"]),
     "unfollow": lambda scene, call: feeds.unfollow(scene, call["feed"]),
     "feed": lambda scene, _: feeds.home(scene),
+    "profile": lambda scene, call: profiles.profile(scene, call["member"]),
     "edit": _edit,
     "alt": lambda scene, call: pictures.describe(scene, call["post"], call["picture"], call["text"]),
     "delete": lambda scene, call: posts_delete(scene, call["post"]),
+    "boost": lambda scene, call: boosts.boost(scene, call["post"]),
+    "unboost": lambda scene, call: boosts.unboost(scene, call["post"]),
+    "quote": _quote,
+    "report": lambda scene, call: reports.report(scene, call["post"], call["reason"]),
+    "reports": lambda scene, _: reports.tell(scene),
+    "dismiss": lambda scene, call: reports.dismiss(scene, call["post"]),
     "status": lambda scene, call: status.status(scene, call["post"]),
     "retry": lambda scene, call: status.retry(scene, call["post"]),
     "link": lambda scene, call: members.link(scene, call["code"]),
@@ -338,6 +378,7 @@ ACTIONS: Mapping[str, Callable[[Scene, Call], None]] = {
 BUTTONS: Mapping[str, Callable[[Scene, str], None]] = {
     "undo": posts_delete,
     "retry": lambda scene, value: run(scene, "retry", value, None, None, "plain"),
+    "unboost": lambda scene, value: run(scene, "unboost", value, None, None, "plain"),
     "ask": asking.ask,
     "refuse": asking.refuse,
     AGREE: asking.unreadable,

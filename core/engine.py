@@ -18,7 +18,7 @@ from core import codec, edited, places
 from core.ahead import look_ahead
 from core.counts import Happening
 from core.crashpoints import passing
-from core.dispatch import invoke, makes_post, press, start
+from core.dispatch import invoke, press, publishes, start
 from core.errors import Ignored, Message, Refusal, StormoError, WrongCode
 from core.events import (
     Actor,
@@ -145,10 +145,11 @@ class Engine:
                 self._apply(unit, chat, later)
 
     def housekeep(self, unit: Unit) -> None:
-        """What expires: inbox keys, codes, handles, parked events, guests' reactions. Who keeps a lost room is told."""
+        """Forgets what expires: keys, codes, handles, reports, parked events, guests. Who keeps a lost room is told."""
         unit.intake.clean(unit.now - self.rules.inbox_life)
         unit.people.clean_codes(unit.now - self.rules.code_life)
         unit.people.clean_handles(unit.now)
+        unit.reports.clean(unit.now - self.rules.report_life)
         unit.notices.clean_notices(unit.now)
         unit.touched |= unit.votes.forget_guests(unit.now - self.rules.guest_life)
         self._expire(unit)
@@ -283,7 +284,7 @@ class Engine:
 
     def _corrected(self, unit: Unit, event: CommandEdited) -> None:
         """A message that made no post, as its command was refused or mistyped, is put right: now it may make one."""
-        if not makes_post(event.name):
+        if not publishes(event.name):
             raise Ignored
         self._command(
             unit,

@@ -162,6 +162,25 @@ class Post(Struct, frozen=True):
     guests: int
     created_at: datetime
     deleted_at: datetime | None
+    #: The post that it carries inside.
+    quote_of: PostId | None = None
+
+
+class Boosted(Struct, frozen=True):
+    """A post that somebody passed on."""
+
+    post: Post
+    by: MemberId
+    at: datetime
+
+
+class Reported(Struct, frozen=True):
+    """A post with its open reports in one community. ``reasons`` that were given, the first report first."""
+
+    post_id: PostId
+    count: int
+    since: datetime
+    reasons: tuple[str, ...]
 
 
 class Revision(Struct, frozen=True):
@@ -324,6 +343,8 @@ class Delivery:
     begun: bool = False
     #: Since when it is tried in vain, as long as ``attempts`` counts: what it waited for otherwise is not in it.
     failing_since: datetime | None = None
+    #: Because of whose boost the chat shows it, if nothing else brings it there.
+    boosted_by: MemberId | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

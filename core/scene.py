@@ -56,6 +56,7 @@ class Rules:
     park_life: timedelta = timedelta(minutes=10)
     guest_life: timedelta = timedelta(days=30)
     handle_life: timedelta = timedelta(days=30)
+    report_life: timedelta = timedelta(days=30)
     inbox_life: timedelta = timedelta(days=30)
     media: MediaRules = field(default_factory=MediaRules)
 

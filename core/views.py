@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from core.body import Block, Body, Emphasis, Paragraph, Quote, Strong, Text, from_json
+from core.body import Block, Body, Emphasis, Link, Paragraph, Quote, Strong, Text, from_json
 from core.errors import Argument, Glimpse, Message, Secret, message
 from core.intents import Button, Capabilities, Create, File, Form, Mark, Tell, View, Voice, Withdraw
 from core.mediastore import MediaStore
@@ -25,8 +25,9 @@ from core.tags import tags
 from core.text import first_words
 from core.types import Language, MemberId, MessageRef, Platform, PostId, ThingId, ThingKind, Visibility
 
-#: Graphemes of a post shown where only a glimpse fits.
+#: Graphemes of a post shown where only a glimpse fits, and inside a post that quotes it.
 GLIMPSE = 80
+QUOTED = 200
 
 
 class Views:
@@ -76,7 +77,7 @@ class Views:
             return keep(place, "its room left the community and keeps it as it is")
         if post is None or not _belongs(post, chat):
             return withdraw(place)
-        if _kept_out(unit, post, chat):
+        if _kept_out(unit, post, chat, place.row.boosted_by):
             # What stands stays as its moderators left it; nothing newer of this author comes in.
             return keep(place, "kept out of this room")
         view = self._post_view(unit, post, place)
@@ -93,20 +94,31 @@ class Views:
         chat = place.chat
         language = self._room_language(chat)
         tree = self._veiled(unit, unit.posts.revision(post.id).body, chat, language)
-        quoted = self._quoted_parent(unit, post, chat, language)
+        parent = self._parent_words(unit, post, chat, language)
+        quoted = self._quoted(unit, post, chat, language)
+        by = self._boost_line(unit, post, place.row, language)
+        boosted = (Paragraph((Emphasis((Text(by),)),)),) if by else ()
         files, told = self._files(unit, place, self._link(post))
         replies = self._parent_copy(unit, post, chat) is not None
         return View(
             voice=Voice.PERSON,
-            body=Body((*(() if replies else quoted), *tree.blocks, *told)),
+            body=Body((*boosted, *(() if replies else parent), *tree.blocks, *quoted, *told)),
             author=author_line(unit, self._rules, post),
             footer=self._tally(post, language),
             link=self._link(post),
             language=language,
             as_author=chat.look is Look.AUTHOR,
-            parent=quoted if replies else (),
+            parent=parent if replies else (),
             about=self._words(message("about.button"), language),
             files=files,
+        )
+
+    def _boost_line(self, unit: Unit, post: Post, row: Delivery, language: Language) -> str:
+        """Who passed the post on to this room, where nothing else brings it; never an own post."""
+        if row.boosted_by is None or row.boosted_by == post.author_id:
+            return ""
+        return self._words(
+            message("post.boosted", handle=unit.people.member(row.boosted_by).handle), language
         )
 
     def _files(self, unit: Unit, place: Place, link: str = "") -> tuple[tuple[File, ...], tuple[Block, ...]]:
@@ -146,7 +158,7 @@ class Views:
         copy = unit.copies.copy_in(chat.id, ThingId(post.reply_to))
         return copy.message if copy else None
 
-    def _quoted_parent(self, unit: Unit, post: Post, chat: Chat, language: Language) -> tuple[Block, ...]:
+    def _parent_words(self, unit: Unit, post: Post, chat: Chat, language: Language) -> tuple[Block, ...]:
         """The first words of the post that is answered, if this room may see them.
 
         They lead where that post does not stand, and where a message cannot be a reply.
@@ -156,9 +168,23 @@ class Views:
         parent = unit.posts.post(post.reply_to)
         if parent is None or not _belongs(parent, chat) or _unwanted(unit, parent, chat):
             return (Quote((Paragraph((Text(self._words(message("post.parent_hidden"), language)),)),)),)
-        handle = unit.people.member(parent.author_id).handle
-        words = self._glimpse(unit, parent, chat, language)
-        return (Quote((Paragraph((Strong((Text(f"@{handle}"),)), Text(f" {words}"))),)),)
+        return (Quote((self._first_words(unit, parent, chat, language, GLIMPSE),)),)
+
+    def _quoted(self, unit: Unit, post: Post, chat: Chat, language: Language) -> tuple[Block, ...]:
+        """The first words of the post that is carried inside, as they are now, if this room may see them."""
+        if post.quote_of is None:
+            return ()
+        quoted = unit.posts.post(post.quote_of)
+        if quoted is None or not _may_read(quoted, chat) or _unwanted(unit, quoted, chat):
+            return (Quote((Paragraph((Text(self._words(message("post.quote_hidden"), language)),)),)),)
+        words = self._first_words(unit, quoted, chat, language, QUOTED)
+        link = self._link(quoted)
+        return (Quote((words, *((Paragraph((Link(link, (Text(link),)),)),) if link else ()))),)
+
+    def _first_words(self, unit: Unit, post: Post, chat: Chat, language: Language, length: int) -> Paragraph:
+        handle = unit.people.member(post.author_id).handle
+        words = self._glimpse(unit, post, chat, language, length)
+        return Paragraph((Strong((Text(f"@{handle}"),)), Text(f" {words}")))
 
     # -- relayed talk and folds ------------------------------------------------------------------------------------
 
@@ -188,26 +214,29 @@ class Views:
     def _fold(self, unit: Unit, place: Place) -> Plan:
         chat = place.chat
         folded = unit.folds.folded(chat.id, place.row.thing_id)
-        posts = [unit.posts.post(line.thing_id) for line in folded if line.state is CopyState.FOLDED]
-        belonging = [p for p in posts if p is not None and _belongs(p, chat)]
+        posts = [(unit.posts.post(row.thing_id), row) for row in folded if row.state is CopyState.FOLDED]
+        belonging = [(post, row) for post, row in posts if post is not None and _belongs(post, chat)]
         if not belonging:
             return withdraw(place)
-        shown = [post for post in belonging if not _kept_out(unit, post, chat)]
+        shown = [(post, row) for post, row in belonging if not _kept_out(unit, post, chat, row.boosted_by)]
         if not shown:
             return keep(place, "kept out of this room")
         language = self._room_language(chat)
         title = self._words(message("fold.title", n=len(shown)), language)
         blocks = (
             Paragraph((Strong((Text(title),)),)),
-            *(self._fold_line(unit, post, chat, language) for post in shown),
+            *(self._fold_line(unit, post, row, chat, language) for post, row in shown),
         )
         return self._show(place, View(voice=Voice.BOT, body=Body(blocks), language=language), None)
 
-    def _fold_line(self, unit: Unit, post: Post, chat: Chat, language: Language) -> Paragraph:
+    def _fold_line(self, unit: Unit, post: Post, row: Delivery, chat: Chat, language: Language) -> Paragraph:
         words = self._glimpse(unit, post, chat, language)
         link = self._link(post)
         tail = f"\n{link}" if link else ""
-        return Paragraph((Strong((Text(author_line(unit, self._rules, post)),)), Text(f": {words}{tail}")))
+        by = self._boost_line(unit, post, row, language)
+        boosted = (Emphasis((Text(by),)), Text("\n")) if by else ()
+        author = Strong((Text(author_line(unit, self._rules, post)),))
+        return Paragraph((*boosted, author, Text(f": {words}{tail}")))
 
     # -- answers -------------------------------------------------------------------------------------------------
 
@@ -303,11 +332,15 @@ class Views:
 
 def _belongs(post: Post, chat: Chat) -> bool:
     """Whether this room may (still) show the post: checked again at every rendering."""
-    if post.deleted_at is not None:
-        return False
     if chat.id != post.chat_id and chat.community_id is None:
         return False
-    return bool(that_may_show(post.visibility, post.community_id, post.chat_id, [chat]))
+    return _may_read(post, chat)
+
+
+def _may_read(post: Post, chat: Chat) -> bool:
+    """Whether its words may be read in this room, whoever brings them there."""
+    shown = that_may_show(post.visibility, post.community_id, post.chat_id, [chat])
+    return post.deleted_at is None and bool(shown)
 
 
 def _left(post: Post, chat: Chat) -> bool:
@@ -315,16 +348,18 @@ def _left(post: Post, chat: Chat) -> bool:
     return chat.community_id is None and chat.id != post.chat_id
 
 
-def _kept_out(unit: Unit, post: Post, chat: Chat) -> bool:
-    """Whether a moderator here banned its author or blocked it since it was posted."""
+def _kept_out(unit: Unit, post: Post, chat: Chat, boosted_by: MemberId | None = None) -> bool:
+    """Whether a moderator here banned its author, or who passed it on, or blocked it since it was posted."""
     if chat.id == post.chat_id:
         return False
-    if _banned(unit, post.author_id, chat):
+    if _banned(unit, post.author_id, chat) or (boosted_by is not None and _banned(unit, boosted_by, chat)):
         return True
     blocks = unit.communities.blocks_of(chat.id)
-    return bool(blocks) and any(
-        feed in blocks for feed in feeds_of(post.author_id, tags(newest_tree(unit, post.id)))
-    )
+    if not blocks:
+        return False
+    own = feeds_of(post.author_id, tags(newest_tree(unit, post.id)))
+    boosted = [] if boosted_by is None else feeds_of(boosted_by, ())
+    return not set(blocks).isdisjoint((*own, *boosted))
 
 
 def _banned(unit: Unit, author: MemberId, chat: Chat) -> bool:

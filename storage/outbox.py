@@ -20,7 +20,7 @@ from storage.tables import Instant, to_micros
 
 _O, _P = t.outbox.c, t.posts.c
 _NAMES = ("chat_id", "thing_id", "kind", "wanted", "shown", "generation", "state", "rank", "form", "ready_at",
-          "queued_at", "attempts", "reason", "fold_id", "retries", "begun", "failing_since")  # fmt: skip
+          "queued_at", "attempts", "reason", "fold_id", "retries", "begun", "failing_since", "boosted_by")  # fmt: skip
 COLUMNS = tuple(_O[name] for name in _NAMES)
 _LIVE = CopyState.LIVE.value
 #: What a newer version may make due.

@@ -293,6 +293,13 @@ UNFOLLOW = Statement(
     )
 )
 FOLLOWS = Statement(lambda _: select(_F.feed_kind, _F.feed_key).where(_F.member_id == bindparam("member")))
+FOLLOWERS = Statement(
+    lambda _: (
+        select(func.count())
+        .select_from(t.follows)
+        .where(_F.feed_kind == FeedKind.MEMBER.value, _F.feed_key == bindparam("key"))
+    )
+)
 UNFOLLOW_ALL = Statement(lambda _: delete(t.follows).where(_F.member_id == bindparam("member")))
 
 
@@ -507,3 +514,6 @@ class PeopleStore:
 
     def follows(self, member: MemberId) -> list[Feed]:
         return [Feed(FeedKind(kind), key) for kind, key in self._run.all(FOLLOWS, member=member)]
+
+    def followers(self, member: MemberId) -> int:
+        return int(self._run.scalar(FOLLOWERS, key=str(member)))

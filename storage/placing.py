@@ -15,7 +15,7 @@ from storage.statements import Build, Runner, Statement
 from storage.tables import Instant
 
 _O, _P, _M, _C = t.outbox.c, t.posts.c, t.mirrors.c, t.copies.c
-_N, _T = t.notices.c, t.tries.c
+_N, _T, _B = t.notices.c, t.tries.c, t.boosts.c
 _LIVE, _FOLDED, _WITHDRAWN = CopyState.LIVE.value, CopyState.FOLDED.value, CopyState.WITHDRAWN.value
 #: How often a post comes back to a room that it was withdrawn from.
 MOST_RETURNS = 3
@@ -28,12 +28,13 @@ def _some(table: Any, *conditions: Any) -> Any:
 
 def _wanted() -> Any:
     """The row's post was written in the room, a mirror of the room brings it, or it answers what stands there."""
+    boosted = _some(t.boosts, _B.post_id == _P.id, cast(_B.member_id, Text) == _M.feed_key)
     tagged = _some(t.post_tags, t.post_tags.c.post_id == _P.id, t.post_tags.c.tag == _M.feed_key)
     mirrored = _some(
         t.mirrors,
         _M.chat_id == _O.chat_id,
         (_M.feed_kind == FeedKind.EVERYTHING.value)
-        | ((_M.feed_kind == FeedKind.MEMBER.value) & (_M.feed_key == cast(_P.author_id, Text)))
+        | ((_M.feed_kind == FeedKind.MEMBER.value) & ((_M.feed_key == cast(_P.author_id, Text)) | boosted))
         | ((_M.feed_kind == FeedKind.COMMUNITY.value) & (_M.feed_key == cast(_P.community_id, Text)))
         | ((_M.feed_kind == FeedKind.TAG.value) & tagged),
     )
@@ -122,6 +123,8 @@ def _again(d: Build) -> Any:
             begun=case((stands, _O.begun), else_=0),
             form=Form.FULL.value,
             fold_id=null(),
+            # Who brings it now is said by whoever asked.
+            boosted_by=null(),
             attempts=0,
             reason="",
             ready_at=ready,

@@ -18,14 +18,14 @@ _P = t.posts.c
 _POST_NAMES = (
     "id", "author_id", "account_id", "community_id", "chat_id",
     "visibility", "reply_to", "revision", "version",
-    "score", "guests", "created_at", "deleted_at",
+    "score", "guests", "created_at", "deleted_at", "quote_of",
 )  # fmt: skip
-_POST = tuple(_P[name] for name in _POST_NAMES)
+POST_COLUMNS = tuple(_P[name] for name in _POST_NAMES)
 
 
 def _kept(row: Row) -> Post:
     (id_, author, account, community, chat, visibility, reply_to, revision, version, score, guests, created_at,
-     deleted_at) = row  # fmt: skip
+     deleted_at, quote_of) = row  # fmt: skip
     return Post(
         id=id_,
         author_id=author,
@@ -40,16 +40,18 @@ def _kept(row: Row) -> Post:
         guests=guests,
         created_at=from_micros(created_at),
         deleted_at=None if deleted_at is None else from_micros(deleted_at),
+        quote_of=quote_of,
     )
 
 
-POST = Keyed(t.posts, _POST, (_P.id,), _kept)
-POSTS = Statement(lambda d: select(*_POST).where(d.among(_P.id, "ids")).order_by(_P.id))
+POST = Keyed(t.posts, POST_COLUMNS, (_P.id,), _kept)
+POSTS = Statement(lambda d: select(*POST_COLUMNS).where(d.among(_P.id, "ids")).order_by(_P.id))
 _NEW = ("id", "author_id", "account_id", "community_id", "chat_id", "visibility", "reply_to", "created_at")
 ADD_POST = Bulk.insert(t.posts, _NEW)
+ADD_QUOTE = Bulk.insert(t.posts, (*_NEW, "quote_of"))
 LATEST_OF = Statement(
     lambda _: (
-        select(*_POST)
+        select(*POST_COLUMNS)
         .where(_P.author_id == bindparam("author"), _P.deleted_at.is_(None))
         .order_by(_P.id.desc())
         .limit(1)
@@ -57,7 +59,7 @@ LATEST_OF = Statement(
 )
 NEWEST_OF = Statement(
     lambda _: (
-        select(*_POST)
+        select(*POST_COLUMNS)
         .where(_P.author_id == bindparam("author"), _P.deleted_at.is_(None))
         .order_by(_P.id.desc())
         .limit(bindparam("count"))
@@ -66,7 +68,7 @@ NEWEST_OF = Statement(
 _C = t.copies.c
 SHOWN_IN = Statement(
     lambda _: (
-        select(*_POST)
+        select(*POST_COLUMNS)
         .join(t.copies, _C.thing_id == _P.id)
         .where(_C.chat_id == bindparam("chat"), _C.part == 0, _P.deleted_at.is_(None))
         .order_by(_C.sent_at.desc(), _P.id.desc())
@@ -108,6 +110,14 @@ BUMP_ALL_OF = Statement(
         .returning(_P.id, _P.version)
     )
 )
+BUMP_QUOTING = Statement(
+    lambda _: (
+        update(t.posts)
+        .where(_P.quote_of == bindparam("post"), _P.deleted_at.is_(None))
+        .values(version=_P.version + 1)
+        .returning(_P.id, _P.version)
+    )
+)
 DELETE = Statement(
     lambda _: (
         update(t.posts)
@@ -138,7 +148,7 @@ _RECENT = 2000
 def _tags_starting(d: Build) -> Any:
     newest = (
         select(_P.id)
-        .where(_visible(d), _P.deleted_at.is_(None))
+        .where(visible(d), _P.deleted_at.is_(None))
         .order_by(_P.id.desc())
         .limit(_RECENT)
         .subquery()
@@ -154,7 +164,7 @@ def _tags_starting(d: Build) -> Any:
     )
 
 
-def _visible(d: Build) -> Any:
+def visible(d: Build) -> Any:
     return or_(
         _P.visibility == Visibility.PUBLIC.value,
         (_P.visibility == Visibility.COMMUNITY.value) & d.among(_P.community_id, "inside"),
@@ -163,21 +173,37 @@ def _visible(d: Build) -> Any:
 
 TAGS_STARTING = Statement(_tags_starting)
 
+
+def _written(d: Build) -> Any:
+    """By one author, and for everybody, for these communities, or (``own``) for whom it may be."""
+    seen = (bindparam("own") == 1) | visible(d)
+    return (_P.author_id == bindparam("author")) & _P.deleted_at.is_(None) & seen
+
+
+WRITTEN = Statement(
+    lambda d: select(*POST_COLUMNS).where(_written(d)).order_by(_P.id.desc()).limit(bindparam("count"))
+)
+COUNT_WRITTEN = Statement(lambda d: select(func.count()).select_from(t.posts).where(_written(d)))
+
 _L = t.places.c
 ADD_PLACE = Bulk.insert(t.places, ("thing_id", "chat_id"), ignore=True)
 PLACES = Statement(lambda _: select(_L.chat_id).where(_L.thing_id == bindparam("thing")).order_by(_L.chat_id))
 DROP_PLACES_IN = Statement(lambda _: delete(t.places).where(_L.chat_id == bindparam("chat")))
 
 
+def followed(d: Build) -> Any:
+    """By an author, in a community or with a tag that the reader follows: yes or no, never unknown."""
+    inside = _P.community_id.is_not(None) & d.among(_P.community_id, "followed")
+    tagged = select(literal(1)).where(_G.post_id == _P.id, d.among(_G.tag, "tags")).exists()
+    return or_(d.among(_P.author_id, "authors"), inside, tagged)
+
+
 def _home(d: Build) -> Any:
     """The plain form: exact, and quick enough until the timelines get their own paths."""
-    tagged = select(literal(1)).where(_G.post_id == _P.id, d.among(_G.tag, "tags")).exists()
-    followed = or_(d.among(_P.author_id, "authors"), d.among(_P.community_id, "followed"), tagged)
     mine = _P.author_id == bindparam("reader")
-    visible = _visible(d)
     return (
-        select(*_POST)
-        .where(_P.id < bindparam("before"), _P.deleted_at.is_(None), or_(mine, followed & visible))
+        select(*POST_COLUMNS)
+        .where(_P.id < bindparam("before"), _P.deleted_at.is_(None), or_(mine, followed(d) & visible(d)))
         .order_by(_P.id.desc())
         .limit(bindparam("count"))
     )
@@ -194,11 +220,13 @@ def _latest_in(d: Build) -> Any:
         tagged,
         bindparam("everything") == 1,
     )
-    visible = or_(
+    seen = or_(
         _P.visibility == Visibility.PUBLIC.value,
         (_P.visibility == Visibility.COMMUNITY.value) & (_P.community_id == bindparam("inside")),
     )
-    return select(*_POST).where(_P.deleted_at.is_(None), followed & visible).order_by(_P.id.desc()).limit(1)
+    return (
+        select(*POST_COLUMNS).where(_P.deleted_at.is_(None), followed & seen).order_by(_P.id.desc()).limit(1)
+    )
 
 
 LATEST_IN = Statement(_latest_in)
@@ -229,7 +257,7 @@ DELETE_RELAY = Statement(
 )
 
 
-def _post(row: Row) -> Post:
+def read_post(row: Row) -> Post:
     values = dict(zip(_POST_NAMES, row, strict=True))
     return Post(**(values | {"visibility": Visibility(values["visibility"])}))
 
@@ -244,6 +272,7 @@ class PostStore:
         self._run = run
         self.by_id = run.shelf(POST)
         self._new = run.pile(ADD_POST)
+        self._quotes = run.pile(ADD_QUOTE)
         self._revisions = run.pile(ADD_REVISION)
         self._tags = run.pile(ADD_TAG)
         self._places = run.pile(ADD_PLACE)
@@ -252,19 +281,19 @@ class PostStore:
         return self.by_id.one(post)
 
     def posts(self, ids: list[PostId]) -> list[Post]:
-        return [_post(row) for row in self._run.all(POSTS, ids=ids)]
+        return [read_post(row) for row in self._run.all(POSTS, ids=ids)]
 
     def latest_of(self, author: MemberId) -> Post | None:
         row = self._run.one(LATEST_OF, author=author)
-        return None if row is None else _post(row)
+        return None if row is None else read_post(row)
 
     def newest_of(self, author: MemberId, count: int) -> list[Post]:
         """What this author wrote and did not take back, newest first."""
-        return [_post(row) for row in self._run.all(NEWEST_OF, author=author, count=count)]
+        return [read_post(row) for row in self._run.all(NEWEST_OF, author=author, count=count)]
 
     def shown_in(self, chat: ChatId, count: int) -> list[Post]:
         """What this chat shows or said first, newest copies first."""
-        return [_post(row) for row in self._run.all(SHOWN_IN, chat=chat, count=count)]
+        return [read_post(row) for row in self._run.all(SHOWN_IN, chat=chat, count=count)]
 
     def tags_starting(self, prefix: str, inside: list[CommunityId], count: int) -> list[str]:
         """Tags of recent public posts and of those inside these communities, the most used first."""
@@ -277,6 +306,13 @@ class PostStore:
         """Whether a post that still stands was written from this account."""
         return self._run.one(WRITTEN_FROM, account=account) is not None
 
+    def written(self, author: MemberId, *, own: bool, inside: list[CommunityId], count: int) -> list[Post]:
+        rows = self._run.all(WRITTEN, author=author, own=own, inside=inside, count=count)
+        return [read_post(row) for row in rows]
+
+    def count_written(self, author: MemberId, *, own: bool, inside: list[CommunityId]) -> int:
+        return int(self._run.scalar(COUNT_WRITTEN, author=author, own=own, inside=inside))
+
     def add(
         self,
         post: PostId,
@@ -288,11 +324,16 @@ class PostStore:
         visibility: Visibility,
         reply_to: PostId | None,
         now: datetime,
+        quote_of: PostId | None = None,
     ) -> Post:
-        self._new.add((post, author, account, community, chat, visibility._value_, reply_to, to_micros(now)))
+        row = (post, author, account, community, chat, visibility._value_, reply_to, to_micros(now))
+        if quote_of is None:
+            self._new.add(row)
+        else:
+            self._quotes.add((*row, quote_of))
         new = Post(
             post, author, account, community, chat, visibility, reply_to,
-            1, 1, 0, 0, now, None,
+            1, 1, 0, 0, now, None, quote_of,
         )  # fmt: skip
         self.by_id.learn(post, (new,))
         return new
@@ -314,6 +355,9 @@ class PostStore:
 
     def bump_all_of(self, author: MemberId) -> list[tuple[PostId, int]]:
         return [(PostId(post), version) for post, version in self._run.all(BUMP_ALL_OF, author=author)]
+
+    def bump_quoting(self, post: PostId) -> list[tuple[PostId, int]]:
+        return [(PostId(id_), version) for id_, version in self._run.all(BUMP_QUOTING, post=post)]
 
     def delete(self, post: PostId, at: datetime) -> None:
         self._run.run(DELETE, post=post, at=at)
@@ -370,7 +414,7 @@ class PostStore:
             before=before,
             count=count,
         )
-        return [_post(row) for row in rows]
+        return [read_post(row) for row in rows]
 
     def latest_in(
         self,
@@ -384,7 +428,7 @@ class PostStore:
         row = self._run.one(
             LATEST_IN, authors=authors, tags=tags, followed=followed, everything=everything, inside=inside
         )
-        return None if row is None else _post(row)
+        return None if row is None else read_post(row)
 
     # relayed talk
     def relay(self, relay: ThingId) -> Relay | None:

@@ -212,6 +212,8 @@ outbox = Table(
     Column("failing_since", Instant, nullable=True),
     #: When its first message was sent: what a room's caps count, whatever became of it since.
     Column("sent_at", Instant, nullable=True),
+    #: The member because of whose boost it is there, if nothing else brings it.
+    _ref("boosted_by", nullable=True),
 )
 Index("ix_outbox_due", outbox.c.chat_id, outbox.c.rank, outbox.c.thing_id, sqlite_where=outbox.c.due == 1,
       postgresql_where=outbox.c.due == 1)  # fmt: skip
@@ -343,10 +345,14 @@ posts = Table(
     Column("guests", Integer, nullable=False, server_default="0"),
     Column("created_at", Instant, nullable=False),
     Column("deleted_at", Instant, nullable=True),
+    #: The post that it carries inside.
+    _ref("quote_of", nullable=True),
     Index(None, "author_id", "id"),
     Index(None, "community_id", "id"),
     Index(None, "visibility", "id"),
 )
+Index("ix_posts_quote_of", posts.c.quote_of, sqlite_where=posts.c.quote_of.is_not(None),
+      postgresql_where=posts.c.quote_of.is_not(None))  # fmt: skip
 
 revisions = Table(
     "revisions",
@@ -372,6 +378,16 @@ places = Table(
     metadata,
     _ref("thing_id", primary_key=True),
     _ref("chat_id", primary_key=True),
+)
+
+#: Who passed a post on to their followers.
+boosts = Table(
+    "boosts",
+    metadata,
+    _ref("post_id", "posts.id", primary_key=True),
+    _ref("member_id", primary_key=True),
+    Column("at", Instant, nullable=False),
+    Index(None, "member_id", "at"),
 )
 
 signals = Table(
@@ -410,6 +426,22 @@ vote_accounts = Table(
     _ref("account_id", primary_key=True),
     _ref("member_id"),
 )
+
+#: That a post breaks a rule, said to the moderators of a community.
+reports = Table(
+    "reports",
+    metadata,
+    _ref("post_id", "posts.id", primary_key=True),
+    _ref("account_id", primary_key=True),
+    _ref("community_id", "communities.id"),
+    _text("reason", ""),
+    Column("at", Instant, nullable=False),
+    #: When they had dealt with it.
+    Column("closed_at", Instant, nullable=True),
+    Index(None, "account_id", "at"),
+)
+Index("ix_reports_open", reports.c.community_id, reports.c.post_id, sqlite_where=reports.c.closed_at.is_(None),
+      postgresql_where=reports.c.closed_at.is_(None))  # fmt: skip
 
 relays = Table(
     "relays",
@@ -482,6 +514,7 @@ follows = Table(
     _text("feed_kind", primary_key=True),
     _text("feed_key", primary_key=True),
     Column("created_at", Instant, nullable=False),
+    Index(None, "feed_kind", "feed_key"),
 )
 
 #: Members seen acting in a room of a community: whose community posts they may read, and later its roll.

@@ -16,6 +16,7 @@ from core.types import ChatId, Platform, PostId
 from storage import tables as t
 from storage.ahead import read_ahead
 from storage.backlog import BacklogStore
+from storage.boosts import BoostStore
 from storage.communities import CommunityStore
 from storage.copies import CopyStore
 from storage.folds import FoldStore
@@ -28,6 +29,7 @@ from storage.outbox import OutboxStore
 from storage.people import PeopleStore
 from storage.placing import PlacingStore
 from storage.posts import PostStore
+from storage.reports import ReportStore
 from storage.sight import SightStore
 from storage.statements import Runner, Statement
 from storage.tries import TryStore
@@ -113,6 +115,14 @@ class SqlUnit:
     @cached_property
     def posts(self) -> PostStore:
         return PostStore(self._run)
+
+    @cached_property
+    def boosts(self) -> BoostStore:
+        return BoostStore(self._run)
+
+    @cached_property
+    def reports(self) -> ReportStore:
+        return ReportStore(self._run)
 
     @cached_property
     def votes(self) -> VoteStore:

@@ -157,6 +157,7 @@ def opt_out(scene: Scene, wish: str) -> None:
         return answer(scene, said)
     for signal in unit.votes.signals_by(scene.account.id):
         take_back(unit, scene.account.id, signal, unit.now)
+    unit.reports.forget(scene.account.id)
     if scene.member is not None:
         unit.people.bind(scene.account.id, None)
     unit.people.set_opted_out(scene.account.id, True)
@@ -325,6 +326,7 @@ def _merge(unit: Unit, loser: MemberId, winner: MemberId) -> None:
     unit.votes.move_speakers(loser, winner)
     unit.posts.move(loser, winner)
     _drop_own_votes(unit, winner)
+    unit.boosts.move(loser, winner)
     unit.communities.merge_memberships(loser, winner)
     unit.communities.move_bans(loser, winner)
     unit.people.merge(loser, winner)

@@ -15,7 +15,7 @@ from core.social.feeds import EVERYTHING, feed_name, find_feed, member_feed, tag
 from core.social.posts import post_of
 from core.social.reach import withdraw_unmirrored
 from core.stores.unit import Unit
-from core.types import CommunityId, Feed, FeedKind, MemberId, ThingId
+from core.types import CommunityId, Feed, FeedKind, MemberId, PostId, ThingId
 
 #: Mirrors a room can have.
 MAX_MIRRORS = 50
@@ -238,6 +238,8 @@ def ban(scene: Scene, typed: str, *, on: bool) -> None:
         if on
         else store.unban(community.id, member)
     )
+    if on:
+        scene.unit.reports.close_of_author(member, community.id, scene.unit.now)
     outcome = ("ban.done" if on else "unban.done") if changed else ("ban.already" if on else "unban.none")
     answer(scene, say(outcome, member=feed_name(scene.unit, feed), community=community.slug))
 
@@ -255,4 +257,6 @@ def remove(scene: Scene, typed: str) -> None:
     if copy is None or not copy.ours:
         raise Refusal("remove.not_ours")
     remove_here(unit, scene.chat.id, copy.thing_id, "removed by a moderator")
+    if scene.chat.community_id is not None:
+        unit.reports.close(PostId(copy.thing_id), scene.chat.community_id, unit.now)
     answer(scene, brief("remove.done"))

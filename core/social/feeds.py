@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import difflib
+from datetime import datetime
 
 from core.civic.members import require_member
 from core.errors import Glimpse, Message, Refusal, message
 from core.notices import Said, answer, say
-from core.records import Post
+from core.records import Member, Post
 from core.scene import Scene
 from core.stores.unit import Unit
 from core.tags import fold_tag
@@ -53,10 +54,19 @@ def tag_feed(word: str) -> Feed:
 
 def member_feed(unit: Unit, word: str) -> Feed:
     """Raises ``Refusal`` with the nearest handle."""
+    return feed_of(find_member(unit, word).id)
+
+
+def feed_of(member: MemberId) -> Feed:
+    return Feed(FeedKind.MEMBER, str(member))
+
+
+def find_member(unit: Unit, word: str) -> Member:
+    """Raises ``Refusal`` with the nearest handle."""
     handle = word.strip().lstrip("@").lower()
     member = unit.people.by_handle(handle)
     if member is not None:
-        return Feed(FeedKind.MEMBER, str(member.id))
+        return member
     near = difflib.get_close_matches(handle, [m.handle for m in unit.people.starting(handle[:1])], n=1)
     if near:
         raise Refusal("member.unknown_near", handle=handle[:40], near=near[0])
@@ -80,7 +90,7 @@ def feed_name(unit: Unit, feed: Feed) -> Message:
 def follow(scene: Scene, typed: str) -> None:
     member = require_member(scene)
     feed = find_feed(scene, typed)
-    if feed == Feed(FeedKind.MEMBER, str(member.id)):
+    if feed == feed_of(member.id):
         raise Refusal("follow.self")
     fresh = scene.unit.people.follow(member.id, feed, scene.unit.now)
     answer(scene, say("follow.done" if fresh else "follow.already", feed=feed_name(scene.unit, feed)))
@@ -98,22 +108,30 @@ def home(scene: Scene) -> None:
     member = require_member(scene)
     unit = scene.unit
     follows = unit.people.follows(member.id)
+    authors = [int(f.key) for f in follows if f.kind is FeedKind.MEMBER]
+    keys = [f.key for f in follows if f.kind is FeedKind.TAG]
+    homes = [int(f.key) for f in follows if f.kind is FeedKind.COMMUNITY]
+    inside = unit.communities.of_member(member.id)
     posts = unit.posts.home(
-        member.id,
-        authors=[int(f.key) for f in follows if f.kind is FeedKind.MEMBER],
-        tags=[f.key for f in follows if f.kind is FeedKind.TAG],
-        followed=[int(f.key) for f in follows if f.kind is FeedKind.COMMUNITY],
-        inside=unit.communities.of_member(member.id),
-        before=_LAST,
-        count=PAGE,
+        member.id, authors=authors, tags=keys, followed=homes, inside=inside, before=_LAST, count=PAGE
     )
-    if not posts:
+    boosted = unit.boosts.home(
+        member.id, authors=authors, tags=keys, followed=homes, inside=inside, count=PAGE
+    )
+    # What was passed on stands where that was done.
+    found: list[tuple[datetime, Post, MemberId | None]] = [(post.created_at, post, None) for post in posts]
+    found += [(one.at, one.post, one.by) for one in boosted]
+    newest = sorted(found, key=lambda one: (one[0], one[1].id), reverse=True)[:PAGE]
+    if not newest:
         return answer(scene, say("feed.empty" if follows else "feed.nothing_followed"))
-    lines = [message("feed.title", n=len(posts))] + [_line(unit, post) for post in posts]
+    lines = [message("feed.title", n=len(newest))] + [_line(unit, post, by) for _, post, by in newest]
     return answer(scene, Said(tuple(lines)))
 
 
-def _line(unit: Unit, post: Post) -> Message:
-    words = Glimpse(post.id, 120)
+def _line(unit: Unit, post: Post, by: MemberId | None) -> Message:
+    words, votes = Glimpse(post.id, 120), message("footer.votes", n=post.score)
     author = unit.people.member(post.author_id)
-    return message("feed.line", handle=author.handle, text=words, votes=message("footer.votes", n=post.score))
+    if by is None:
+        return message("feed.line", handle=author.handle, text=words, votes=votes)
+    booster = unit.people.member(by)
+    return message("feed.boosted", by=booster.handle, handle=author.handle, text=words, votes=votes)

@@ -15,7 +15,7 @@ from core.records import Chat, Copy, Member, Post, Revision
 from core.removal import our_own, remove_here
 from core.scene import Rules, Scene
 from core.social import enclosures
-from core.social.reach import place, place_anew
+from core.social.reach import may_read, place, place_anew, that_may_show
 from core.social.votes import show_again
 from core.stores.unit import Unit
 from core.tags import resolve, tags
@@ -65,13 +65,14 @@ def publish(
     dialect: str,
     visibility: str = "",
     reply_to: Post | None = None,
+    quoted: Post | None = None,
 ) -> PostId:
-    """Makes a post of what the actor wrote, here. Raises ``Refusal``."""
+    """Makes a post of what the actor wrote, here. Raises ``Refusal``. ``quoted``: the post that it carries inside."""
     member = require_member(scene)
     unit = scene.unit
-    _not_banned(unit, scene.chat.community_id, member)
+    not_banned(unit, scene.chat.community_id, member)
     tree = _checked(scene, body, source, wordless=bool(scene.files))
-    seen_by = _visibility(scene, visibility, reply_to)
+    seen_by = _visibility(scene, visibility, reply_to, quoted)
     id_ = PostId(unit.new_id())
     post = unit.posts.add(
         id_,
@@ -82,12 +83,13 @@ def publish(
         visibility=seen_by,
         reply_to=reply_to.id if reply_to else None,
         now=unit.now,
+        quote_of=quoted.id if quoted else None,
     )
     keys = _write(unit, id_, 1, tree, source, dialect)
     unit.people.count_post(member.id)
     if scene.message:
         _note_origin(unit, scene.chat, ThingId(id_), scene.message)
-    hold = _hold(scene.rules, unit, scene.chat.community_id, member)
+    hold = hold_of(scene.rules, unit, scene.chat.community_id, member)
     chats = place(unit, post, keys, reply_to, unit.now + hold if hold else unit.now)
     if scene.message is None:
         _show_here(unit, post)
@@ -105,7 +107,8 @@ def _show_here(unit: Unit, post: Post) -> None:
     unit.outbox.want(thing, ThingKind.POST, 1, here, rank=0, now=unit.now, ready_at=unit.now)
 
 
-def _not_banned(unit: Unit, community: CommunityId | None, member: Member) -> None:
+def not_banned(unit: Unit, community: CommunityId | None, member: Member) -> None:
+    """Raises ``Refusal`` where this community keeps the member's posts out."""
     if community is not None and unit.communities.banned(community, member.id):
         raise Refusal("post.banned", community=unit.communities.community(community).slug)
 
@@ -125,8 +128,11 @@ def _checked(scene: Scene, body: Body | None, source: str, *, wordless: bool) ->
     return tree
 
 
-def _visibility(scene: Scene, wish: str, reply_to: Post | None) -> Visibility:
-    """A reply is seen as what it answers, unless its room is closed; a post stays inside its community."""
+def _visibility(scene: Scene, wish: str, reply_to: Post | None, quoted: Post | None) -> Visibility:
+    """A reply is seen as what it answers, unless its room is closed; a post stays inside its community.
+
+    What carries another post inside is seen by no more people than that.
+    """
     chat = scene.chat
     closed = chat.private or chat.closed
     if wish:
@@ -135,6 +141,10 @@ def _visibility(scene: Scene, wish: str, reply_to: Post | None) -> Visibility:
         return Visibility.ROOM
     else:
         seen_by = reply_to.visibility if reply_to else Visibility.COMMUNITY
+        if quoted and quoted.visibility is Visibility.ROOM:
+            seen_by = Visibility.ROOM
+    if quoted and _NARROW.index(quoted.visibility) < _NARROW.index(seen_by):
+        raise Refusal("quote.wider")
     if reply_to and _NARROW.index(reply_to.visibility) < _NARROW.index(seen_by):
         raise Refusal("post.wider_than_parent")
     if seen_by is Visibility.COMMUNITY and chat.community_id is None:
@@ -170,7 +180,7 @@ def _note_origin(unit: Unit, chat: Chat, thing: ThingId, ref: MessageRef) -> Non
 _NOW = timedelta(0)
 
 
-def _hold(rules: Rules, unit: Unit, community: CommunityId | None, member: Member) -> timedelta:
+def hold_of(rules: Rules, unit: Unit, community: CommunityId | None, member: Member) -> timedelta:
     """How long a post waits before it travels: what its community chose, and for a newcomer a moment at least."""
     old = (unit.now - member.joined_at).days >= rules.hold_days
     least = _NOW if old and member.posts >= rules.hold_posts else rules.hold
@@ -192,7 +202,7 @@ def _confirm(scene: Scene, post: PostId, seen_by: Visibility, chats: list[Chat],
     outcome = "post.done" if chats else "post.done_here"
     lines = [
         message(outcome, n=len(chats), visibility=message(f"visibility.{seen_by}")),
-        *_place_lines(scene, chats, hold),
+        *place_lines(scene, chats, hold),
         *_file_lines(scene, post),
         *_untold_line(scene),
     ]
@@ -200,7 +210,7 @@ def _confirm(scene: Scene, post: PostId, seen_by: Visibility, chats: list[Chat],
     answer(scene, Said(tuple(lines), (undo,), text_command=f"delete {short_id(post)}"))
 
 
-def _place_lines(scene: Scene, chats: list[Chat], hold: timedelta) -> list[Message]:
+def place_lines(scene: Scene, chats: list[Chat], hold: timedelta) -> list[Message]:
     lines = [_place_line(scene, chat) for chat in chats[:10]]
     return [*lines, _held_line(hold)] if chats and hold else lines
 
@@ -255,6 +265,24 @@ def post_of(scene: Scene, typed: str) -> Post:
     return post
 
 
+def readable(scene: Scene, typed: str) -> Post:
+    """Somebody's post that reaches who acts: by its id, else the one whose copy was answered. Raises ``Refusal``."""
+    if not typed and scene.target is None:
+        raise Refusal("post.which")
+    post = post_of(scene, typed)
+    if not may_read(scene, post):
+        raise Refusal("post.unknown")
+    return post
+
+
+def quotable(scene: Scene, typed: str) -> Post:
+    """A post that may be carried inside another one here: who reads that may read this. Raises ``Refusal``."""
+    post = readable(scene, typed)
+    if not that_may_show(post.visibility, post.community_id, post.chat_id, [scene.chat]):
+        raise Refusal("quote.elsewhere")
+    return post
+
+
 def require_own(scene: Scene, post: Post) -> Member:
     if scene.member is None or post.author_id != scene.member.id:
         raise Refusal("post.not_yours")
@@ -272,17 +300,18 @@ def edit(scene: Scene, post: Post, body: Body | None, source: str, dialect: str)
     before = unit.posts.revision(post.id).body
     if before == to_json(tree):
         return None
-    _not_banned(unit, post.community_id, member)
+    not_banned(unit, post.community_id, member)
     _write(unit, post.id, post.revision + 1, tree, source, dialect)
     unit.posts.revise(post.id)
     now = structs.replace(post, revision=post.revision + 1, version=post.version + 1)
     show_again(unit, post.id, now.version, rank=2)
+    _show_quoting(unit, post.id)
     parent = unit.posts.post(post.reply_to) if post.reply_to else None
-    hold = _hold(scene.rules, unit, post.community_id, member)
+    hold = hold_of(scene.rules, unit, post.community_id, member)
     chats = place_anew(unit, now, from_json(before), tree, parent, unit.now + hold)
     if not chats or not _door(scene):
         return []
-    return [message("post.edited_also", n=len(chats)), *_place_lines(scene, chats, hold)]
+    return [message("post.edited_also", n=len(chats)), *place_lines(scene, chats, hold)]
 
 
 def say_edited(before: Post, now: Post, moved: list[Message] | None, *, asked: bool) -> Said | None:
@@ -310,14 +339,23 @@ def narrow(scene: Scene, post: Post, seen_by: Visibility) -> Post:
     unit = scene.unit
     unit.posts.set_visibility(post.id, seen_by)
     show_again(unit, post.id, post.version + 1, rank=0)
+    _show_quoting(unit, post.id)
     return structs.replace(post, visibility=seen_by, version=post.version + 1)
 
 
 def delete(unit: Unit, post: Post) -> None:
     """Withdrawn everywhere."""
     unit.posts.delete(post.id, unit.now)
+    unit.reports.close_everywhere(post.id, unit.now)
     unit.media.drop(ThingId(post.id))
     show_again(unit, post.id, post.version + 1, rank=0)
+    _show_quoting(unit, post.id)
+
+
+def _show_quoting(unit: Unit, post: PostId) -> None:
+    """Posts that carry this one inside show it as it is now."""
+    for quoting, version in unit.posts.bump_quoting(post):
+        show_again(unit, quoting, version, rank=2)
 
 
 def message_deleted(unit: Unit, copy: Copy) -> None:

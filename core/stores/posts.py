@@ -32,6 +32,14 @@ class Posts(Protocol):
         """Whether a post that still stands was written from this account."""
         ...
 
+    def written(self, author: MemberId, *, own: bool, inside: list[CommunityId], count: int) -> list[Post]:
+        """What stands of this author, newest first: for everybody, for these communities, all of it where ``own``."""
+        ...
+
+    def count_written(self, author: MemberId, *, own: bool, inside: list[CommunityId]) -> int:
+        """How many ``written`` would find."""
+        ...
+
     def add(
         self,
         post: PostId,
@@ -43,6 +51,7 @@ class Posts(Protocol):
         visibility: Visibility,
         reply_to: PostId | None,
         now: datetime,
+        quote_of: PostId | None = None,
     ) -> Post: ...
 
     def add_revision(self, revision: Revision) -> None: ...
@@ -59,6 +68,10 @@ class Posts(Protocol):
 
     def bump_all_of(self, author: MemberId) -> list[tuple[PostId, int]]:
         """Every post of this author gets a newer version, which is returned with it."""
+        ...
+
+    def bump_quoting(self, post: PostId) -> list[tuple[PostId, int]]:
+        """Every post that carries this one inside gets a newer version, which is returned with it."""
         ...
 
     def delete(self, post: PostId, at: datetime) -> None: ...

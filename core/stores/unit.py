@@ -9,6 +9,7 @@ from typing import Protocol
 from core.ahead import Ahead
 from core.counts import Happening
 from core.stores.backlog import Backlog
+from core.stores.boosts import Boosts
 from core.stores.communities import Communities
 from core.stores.copies import Copies
 from core.stores.folds import Folds
@@ -21,6 +22,7 @@ from core.stores.outbox import Outbox
 from core.stores.people import People
 from core.stores.placing import Placing
 from core.stores.posts import Posts
+from core.stores.reports import Reports
 from core.stores.sight import Sight
 from core.stores.tries import Tries
 from core.stores.votes import Votes
@@ -42,6 +44,10 @@ class Unit(Protocol):
     def communities(self) -> Communities: ...
     @property
     def posts(self) -> Posts: ...
+    @property
+    def boosts(self) -> Boosts: ...
+    @property
+    def reports(self) -> Reports: ...
     @property
     def votes(self) -> Votes: ...
     @property

@@ -85,7 +85,7 @@ def test_a_chat_shows_a_thing_once(unit: SqlUnit) -> None:
 #: The key by which each hot family is kept together.
 FAMILIES = {
     "chat_id": ("outbox", "copies", "tries", "doubts", "mirrors", "mirror_blocks"),
-    "post_id": ("revisions", "post_tags", "signals", "votes", "vote_accounts"),
+    "post_id": ("revisions", "post_tags", "boosts", "reports", "signals", "votes", "vote_accounts"),
     "thing_id": ("places",),
     "member_id": ("follows",),
     "key": ("inbox",),

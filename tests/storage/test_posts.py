@@ -6,7 +6,7 @@ import pytest
 from msgspec import structs
 
 from core.records import Post, Revision
-from core.types import AccountId, MemberId, PostId, ThingId, Visibility
+from core.types import AccountId, CommunityId, MemberId, PostId, ThingId, Visibility
 from storage.unit import SqlUnit
 from tests.storage.conftest import NOW, later
 from tests.storage.rows import a_chat, a_community, a_member, a_post
@@ -175,3 +175,48 @@ def test_relayed_talk_is_stored_revised_and_deleted(unit: SqlUnit) -> None:
     assert found is not None
     assert (found.body, found.version, found.deleted_at) == ("[]", 3, later(1))
     assert unit.posts.relay(ThingId(404)) is None
+
+
+def test_what_stands_of_an_author_for_whom(unit: SqlUnit) -> None:
+    author, home, other = a_member(unit), a_community(unit), a_community(unit, "fish")
+    public, gone = a_post(unit, author), a_post(unit, author)
+    inside = a_post(unit, author, community=home, visibility=Visibility.COMMUNITY)
+    room = a_post(unit, author, community=home, visibility=Visibility.ROOM)
+    a_post(unit)
+    unit.posts.delete(gone, NOW)
+
+    def found(own: bool, *homes: CommunityId, count: int = 10) -> list[PostId]:
+        posts = unit.posts.written(author, own=own, inside=list(homes), count=count)
+        assert unit.posts.count_written(author, own=own, inside=list(homes)) >= len(posts)
+        return [post.id for post in posts]
+
+    assert found(False) == found(False, other) == [public]
+    assert found(False, home) == [inside, public]
+    assert found(True) == [room, inside, public]
+    assert found(True, count=2) == [room, inside]
+    assert unit.posts.count_written(author, own=True, inside=[]) == 3
+
+
+def test_a_quote_names_its_post_and_follows_its_changes(unit: SqlUnit) -> None:
+    quoted, author = a_post(unit), a_member(unit)
+    quote, gone = (
+        unit.posts.add(
+            PostId(unit.new_id()),
+            author=author,
+            account=AccountId(1),
+            community=None,
+            chat=a_chat(unit),
+            visibility=Visibility.PUBLIC,
+            reply_to=None,
+            now=NOW,
+            quote_of=quoted,
+        )
+        for _ in range(2)
+    )
+    assert quote.quote_of == quoted
+    assert unit.posts.posts([quote.id]) == [quote]
+    unit.posts.delete(gone.id, NOW)
+    assert unit.posts.bump_quoting(quoted) == [(quote.id, 2)]
+    assert unit.posts.bump_quoting(quote.id) == []
+    assert read(unit, quote.id) == structs.replace(quote, version=2)
+    assert read(unit, quoted).quote_of is None

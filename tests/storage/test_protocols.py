@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from core.stores.backlog import Backlog
+from core.stores.boosts import Boosts
 from core.stores.communities import Communities
 from core.stores.copies import Copies
 from core.stores.folds import Folds
@@ -19,11 +20,13 @@ from core.stores.outbox import Outbox
 from core.stores.people import People
 from core.stores.placing import Placing
 from core.stores.posts import Posts
+from core.stores.reports import Reports
 from core.stores.sight import Sight
 from core.stores.tries import Tries
 from core.stores.unit import Unit
 from core.stores.votes import Votes
 from storage.backlog import BacklogStore
+from storage.boosts import BoostStore
 from storage.communities import CommunityStore
 from storage.copies import CopyStore
 from storage.folds import FoldStore
@@ -35,6 +38,7 @@ from storage.outbox import OutboxStore
 from storage.people import PeopleStore
 from storage.placing import PlacingStore
 from storage.posts import PostStore
+from storage.reports import ReportStore
 from storage.sight import SightStore
 from storage.tries import TryStore
 from storage.unit import SqlUnit
@@ -44,6 +48,8 @@ PAIRS: list[tuple[type[Any], type[Any]]] = [
     (People, PeopleStore),
     (Communities, CommunityStore),
     (Posts, PostStore),
+    (Boosts, BoostStore),
+    (Reports, ReportStore),
     (Votes, VoteStore),
     (Outbox, OutboxStore),
     (Lanes, LaneStore),
@@ -90,6 +96,8 @@ def test_a_unit_has_each_store() -> None:
         "people",
         "communities",
         "posts",
+        "boosts",
+        "reports",
         "votes",
         "outbox",
         "lanes",

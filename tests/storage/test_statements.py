@@ -16,6 +16,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 
 from core.types import ThingKind
 from storage import (
+    boosts,
     communities,
     copies,
     folds,
@@ -27,6 +28,7 @@ from storage import (
     people,
     placing,
     posts,
+    reports,
     sight,
     tries,
     unit,
@@ -38,6 +40,7 @@ from storage.statements import DIALECTS, Build, Runner, Statement
 from tests.storage.rows import a_member
 
 MODULES: tuple[ModuleType, ...] = (
+    boosts,
     communities,
     copies,
     folds,
@@ -49,6 +52,7 @@ MODULES: tuple[ModuleType, ...] = (
     people,
     placing,
     posts,
+    reports,
     sight,
     tries,
     unit,
@@ -73,6 +77,7 @@ HOT = (
     "mirrors",
     "enclosures",
     "blobs",
+    "boosts",
 )
 #: Statements that may read a whole hot table, and why.
 WHOLE = {

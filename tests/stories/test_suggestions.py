@@ -73,7 +73,12 @@ async def test_posts_by_their_words_ones_own_or_this_rooms(world: World) -> None
 async def test_a_command_is_helped_to_its_name(world: World) -> None:
     bruno = world.person("discord", "bruno")
     here = world.room("discord", "birds")
-    assert await suggested(bruno, here, "help", "command", "/un") == ["unfollow", "unlink", "unban"]
+    assert await suggested(bruno, here, "help", "command", "/un") == [
+        "unfollow",
+        "unboost",
+        "unlink",
+        "unban",
+    ]
     assert await suggested(bruno, here, "post", "text", "He") == []
     assert await suggested(bruno, here, "nonsense", "text", "He") == []
 

@@ -1,0 +1,65 @@
+"""A member passes somebody's post on to who follows them. No vote, and it weighs nothing."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from core.civic.members import require_member
+from core.errors import Message, Refusal, message
+from core.notices import Choice, Said, answer, brief
+from core.records import Chat, Member, Post
+from core.scene import Scene
+from core.social.posts import hold_of, not_banned, place_lines, post_of, readable, short_id
+from core.social.reach import end_boost, pass_on
+from core.types import Visibility
+
+
+def boost(scene: Scene, typed: str) -> None:
+    """Once for each member and post: into the feeds of who follows them, and the rooms that mirror them."""
+    member = require_member(scene)
+    unit = scene.unit
+    not_banned(unit, scene.chat.community_id, member)
+    post = readable(scene, typed)
+    if post.author_id == member.id:
+        raise Refusal("boost.own")
+    if post.visibility is Visibility.ROOM:
+        raise Refusal("boost.room")
+    if not unit.boosts.add(post.id, member.id, unit.now):
+        raise Refusal("boost.already", post=short_id(post.id))
+    ready_at = _ready_at(scene, post, member)
+    chats = pass_on(unit, post, member.id, ready_at)
+    id_ = short_id(post.id)
+    undo = Choice(message("post.undo"), data=f"unboost:{id_}")
+    lines = _done(scene, chats, ready_at)
+    answer(scene, Said(tuple(lines), (undo,), text_command=f"unboost {id_}", brief=True))
+
+
+def unboost(scene: Scene, typed: str) -> None:
+    """Taken back: what stands by it alone goes. Raises ``Refusal``."""
+    member = require_member(scene)
+    if not typed and scene.target is None:
+        raise Refusal("post.which")
+    # Also of a post that reaches them no more.
+    post = post_of(scene, typed)
+    if not scene.unit.boosts.drop(post.id, member.id):
+        raise Refusal("boost.none")
+    end_boost(scene.unit, post, member.id)
+    answer(scene, brief("boost.undone"))
+
+
+def _ready_at(scene: Scene, post: Post, member: Member) -> datetime:
+    """A newcomer's boost waits as their posts do, and none overtakes the post's own wait."""
+    unit, rules = scene.unit, scene.rules
+    author = unit.people.member(post.author_id)
+    return max(
+        unit.now + hold_of(rules, unit, scene.chat.community_id, member),
+        post.created_at + hold_of(rules, unit, post.community_id, author),
+    )
+
+
+def _done(scene: Scene, chats: list[Chat], ready_at: datetime) -> list[Message]:
+    if not chats:
+        return [message("boost.followers")]
+    done = message("boost.done", n=len(chats))
+    alone = bool(scene.handle) or scene.chat.private
+    return [done, *place_lines(scene, chats, ready_at - scene.unit.now)] if alone else [done]
