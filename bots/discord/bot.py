@@ -184,6 +184,10 @@ class DiscordAdapter:
                     self._listen(client, gate, tasks)
                 tasks.create_task(self._canary(gate).run())
                 shards.connect(self._settings.token, self._turns, tasks)
+                try:
+                    await asyncio.get_running_loop().create_future()
+                finally:
+                    shards.deafen()
         finally:
             self._shards = Shards()
             await shards.close()

@@ -42,6 +42,14 @@ _SAID_EVERY: Final = 60.0
 _IN_VAIN = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS})
 
 
+def seconds(value: object) -> float:
+    """As Discord says them; a second where it says nothing to be understood."""
+    try:
+        return min(max(float(str(value)), 0.0), 3600.0)
+    except ValueError:
+        return 1.0
+
+
 class InVain:
     """The answers of the last ten minutes that bring the ban nearer. Times are monotonic seconds."""
 
@@ -135,6 +143,10 @@ class Budget:
         if now < place:
             self._calls.move(place, now)
 
+    def park(self, pause: float) -> None:
+        """Discord asks for so many seconds without any call."""
+        self._calls.park(self._now() + pause)
+
     def answered(self, status: int, scope: str | None) -> None:
         """What came of a call. ``scope``: of a limit, as Discord names it; one shared with others is not our doing."""
         if status in _IN_VAIN and scope != "shared":
@@ -166,8 +178,11 @@ def traced(budget: Budget, root: str) -> aiohttp.TraceConfig:
         _: aiohttp.ClientSession, context: SimpleNamespace, call: aiohttp.TraceRequestEndParams
     ) -> None:
         if context.place is not None:
+            told = call.response.headers
             budget.end(context.place)
-            budget.answered(call.response.status, call.response.headers.get("X-RateLimit-Scope"))
+            budget.answered(call.response.status, told.get("X-RateLimit-Scope"))
+            if "X-RateLimit-Global" in told:
+                budget.park(seconds(told.get("Retry-After")))
 
     async def failed(
         _: aiohttp.ClientSession, context: SimpleNamespace, _call: aiohttp.TraceRequestExceptionParams

@@ -23,7 +23,7 @@ from urllib.parse import quote
 import aiohttp
 from yarl import URL
 
-from bots.discord.budget import Budget
+from bots.discord.budget import Budget, seconds
 from bots.discord.convert import PLATFORM
 from core.crashpoints import passing
 from core.errors import BadToken, RetryLater, StormoError
@@ -204,15 +204,16 @@ class Rest:
 
     def _limited(self, route: Route, response: aiohttp.ClientResponse, answer: Any) -> RetryLater:
         facts = answer if isinstance(answer, dict) else {}
-        seconds = _seconds(facts.get("retry_after", response.headers.get("Retry-After")))
+        pause = seconds(facts.get("retry_after", response.headers.get("Retry-After")))
         # Without Discord's own JSON it is the proxy before it that shut the door, for the whole address.
         everywhere = bool(facts.get("global")) or not facts
-        if route.remembered:
-            key = ("", "") if everywhere else self._bucket(route)
-            self._park(key, seconds)
+        if route.remembered and everywhere:
+            self._budget.park(pause)
+        elif route.remembered:
+            self._park(self._bucket(route), pause)
         return RetryLater(
             f"limit of {route!r}",
-            after=timedelta(seconds=seconds),
+            after=timedelta(seconds=pause),
             whole_token=everywhere and not route.secret,
             # One that is shared with other bots says nothing of our own count.
             too_many=response.headers.get("X-RateLimit-Scope") != "shared",
@@ -226,23 +227,21 @@ class Rest:
         if name:
             self._buckets[route.limited_as] = name
         if response.headers.get("X-RateLimit-Remaining") == "0":
-            self._park(self._bucket(route), _seconds(response.headers.get("X-RateLimit-Reset-After")))
+            self._park(self._bucket(route), seconds(response.headers.get("X-RateLimit-Reset-After")))
 
     def _bucket(self, route: Route) -> tuple[str, str]:
         return self._buckets.get(route.limited_as, route.limited_as), route.major
 
-    def _park(self, key: tuple[str, str], seconds: float) -> None:
+    def _park(self, key: tuple[str, str], pause: float) -> None:
         now = time.monotonic()
         if len(self._parked) >= _PARKED_AT_MOST:
             self._parked = {one: until for one, until in self._parked.items() if until > now}
-        self._parked[key] = now + seconds
+        self._parked[key] = now + pause
 
     def _check_parked(self, route: Route) -> None:
-        now = time.monotonic()
-        for key in (("", ""), self._bucket(route)):
-            left = self._parked.get(key, 0.0) - now
-            if left > 0:
-                raise RetryLater(f"limit of {route!r}", after=timedelta(seconds=left), whole_token=not key[0])
+        left = self._parked.get(self._bucket(route), 0.0) - time.monotonic()
+        if left > 0:
+            raise RetryLater(f"limit of {route!r}", after=timedelta(seconds=left))
 
 
 def _form(body: Any, files: Sequence[Upload], opened: ExitStack) -> aiohttp.FormData:
@@ -274,11 +273,4 @@ def _quota(response: aiohttp.ClientResponse) -> Quota | None:
         limit, remaining = int(headers["X-RateLimit-Limit"]), int(headers["X-RateLimit-Remaining"])
     except (KeyError, ValueError):
         return None
-    return Quota(limit, remaining, _seconds(headers.get("X-RateLimit-Reset-After")))
-
-
-def _seconds(value: object) -> float:
-    try:
-        return min(max(float(str(value)), 0.0), 3600.0)
-    except ValueError:
-        return 1.0
+    return Quota(limit, remaining, seconds(headers.get("X-RateLimit-Reset-After")))

@@ -89,6 +89,11 @@ class Shards:
             tasks.create_task(_start(client, token))
             await client.identified.wait()
 
+    def deafen(self) -> None:
+        """The run ends: whatever still comes is for the next one to read back."""
+        for client in self._clients:
+            client.ears = None
+
     async def close(self) -> None:
         await asyncio.gather(*(client.close() for client in self._clients))
 

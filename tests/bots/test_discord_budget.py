@@ -226,6 +226,25 @@ async def test_both_ways_of_calling_count_what_is_in_vain_and_interactions_go_on
     assert scene.double.in_vain == in_vain() == 9
 
 
+@pytest.mark.peer
+async def test_a_rest_that_was_asked_of_reads_is_kept_by_sends_too(scene: Scene) -> None:
+    scene.gate.watched = [scene.chat]
+    scene.gate.bookmarks[f"discord:{scene.channel.id}"] = "1"
+    fault = scene.double.fault("rate_limit", method="GET", route="/messages", seconds=30, everywhere=True)
+    async with running(scene):
+        await scene.double.until(lambda: fault.hits and scene.double.refused, 10, "the refusal")
+        with pytest.raises(RetryLater) as later:
+            await _send_for_ever(scene)
+    assert later.value.whole_token
+    assert _seconds(later.value) > 20
+    assert len(scene.double.refused) == 1
+
+
+async def _send_for_ever(scene: Scene) -> None:
+    while True:
+        await scene.adapter.perform(create(scene.chat, "x"))
+
+
 def _answering(adapter: DiscordAdapter) -> Callable[[Inbound], Awaitable[None]]:
     async def answer(event: Inbound) -> None:
         if isinstance(event, CommandInvoked):

@@ -10,6 +10,8 @@ from itertools import pairwise
 import discord
 import pytest
 
+from bots.discord.identify import Turns
+from bots.discord.rest import Rest
 from core.events import CommandInvoked, Loss, MessageReceived, PlaceChanged, ReactionChanged
 from core.ports import WatchedMessage
 from core.types import ChatRef
@@ -100,6 +102,20 @@ async def test_sessions_begin_in_their_turns(flock: Flock) -> None:
         assert all(later - at >= 0.3 for at, later in pairwise(times))
     first = {shard: at for at, shard in gateway.began}
     assert abs(first[0] - first[1]) < 0.3
+
+
+async def test_a_wait_for_the_days_sake_outlives_its_connection(flock: Flock) -> None:
+    """discord.py gives up a connection that does not identify within a minute, and makes another one."""
+    gateway, rest = flock.double.gateway, Rest(flock.double.api_url, flock.double.token)
+    gateway.identifies[:], gateway.sessions_reset_seconds = [{}] * 600, 150
+    turns, loop = Turns(rest, 0), asyncio.get_running_loop()
+    began = loop.time()
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(turns.wait(0), 0.3)
+    await turns.wait(0)
+    await rest.close()
+    assert 150 / 300 <= loop.time() - began < 150 / 300 + 0.3
+    assert [route for _, route in flock.double.requests] == ["/gateway/bot"]
 
 
 async def test_a_shard_that_lost_its_session_is_read_back_while_the_other_goes_on(flock: Flock) -> None:

@@ -332,6 +332,8 @@ def test_a_share_that_does_not_exist_names_the_nearest(folder: Path) -> None:
     assert refused.returncode == 2
     assert "Did you mean telegram?" in refused.stderr
     assert stormo(folder, "run", "--port", "70000").returncode == 2
+    for shards in ("0-3", "3-2/4", "0-4/4", "x"):
+        assert stormo(folder, "run", "--shards", shards).returncode == 2
 
 
 def test_a_share_of_a_sqlite_file_says_what_to_do(folder: Path) -> None:

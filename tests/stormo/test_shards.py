@@ -16,6 +16,7 @@ from stormo.health import Doing
 from stormo.instance import KEY_FILE
 from tests.doubles.discord import Channel, DiscordDouble, Person
 from tests.stage import until
+from tests.stormo.test_metrics import read
 
 DISCORD = Platform("discord")
 PARTS = ((0, 0, 2), (1, 1, 2))
@@ -82,6 +83,7 @@ async def halves(tmp_path: Path, migrated_postgres_url: str) -> AsyncIterator[Ha
 @pytest.mark.peer
 @pytest.mark.timeout(120)
 async def test_each_listens_to_its_own_and_one_of_them_sends_for_both(halves: Halves) -> None:
+    double = halves.double
     async with halves.app(0) as first:
         await until(lambda: DISCORD in first.leases.platforms, "the first one's leases")
         async with halves.app(1) as second:
@@ -96,8 +98,9 @@ async def test_each_listens_to_its_own_and_one_of_them_sends_for_both(halves: Ha
             await until(lambda: halves.shown(near, "from afar"), "the copy")
             assert DISCORD not in second.leases.platforms
             assert all(app.health[DISCORD].events for app in (first, second))
-    assert sorted(each["shard"] for each in halves.double.gateway.identifies) == [[0, 2], [1, 2]]
-    written = [route for method, route in halves.double.requests if method == "PUT" and "commands" in route]
+            assert (await read(first))["stormo_calls_in_vain_lately", "discord"] == double.in_vain == 0
+    assert sorted(each["shard"] for each in double.gateway.identifies) == [[0, 2], [1, 2]]
+    written = [route for method, route in double.requests if method == "PUT" and "commands" in route]
     assert len(written) == 1
 
 
