@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import logging
 from collections import OrderedDict
@@ -36,6 +37,8 @@ _DEFERRED_ANSWER, _DEFERRED_UPDATE = 5, 6
 #: Discord's 15 minutes, less what a call may take.
 _HANDLE_LIFE = timedelta(minutes=14, seconds=45)
 _HANDLES_KEPT = 2048
+#: So long a second call after a first one waits for its place.
+_SHORTLY = timedelta(seconds=2)
 
 _WHY: Mapping[int, RejectedWhy] = {
     10003: RejectedWhy.CHAT_GONE,  # unknown channel
@@ -111,7 +114,7 @@ class Acts:
         if handle is None:
             return
         parts = (convert.snowflake(data["id"]), handle.token)
-        route = Route("POST", _CALLBACK, parts, secret=True, answers=True)
+        route = Route("POST", _CALLBACK, parts, secret=True, unbound=True)
         try:
             await self._rest.call(route, {"type": kind, "data": answer})
         except (Refused, RetryLater) as error:
@@ -135,7 +138,7 @@ class Acts:
         if not handle.pressed:
             answer = {"type": _DEFERRED_ANSWER, "data": {"flags": render.EPHEMERAL}}
         parts = (convert.snowflake(data["id"]), handle.token)
-        route = Route("POST", _CALLBACK, parts, secret=True, answers=True)
+        route = Route("POST", _CALLBACK, parts, secret=True, unbound=True)
         try:
             await self._rest.call(route, answer)
         except Refused as refused:
@@ -190,8 +193,15 @@ class Acts:
             raise RetryLater("an answer without a message", unknown=True) from None
 
     async def _pin(self, message: MessageRef) -> None:
+        route = Route("PUT", _PIN, (message.chat.key, message.key))
         try:
-            await self._rest.call(Route("PUT", _PIN, (message.chat.key, message.key)))
+            try:
+                await self._rest.call(route)
+            except RetryLater as later:
+                if later.after is None or later.after > _SHORTLY:
+                    raise
+                await asyncio.sleep(later.after.total_seconds())
+                await self._rest.call(route)
         except (Refused, RetryLater) as error:
             # The message stands; a refused pin is no reason to send it again.
             log.info("discord: a message was not pinned: %s", error)
@@ -270,10 +280,10 @@ class Acts:
         parts = (handle.application, handle.token)
         if not handle.pressed and await self._is_first(handle, intent.key):
             self._note_answer(handle, intent.key)
-            route = Route("PATCH", _ORIGINAL, parts, secret=True, answers=True)
+            route = Route("PATCH", _ORIGINAL, parts, secret=True, unbound=True)
             await self._whisper(route, self._own(render.answer(intent.view)))
         else:
-            route = Route("POST", _FOLLOWUP, parts, secret=True, answers=True)
+            route = Route("POST", _FOLLOWUP, parts, secret=True, unbound=True)
             await self._whisper(route, self._own(render.followup(intent.view)))
 
     async def _whisper(self, route: Route, payload: Mapping[str, Any]) -> None:
@@ -288,7 +298,7 @@ class Acts:
         taken = self._answers.get(_hashed(handle))
         if taken is not None:
             return taken in ("", key)
-        route = Route("GET", _ORIGINAL, (handle.application, handle.token), secret=True, answers=True)
+        route = Route("GET", _ORIGINAL, (handle.application, handle.token), secret=True, unbound=True)
         try:
             there = await self._rest.call(route)
         except Refused as refused:

@@ -60,8 +60,8 @@ class Route:
     secret: bool = False
     #: Routes known to share one limit name it alike; others stand alone until Discord names their bucket.
     limit: str = ""
-    #: Answers an interaction, which counts against no number of calls.
-    answers: bool = False
+    #: Is made at once, whatever else is called: Discord counts it against no number of calls.
+    unbound: bool = False
 
     @property
     def remembered(self) -> bool:
@@ -153,7 +153,7 @@ class Rest:
     async def _exchange(
         self, route: Route, body: Any, query: Mapping[str, str] | None, form: aiohttp.FormData | None
     ) -> tuple[Any, Quota | None]:
-        place = None if route.answers else self._budget.take()
+        place = None if route.unbound else self._budget.take()
         try:
             async with self._opened().request(
                 route.method,

@@ -97,9 +97,8 @@ class Webhooks:
                 if message.chat == chat:
                     return message
                 # Somebody moved our webhook: what it said stands where nobody asked for it.
-                await self._rest.call(
-                    Route("DELETE", _MESSAGE, (hook.id, hook.token, message.key), secret=True)
-                )
+                parts = (hook.id, hook.token, message.key)
+                await self._rest.call(Route("DELETE", _MESSAGE, parts, secret=True, unbound=True))
             self._lose(home, hook)
 
     async def edit(self, message: MessageRef, payload: Mapping[str, Any]) -> None:

@@ -64,6 +64,7 @@ class Halves:
         return Stormo(part(config, PARTS[number]))
 
     async def asks(self, who: Person, room: Channel, command: str, **options: str) -> str:
+        await self.double.until(lambda: self.double.world.commands[None], 20, "commands offered")
         answer = await who.slash(room, command, options)
         await answer.until(lambda now: now.content)
         return str(answer.content)
@@ -89,6 +90,7 @@ async def test_each_listens_to_its_own_and_one_of_them_sends_for_both(halves: Ha
         async with halves.app(1) as second:
             for app in (first, second):
                 await until(lambda app=app: app.health[DISCORD].doing is Doing.RUNNING, "both shards")  # type: ignore[misc]
+            await double.until(lambda: len(double.gateway.sessions) == 2, 20, "two sessions")
             near, far = halves.rooms
             for room in (near, far):
                 assert await halves.asks(halves.anna, room, "setup")
