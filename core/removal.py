@@ -5,8 +5,9 @@ from __future__ import annotations
 from core.crashpoints import passing
 from core.notices import take_away
 from core.records import Copy, Verb
+from core.social.votes import show_quoting
 from core.stores.unit import Unit
-from core.types import ChatId, ThingId
+from core.types import ChatId, PostId, ThingId
 
 
 def remove_here(unit: Unit, chat: ChatId, thing: ThingId, reason: str, *, gone: str = "") -> None:
@@ -21,6 +22,7 @@ def remove_here(unit: Unit, chat: ChatId, thing: ThingId, reason: str, *, gone: 
     unit.copies.drop_copies(chat, thing)
     passing("parts.forgotten")
     unit.outbox.remove(chat, thing, unit.now, reason)
+    show_quoting(unit, PostId(thing))
     passing("parts.removed")
 
 

@@ -16,7 +16,7 @@ from core.removal import our_own, remove_here
 from core.scene import Rules, Scene
 from core.social import enclosures
 from core.social.reach import may_read, place, place_anew, that_may_show
-from core.social.votes import show_again
+from core.social.votes import show_again, show_quoting
 from core.stores.unit import Unit
 from core.tags import resolve, tags
 from core.text import from_plain, is_empty, plain
@@ -305,7 +305,7 @@ def edit(scene: Scene, post: Post, body: Body | None, source: str, dialect: str)
     unit.posts.revise(post.id)
     now = structs.replace(post, revision=post.revision + 1, version=post.version + 1)
     show_again(unit, post.id, now.version, rank=2)
-    _show_quoting(unit, post.id)
+    show_quoting(unit, post.id)
     parent = unit.posts.post(post.reply_to) if post.reply_to else None
     hold = hold_of(scene.rules, unit, post.community_id, member)
     chats = place_anew(unit, now, from_json(before), tree, parent, unit.now + hold)
@@ -339,7 +339,7 @@ def narrow(scene: Scene, post: Post, seen_by: Visibility) -> Post:
     unit = scene.unit
     unit.posts.set_visibility(post.id, seen_by)
     show_again(unit, post.id, post.version + 1, rank=0)
-    _show_quoting(unit, post.id)
+    show_quoting(unit, post.id)
     return structs.replace(post, visibility=seen_by, version=post.version + 1)
 
 
@@ -349,13 +349,7 @@ def delete(unit: Unit, post: Post) -> None:
     unit.reports.close_everywhere(post.id, unit.now)
     unit.media.drop(ThingId(post.id))
     show_again(unit, post.id, post.version + 1, rank=0)
-    _show_quoting(unit, post.id)
-
-
-def _show_quoting(unit: Unit, post: PostId) -> None:
-    """Posts that carry this one inside show it as it is now."""
-    for quoting, version in unit.posts.bump_quoting(post):
-        show_again(unit, quoting, version, rank=2)
+    show_quoting(unit, post.id)
 
 
 def message_deleted(unit: Unit, copy: Copy) -> None:

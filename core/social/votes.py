@@ -169,3 +169,9 @@ def show_again(unit: Unit, post: PostId, version: int, *, rank: int) -> None:
     """Every copy of the post, and every fold with a line of it, is to show this version."""
     for fold in unit.outbox.bump(ThingId(post), version, rank=rank, now=unit.now):
         unit.folds.bump_fold(fold, unit.now, rank=rank)
+
+
+def show_quoting(unit: Unit, post: PostId) -> None:
+    """Posts that carry this one inside are to show it as it may be read now."""
+    for quoting, version in unit.posts.bump_quoting(post):
+        show_again(unit, quoting, version, rank=2)

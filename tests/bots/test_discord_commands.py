@@ -102,6 +102,34 @@ async def test_a_post_without_words_opens_a_form_for_many(scene: Scene) -> None:
     assert answer.ephemeral
 
 
+@pytest.mark.parametrize(("menu", "field"), [("quote", "text"), ("report", "reason")])
+async def test_a_menu_whose_command_needs_words_opens_a_form_for_them(
+    scene: Scene, menu: str, field: str
+) -> None:
+    message = await scene.owner.say(scene.channel, "A copy of a post")
+    async with running(scene):
+        opened = await scene.anna.menu(message, f"menu.{menu} in en")
+        await scene.anna.submit(opened, {field: "Look at this"})
+    event = await scene.gate.until(CommandInvoked)
+    assert (event.name, dict(event.options or {})) == (menu, {field: "Look at this"})
+    assert (event.target, event.message, event.words_of) == (scene.ref(message), None, None)
+
+
+async def test_a_menu_whose_command_needs_none_is_done_at_once(scene: Scene) -> None:
+    message = await scene.owner.say(scene.channel, "A copy of a post")
+    async with running(scene):
+        await scene.anna.menu(message, "menu.boost in en")
+    event = await scene.gate.until(CommandInvoked)
+    assert (event.name, event.target, dict(event.options or {})) == ("boost", scene.ref(message), {})
+
+
+async def test_a_person_is_looked_up_from_their_menu(scene: Scene) -> None:
+    async with running(scene):
+        await scene.anna.menu(scene.owner, "menu.profile in en", channel=scene.channel)
+    event = await scene.gate.until(CommandInvoked)
+    assert (event.name, event.chosen) == ("profile", AccountRef(DISCORD, str(scene.owner.id)))
+
+
 async def test_a_form_is_filled_after_a_restart(scene: Scene) -> None:
     async with running(scene):
         opened = await scene.anna.slash(scene.channel, "edit", {"post": "3k2"})

@@ -121,6 +121,36 @@ async def test_who_is_known_by_this_account_can_be_followed_by_it(world: World) 
     assert bruno.told == ["follow.done"]
 
 
+async def test_a_copy_s_menu_shares_quotes_and_reports_the_post_that_it_shows(world: World) -> None:
+    room, group = await birds(world)
+    anna, bruno = await world.member("telegram", "anna"), await world.member("discord", "bruno")
+    await world.mirrors(room, "@anna")
+    await anna.posts(group, "Two swifts")
+    (copy,) = room.copies
+    for name, options, told in (
+        ("boost", {}, "boost.followers"),
+        ("report", {"reason": "Not swifts"}, "report.done"),
+        ("quote", {"text": "Swallows!"}, "post.done"),
+    ):
+        world.forget()
+        await world.hand(replace(bruno.command(room, name, target=copy), options=options))
+        assert bruno.told[0] == told
+    assert group.texts == ["Swallows!\n\n> @anna Two swifts"]
+
+
+async def test_the_profile_behind_an_account_is_told_as_whom_to_follow_is(world: World) -> None:
+    room, _ = await birds(world)
+    anna, bruno = await world.member("discord", "anna"), await world.member("discord", "bruno")
+    asked = replace(bruno.command(room, "profile"), options={}, chosen=anna.ref)
+    world.forget()
+    await world.hand(asked)
+    assert bruno.told == ["member.not_known_here"]
+    await anna.runs(room, "post Hello")
+    world.forget()
+    await world.hand(replace(asked, key=world.new_key()))
+    assert bruno.told[0] == "profile.handle"
+
+
 async def test_an_account_that_never_posted_does_not_tell_its_member(world: World) -> None:
     room, group = await birds(world)
     anna, bruno = await world.member("telegram", "anna"), await world.member("discord", "bruno")

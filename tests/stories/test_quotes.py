@@ -84,6 +84,20 @@ async def test_a_room_reads_no_words_of_whom_it_keeps_out_through_a_quote(
     assert perch.texts == [f"No, thanks\n\n{HIDDEN}"]
 
 
+async def test_they_go_where_a_moderator_removes_their_post(world: World) -> None:
+    group, anna, bruno, perch = await flock(world)
+    await world.mirrors(perch, "@anna")
+    elsewhere = world.room("discord", "elsewhere")
+    await world.community(elsewhere)
+    await world.mirrors(elsewhere, "@bruno")
+    own = await anna.posts(group, "visibility:public Eleven swifts")
+    await bruno.runs(group, "quote visibility:public So many!", target=own)
+    mod = world.person("matrix", "mod").moderates(perch)
+    await mod.runs(perch, "remove", target=perch.copies[0])
+    assert perch.texts == [f"So many!\n\n{HIDDEN}"]
+    assert elsewhere.texts == ["So many!\n\n> @anna Eleven swifts"]
+
+
 async def test_a_quote_is_never_seen_by_more_people_than_what_it_carries(world: World) -> None:
     group, anna, bruno, perch = await flock(world)
     inside = world.room("discord", "inside")
