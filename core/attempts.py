@@ -100,6 +100,8 @@ class Attempts:
         self._rules = rules
         self._platforms = platforms
         self._views = Views(rules, words, platforms)
+        #: Chats of which their adapter said that they know no key again.
+        self._keyless: set[ChatId] = set()
 
     def next(self, unit: Unit, chat_id: ChatId, epoch: int, *, exempt_only: bool) -> Attempt | Later | None:
         """In the writer: chooses, renders and commits the try. ``None``: something was settled without a call."""
@@ -133,14 +135,19 @@ class Attempts:
             epoch=epoch,
             at=unit.now,
             digest=plan.digest,
-            keyed=not _as_author(intent),
+            keyed=not _as_author(intent) and chat.id not in self._keyless,
             signed=_signed(intent) and self._platforms[chat.ref.platform].find_after is not None,
         )
         unit.tries.add_try(attempt)
         passing("outbound.tried", chat.ref.platform)
         notice = unit.notices.notice(row.thing_id) if row.kind is ThingKind.NOTICE else None
         # A repeat is recognised only when it is made in the same way.
-        return Attempt(row, chat, plan, attempt, _itself(intent) if attempt.keyed else intent, notice, epoch)
+        intent = _itself(intent) if attempt.keyed else _unkeyed(intent)
+        return Attempt(row, chat, plan, attempt, intent, notice, epoch)
+
+    def without_keys(self, chat: ChatId) -> None:
+        """What is sent there from now on is looked for where its answer is lost."""
+        self._keyless.add(chat)
 
     def _unanswered(
         self, unit: Unit, row: Delivery, chat: Chat, plan: Act, attempt: Try, epoch: int
@@ -260,6 +267,10 @@ def _itself(intent: Intent) -> Intent:
     if isinstance(intent, Create) and intent.view.as_author:
         return replace(intent, view=replace(intent.view, as_author=False))
     return intent
+
+
+def _unkeyed(intent: Intent) -> Intent:
+    return replace(intent, keyed=False) if isinstance(intent, Create) else intent
 
 
 def _signed(intent: Intent) -> bool:

@@ -39,6 +39,7 @@ from core.body import (
     Time,
     Underline,
 )
+from core.types import AccountRef
 
 #: How a platform spells Markdown.
 Dialect = Literal["commonmark", "discord"]
@@ -89,6 +90,11 @@ def leaf_text(leaf: Leaf) -> str:
     if isinstance(leaf, Time):
         return f"{leaf.at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
     return f":{leaf.text}:" if _SHORT_NAME.fullmatch(leaf.text) else leaf.text
+
+
+def names_account(account: AccountRef, dialect: Dialect | None) -> bool:
+    """Whether that Markdown has a mark of its own for this account: those of its platform, by their numbers."""
+    return account.platform == dialect == "discord" and account.key.isascii() and account.key.isdigit()
 
 
 def normalise(body: Body, dialect: Dialect | None = None) -> Body:
@@ -192,6 +198,8 @@ def _runs(inlines: Iterable[Inline], dress: frozenset[Dress], dialect: Dialect |
                 yield _Run(Code(_seen(text).replace("\n", " ").replace("\t", " ").strip()), dress)
             case Time(at) if dialect == "discord":
                 yield _Run(Time(at.astimezone(UTC).replace(microsecond=0)), dress)
+            case Mention(account=account) if account is not None and names_account(account, dialect):
+                yield _Run(Mention(f"@{account.key}", account=account), dress)
             case _:
                 yield _Run(Text(_seen(leaf_text(node))) if dialect else node, dress)
         before = node

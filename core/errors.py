@@ -86,6 +86,7 @@ class RetryLater(StormoError):
     ``unknown``: whether the act may have taken effect all the same (an answer was lost).
     ``whole_token``: whether the wait binds the bot's every chat and not only this one.
     ``too_many``: whether the platform counted one send too many (a 429), so that our own count was too generous.
+    ``keyless``: nothing was asked, as no key of ours is known again in that place: what is lost there is looked for.
     """
 
     def __init__(
@@ -96,11 +97,13 @@ class RetryLater(StormoError):
         unknown: bool = False,
         whole_token: bool = False,
         too_many: bool = False,
+        keyless: bool = False,
     ) -> None:
         self.after = after
         self.unknown = unknown
         self.whole_token = whole_token
         self.too_many = too_many
+        self.keyless = keyless
         super().__init__(reason)
 
 

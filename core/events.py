@@ -257,6 +257,10 @@ class Loss(StrEnum):
     MOVED = "moved"
     #: The right to write is missing.
     MUTED = "muted"
+    #: Somebody locked the thread that it is.
+    LOCKED = "locked"
+    #: Each thing there must carry one of the room's own tags, and which one fits only its people know.
+    TAGS = "tags"
     #: The right to see the chat is missing.
     UNSEEN = "unseen"
     #: The room is encrypted, and Stormo speaks in clear.
@@ -265,7 +269,7 @@ class Loss(StrEnum):
     @property
     def gone(self) -> bool:
         """Whether the chat itself is lost, and not only a right in it."""
-        return self not in (Loss.MUTED, Loss.UNSEEN, Loss.ENCRYPTED)
+        return self not in (Loss.MUTED, Loss.LOCKED, Loss.TAGS, Loss.UNSEEN, Loss.ENCRYPTED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

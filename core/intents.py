@@ -130,7 +130,12 @@ class View:
 
 @dataclass(frozen=True, slots=True)
 class Create:
-    """Show ``view`` as a new message of ``chat``."""
+    """Show ``view`` as a new message of ``chat``.
+
+    ``follows``: the part before this one, in whose thread it belongs where each thing has a thread of its own.
+    ``keyed``: a repeat is to be known again by its key. Where its place knows none, the adapter says so before it asks
+    for anything (``RetryLater.keyless``).
+    """
 
     key: str
     chat: ChatRef
@@ -138,6 +143,8 @@ class Create:
     form: Form = Form.FULL
     reply_to: MessageRef | None = None
     pin: bool = False
+    follows: MessageRef | None = None
+    keyed: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,6 +247,9 @@ class Capabilities:
     ``tells_deletions``: whether it tells that somebody took a message away; where not, a command must say it.
     ``as_author``: the right that the bot needs to show people's words in their name, as the platform names it in
     ``Place.lacks``; ``None`` where it never can.
+    ``mentions``: a mention of one of its accounts shows that account there, and calls nobody.
+    ``hears``: the right that the bot needs to hear ordinary talk, as the platform names it in ``Place.lacks``; ``None``
+    where it hears it with no more than being there.
     ``find_after``: how long a call whose answer was lost may still be under way, after which ``find_sent`` can tell
     what became of it: longer than the adapter waits for any answer. ``None`` where the platform lets nobody look.
     ``door``: the address that opens the private chat with the bot and hands over a start payload, with which it ends;
@@ -272,6 +282,8 @@ class Capabilities:
     max_file: int = 0
     replaces_files: bool = False
     as_author: str | None = None
+    mentions: bool = False
+    hears: str | None = None
     find_after: timedelta | None = None
     part: str = ""
     in_vain: Callable[[], int] | None = None

@@ -131,7 +131,7 @@ _DISCORD_HELPERS: Any = SimpleNamespace(
 )
 
 _TOKEN = re.compile(
-    r"<(?:(?P<mention>@!?)(?P<user>\d+)|t:(?P<time>-?\d{1,12})(?::\w)?|a?:(?P<emoji>\w+):\d+)>"
+    r"<(?:(?P<mention>@!?)(?P<user>\d+)|t:(?P<time>-?\d{1,12})(?::[tTdDfFsSR])?|a?:(?P<emoji>\w+):\d+)>"
 )
 
 

@@ -16,6 +16,7 @@ from core.body import (
     Inline,
     Link,
     List,
+    Mention,
     Paragraph,
     Quote,
     Spoiler,
@@ -26,7 +27,7 @@ from core.body import (
     Time,
     Underline,
 )
-from core.canonical import Dialect, leaf_text, normalise
+from core.canonical import Dialect, leaf_text, names_account, normalise
 from core.text import indented
 
 #: A zero-width space: nobody sees it and every reader of ours drops it, so it may keep marks apart.
@@ -105,7 +106,9 @@ def _pieces(inlines: Sequence[Inline], dialect: Dialect) -> Iterator[_Piece]:
             case Code(text):
                 yield _Piece(_code(text, dialect))
             case Time(at) if dialect == "discord":
-                yield _Piece(f"<t:{int(at.timestamp())}>")
+                yield _Piece(f"<t:{int(at.timestamp())}:f>")
+            case Mention(account=account) if account is not None and names_account(account, dialect):
+                yield _Piece(f"<@{account.key}>")
             case Link(url, children):
                 yield _Piece(_link(url, children, dialect))
             case Strong() | Emphasis() | Underline() | Strike() | Spoiler():

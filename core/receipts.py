@@ -201,6 +201,8 @@ class Receipts:
     def put_off(self, unit: Unit, found: Attempt, error: RetryLater, pause: timedelta) -> None:
         """Tried again after ``pause``; a call that may have taken effect only so that nothing stands there twice."""
         row = found.row
+        if error.keyless:
+            self._attempts.without_keys(row.chat_id)
         if found.lost:
             pass
         elif not error.unknown:

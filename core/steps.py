@@ -124,8 +124,10 @@ def _next(place: Place, wanted: _Wanted, end: Drop | Shown) -> Plan:
     if copy is not None:
         shown = copy.message
         return Act(verb, version, lambda key: Edit(key, shown, view, form, to), part, digest, ends)
-    room = place.chat.ref
-    return Act(verb, version, lambda key: Create(key, room, view, form, to), part, digest, ends)
+    room, before = place.chat.ref, _before(place, part)
+    return Act(
+        verb, version, lambda key: Create(key, room, view, form, to, follows=before), part, digest, ends
+    )
 
 
 def _blank(place: Place, part: int, ends: Drop | Shown | None, *, whole: bool) -> Act:
@@ -139,6 +141,12 @@ def _blank(place: Place, part: int, ends: Drop | Shown | None, *, whole: bool) -
 
 def _standing(place: Place, part: int) -> Copy | None:
     return next((copy for copy in place.copies if copy.part == part), None)
+
+
+def _before(place: Place, part: int) -> MessageRef | None:
+    """The message of the part before this one."""
+    standing = [copy for copy in place.copies if copy.part < part]
+    return max(standing, key=lambda copy: copy.part).message if standing else None
 
 
 def _tried(tries: Sequence[Try], verb: Verb) -> set[int]:

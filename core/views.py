@@ -131,7 +131,14 @@ class Views:
 
     def _veiled(self, unit: Unit, stored: str, chat: Chat, language: Language) -> Body:
         """A stored text, naming nobody whose name may not cross to this chat's platform."""
-        return veiled(unit, lambda line: self._words(line, language), from_json(stored), chat.ref.platform)
+        able = self._rules.capabilities(chat.ref.platform)
+        return veiled(
+            unit,
+            lambda line: self._words(line, language),
+            from_json(stored),
+            chat.ref.platform,
+            by_account=able is not None and able.mentions,
+        )
 
     def _glimpse(self, unit: Unit, post: Post, chat: Chat, language: Language, length: int = GLIMPSE) -> str:
         words = first_words(self._veiled(unit, unit.posts.revision(post.id).body, chat, language), length)

@@ -12,14 +12,23 @@ from datetime import timedelta
 from typing import Any
 
 from bots.discord import convert, render
-from bots.discord.attachments import filename
+from bots.discord.attachments import Upload, uploads
+from bots.discord.channels import Call, Channels
 from bots.discord.clickable import clickable
+from bots.discord.forums import Forums
 from bots.discord.handles import Handle, handle_of, read_handle
-from bots.discord.rest import Refused, Rest, Route, Upload
+from bots.discord.refusals import (
+    INVALID_FORM,
+    NOT_FOR_MESSAGES,
+    UNKNOWN_CHANNEL,
+    UNKNOWN_MESSAGE,
+    rejected,
+)
+from bots.discord.rest import Refused, Rest, Route
 from bots.discord.webhooks import ENDED as WEBHOOK_ENDED
 from bots.discord.webhooks import Voiceless, Webhooks
 from core.errors import Rejected, RejectedWhy, RetryLater
-from core.intents import Create, Edit, Form, Intent, Mark, Receipt, Tell, View, Withdraw
+from core.intents import Create, Edit, Form, Intent, Mark, Receipt, Tell, Withdraw
 from core.ports import Clock
 from core.types import ChatRef, MessageRef
 
@@ -40,54 +49,18 @@ _HANDLES_KEPT = 2048
 #: So long a second call after a first one waits for its place.
 _SHORTLY = timedelta(seconds=2)
 
-_WHY: Mapping[int, RejectedWhy] = {
-    10003: RejectedWhy.CHAT_GONE,  # unknown channel
-    10004: RejectedWhy.CHAT_GONE,  # unknown guild
-    10008: RejectedWhy.GONE,  # unknown message
-    10014: RejectedWhy.FORM,  # unknown emoji
-    10015: RejectedWhy.UNREACHABLE,  # unknown webhook: an interaction's token that ended
-    10062: RejectedWhy.UNREACHABLE,  # unknown interaction
-    30010: RejectedWhy.FORBIDDEN,  # 20 distinct reactions stand there already
-    50001: RejectedWhy.FORBIDDEN,  # missing access
-    50005: RejectedWhy.FORBIDDEN,  # somebody else's message
-    50006: RejectedWhy.FORM,  # empty message
-    50007: RejectedWhy.UNREACHABLE,  # takes no direct messages
-    50013: RejectedWhy.FORBIDDEN,  # missing permissions
-    50027: RejectedWhy.UNREACHABLE,  # an interaction's token that ended
-    50035: RejectedWhy.FORM,  # invalid form body
-    50083: RejectedWhy.FORBIDDEN,  # archived thread
-    90001: RejectedWhy.FORBIDDEN,  # reactions blocked
-    160005: RejectedWhy.FORBIDDEN,  # locked thread
-    200000: RejectedWhy.FORM,  # stopped by the guild's word filter
-}
-_BY_STATUS: Mapping[int, RejectedWhy] = {400: RejectedWhy.FORM, 404: RejectedWhy.GONE, 413: RejectedWhy.FORM}
 _TOKEN_ENDED = (401, 404)
-_MISSING_PERMISSIONS, _TOO_LARGE = 50013, 40005
-_UNKNOWN_MESSAGE = 10008
-_INVALID_FORM = 50035
 _ALREADY_ACKNOWLEDGED = 40060
-
-
-def rejected(refused: Refused, *, embeds: bool = False, files: bool = False) -> Rejected:
-    """What a refusal means.
-
-    Without the right to embed links, or to attach files, Discord refuses those as it refuses all writing: plain
-    content, then words alone, each one step down the ladder, tell them apart.
-    """
-    why = _WHY.get(refused.code) or _BY_STATUS.get(refused.status, RejectedWhy.FORBIDDEN)
-    if refused.code == _MISSING_PERMISSIONS and (embeds or files):
-        why = RejectedWhy.FORM if embeds else RejectedWhy.FILE
-    elif files and refused.code == _TOO_LARGE:
-        why = RejectedWhy.FILE
-    return Rejected(str(refused), why=why)
 
 
 class Acts:
     """Performs intents through ``Rest``, each as one call; a pin is a second one that may fail."""
 
-    def __init__(self, rest: Rest, webhooks: Webhooks, clock: Clock) -> None:
+    def __init__(self, rest: Rest, channels: Channels, webhooks: Webhooks, clock: Clock) -> None:
         self._rest = rest
+        self._channels = channels
         self._webhooks = webhooks
+        self._forums = Forums(rest, channels, webhooks)
         self._clock = clock
         #: The ids of the commands that Discord offers, by their names.
         self.offered: Mapping[str, str] = {}
@@ -150,19 +123,29 @@ class Acts:
         self._note_answer(handle, "")
         return True
 
-    async def _call(
-        self, route: Route, body: Mapping[str, Any] | None = None, files: Sequence[Upload] = ()
-    ) -> Any:
+    async def _at(self, message: MessageRef, route: Route, body: Mapping[str, Any] | None = None) -> Any:
+        """A call to a message that stands."""
+        return await self._there(message, lambda: self._rest.call(route, body), embeds=_embeds(body))
+
+    async def _there(self, message: MessageRef, call: Call, *, embeds: bool = False) -> Any:
+        channel, _ = convert.address(message)
         try:
-            return await self._rest.call(route, body, files=files)
+            return await self._channels.awake(channel, call)
         except Refused as refused:
-            raise rejected(refused, embeds=bool(body and body.get("embeds")), files=bool(files)) from None
+            raise rejected(refused, embeds=embeds, post=channel != message.chat.key) from None
+
+    # Showing
 
     async def _create(self, intent: Create) -> Receipt:
         if intent.view.as_author:
             return await self._as_author(intent)
+        channel = channel_of(intent)
         payload = render.created(intent.view, intent.form, key=intent.key, reply_to=intent.reply_to)
-        receipt = await self._send(intent.chat, payload, _uploads(intent.view))
+        there = self._channels.known(channel)
+        if there is not None and there.forum:
+            receipt = await self._forums.begin(intent, payload)
+        else:
+            receipt = await self._send(intent.chat, channel, payload, uploads(intent.view))
         if intent.pin and receipt.message is not None:
             await self._pin(receipt.message)
         return receipt
@@ -171,29 +154,41 @@ class Acts:
         """In the author's own name; what that way is shut to, the bot says itself."""
         itself = replace(intent, view=replace(intent.view, as_author=False))
         payload = render.spoken(intent.view, intent.form, key=intent.key)
+        files, channel = uploads(intent.view), channel_of(intent)
         try:
-            return Receipt(await self._webhooks.speak(intent.chat, payload, _uploads(intent.view)))
+            said = await self._webhooks.speak(channel, payload, files, title=render.title(intent.view))
         except Voiceless as voiceless:
             return replace(await self._create(itself), not_as_author=voiceless.why)
         except Refused as refused:
-            if refused.code != _INVALID_FORM:
-                raise rejected(refused, files=bool(intent.view.files)) from None
+            if refused.code != INVALID_FORM:
+                raise _unsaid(refused, channel, intent.chat, files=bool(files)) from None
             # The name, as often as not: Discord's list of those that it keeps for itself is not told.
             log.info("discord: not said in its author's name: %s", refused)
             return await self._create(itself)
+        forum = "" if said.channel == intent.chat.key else intent.chat.key
+        return Receipt(replace(convert.message_at(said.channel, said.id, forum), via=said.via))
 
-    async def _send(self, chat: ChatRef, payload: Mapping[str, Any], files: Sequence[Upload] = ()) -> Receipt:
+    async def _send(
+        self, chat: ChatRef, channel: str, payload: Mapping[str, Any], files: Sequence[Upload] = ()
+    ) -> Receipt:
         """Of all acts, what Discord tells of this one's limit is worth knowing beforehand: most are such."""
+        forum = "" if channel == chat.key else chat.key
         try:
-            answer, quota = await self._rest.told(Route("POST", _MESSAGES, (chat.key,)), payload, files=files)
-            return Receipt(MessageRef(chat, convert.snowflake(answer["id"])), quota=quota)
+            answer, quota = await self._rest.told(Route("POST", _MESSAGES, (channel,)), payload, files=files)
+            return Receipt(convert.message_at(channel, answer["id"], forum), quota=quota)
         except Refused as refused:
-            raise rejected(refused, embeds=bool(payload.get("embeds")), files=bool(files)) from None
+            await self._learn(channel, refused)
+            raise _unsaid(refused, channel, chat, embeds=_embeds(payload), files=bool(files)) from None
         except (KeyError, TypeError, ValueError):
             raise RetryLater("an answer without a message", unknown=True) from None
 
+    async def _learn(self, channel: str, refused: Refused) -> None:
+        """A channel of which the gateway told nothing may be a forum."""
+        if refused.code == NOT_FOR_MESSAGES and (await self._channels.now(channel)).forum:
+            raise RetryLater("it is a forum")
+
     async def _pin(self, message: MessageRef) -> None:
-        route = Route("PUT", _PIN, (message.chat.key, message.key))
+        route = Route("PUT", _PIN, convert.address(message))
         try:
             try:
                 await self._rest.call(route)
@@ -211,11 +206,13 @@ class Acts:
         if message.via:
             payload = render.voiced(intent.view, intent.form, key=intent.key)
             await self._through(message, render.with_files(payload, intent.view, ids))
-            return Receipt(message)
-        payload = render.with_files(
-            render.message(intent.view, intent.form, key=intent.key), intent.view, ids
-        )
-        await self._call(Route("PATCH", _MESSAGE, (message.chat.key, message.key)), payload)
+        else:
+            payload = render.with_files(
+                render.message(intent.view, intent.form, key=intent.key), intent.view, ids
+            )
+            await self._at(message, Route("PATCH", _MESSAGE, convert.address(message)), payload)
+        if convert.begins_post(message):
+            await self._forums.retitle(message, render.title(intent.view))
         return Receipt(message)
 
     async def _standing(self, intent: Edit) -> Sequence[str]:
@@ -224,47 +221,52 @@ class Acts:
         if not intent.view.files:
             return ()
         if message.via:
-            try:
-                there = await self._webhooks.read(message)
-            except Refused as refused:
-                raise rejected(refused) from None
+            there = await self._there(message, lambda: self._webhooks.read(message))
         else:
-            there = await self._call(Route("GET", _MESSAGE, (message.chat.key, message.key)))
+            there = await self._at(message, Route("GET", _MESSAGE, convert.address(message)))
         return [str(one["id"]) for one in there.get("attachments") or []]
 
     async def _through(self, message: MessageRef, payload: Mapping[str, Any]) -> None:
-        try:
-            await self._webhooks.edit(message, payload)
-        except Refused as refused:
-            if refused.code in WEBHOOK_ENDED:
-                why = "the webhook that said this was deleted"
-                raise Rejected(why, why=RejectedWhy.FORBIDDEN) from None
-            raise rejected(refused) from None
+        async def edit() -> None:
+            try:
+                await self._webhooks.edit(message, payload)
+            except Refused as refused:
+                if refused.code in WEBHOOK_ENDED:
+                    why = "the webhook that said this was deleted"
+                    raise Rejected(why, why=RejectedWhy.FORBIDDEN) from None
+                raise
+
+        await self._there(message, edit)
 
     async def _withdraw(self, message: MessageRef) -> Receipt:
+        if convert.begins_post(message) and await self._forums.close(message):
+            return Receipt()
+        await self._take(message)
+        return Receipt()
+
+    async def _take(self, message: MessageRef) -> None:
         """What a webhook said can also be taken away by a bot that may delete others' messages."""
         if message.via:
+            channel, _ = convert.address(message)
             try:
-                await self._webhooks.withdraw(message)
-                return Receipt()
+                await self._channels.awake(channel, lambda: self._webhooks.withdraw(message))
+                return
             except Refused as refused:
-                if refused.code == _UNKNOWN_MESSAGE:
+                if refused.code == UNKNOWN_MESSAGE:
                     raise rejected(refused) from None
                 log.info("discord: not taken away through its webhook: %s", refused)
-        await self._call(Route("DELETE", _MESSAGE, (message.chat.key, message.key)))
-        return Receipt()
+        await self._at(message, Route("DELETE", _MESSAGE, convert.address(message)))
 
     async def _mark(self, intent: Mark) -> Receipt:
         message = intent.message
-        parts = (message.chat.key, message.key, render.reaction(intent.emoji))
+        parts = (*convert.address(message), render.reaction(intent.emoji))
         method = "PUT" if intent.on else "DELETE"
-        await self._call(Route(method, _OWN_REACTION, parts, limit="reactions"))
+        await self._at(message, Route(method, _OWN_REACTION, parts, limit="reactions"))
         return Receipt()
 
     async def _tell(self, intent: Tell) -> Receipt:
         if not intent.handle:
-            payload = render.created(intent.view, Form.FULL, key=intent.key, reply_to=intent.reply_to)
-            return await self._send(intent.chat, self._own(payload))
+            return await self._tell_openly(intent)
         handle = read_handle(intent.handle)
         if handle is None or self._clock.now() - handle.created > _HANDLE_LIFE:
             raise Rejected("the interaction is too old to be answered", why=RejectedWhy.UNREACHABLE)
@@ -274,6 +276,14 @@ class Acts:
     def _own(self, payload: dict[str, Any]) -> dict[str, Any]:
         """The bot's own words, with the commands in them to be tapped."""
         return clickable(payload, self.offered)
+
+    async def _tell_openly(self, intent: Tell) -> Receipt:
+        channel = _thread_of(intent.reply_to) or intent.chat.key
+        there = self._channels.known(channel)
+        if there is not None and there.forum:
+            raise Rejected("nobody is answered by a post of a forum", why=RejectedWhy.UNREACHABLE)
+        payload = render.created(intent.view, Form.FULL, key=intent.key, reply_to=intent.reply_to)
+        return await self._send(intent.chat, channel, self._own(payload))
 
     async def _answer(self, handle: Handle, intent: Tell) -> None:
         """The first answer takes the place of the "thinking" line, further ones follow it."""
@@ -312,8 +322,28 @@ class Acts:
             self._answers.popitem(last=False)
 
 
-def _uploads(view: View) -> list[Upload]:
-    return [Upload(file.path, filename(file), file.mime) for file in view.files]
+def _thread_of(message: MessageRef | None) -> str:
+    """The post of a forum in which a message stands; empty for any other message."""
+    channel = "" if message is None else convert.address(message)[0]
+    return "" if message is None or channel == message.chat.key else channel
+
+
+def channel_of(intent: Create) -> str:
+    """In a forum, what follows or answers something stands in its thread."""
+    return _thread_of(intent.follows) or _thread_of(intent.reply_to) or intent.chat.key
+
+
+def _unsaid(
+    refused: Refused, channel: str, chat: ChatRef, *, embeds: bool = False, files: bool = False
+) -> Rejected:
+    """Of a new message. Raises ``RetryLater`` where what it was to stand behind went: that will be told yet."""
+    if refused.code == UNKNOWN_CHANNEL and channel != chat.key:
+        raise RetryLater(str(refused))
+    return rejected(refused, embeds=embeds, files=files)
+
+
+def _embeds(body: Mapping[str, Any] | None) -> bool:
+    return bool(body and body.get("embeds"))
 
 
 def _hashed(handle: Handle) -> bytes:

@@ -8,11 +8,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 from core.errors import FileRefused, FileWhy
 from core.events import Attachment
-from core.intents import File
+from core.intents import File, View
 
 Payload = Mapping[str, Any]
 
@@ -24,6 +25,15 @@ _ALT: Final = 1024
 MAX_REQUEST: Final = 25 * 1024 * 1024 - 64 * 1024
 #: Of one file, in a guild that nobody boosted.
 MAX_FILE: Final = 10 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A file that goes beside a call."""
+
+    path: Path
+    name: str
+    mime: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +87,11 @@ def described(files: Iterable[File], ids: Iterable[str] = ()) -> list[dict[str, 
         {"id": number, "filename": filename(file), "description": file.alt[:_ALT]}
         for number, file in enumerate(files)
     ]
+
+
+def uploads(view: View) -> list[Upload]:
+    """The files of a view, as they go beside a call."""
+    return [Upload(file.path, filename(file), file.mime) for file in view.files]
 
 
 def filename(file: File) -> str:

@@ -20,16 +20,18 @@ from bots.discord import render, slash
 from bots.discord.acts import Acts
 from bots.discord.attachments import MAX_FILE
 from bots.discord.budget import CALLS, READS, SLOW_FROM, STOP_AT, Budget, traced
+from bots.discord.cache import Cache
 from bots.discord.canary import Canary
 from bots.discord.catchup import CatchUp, Limits
+from bots.discord.channels import Channel, Channels
 from bots.discord.clickable import offered
-from bots.discord.convert import PLATFORM, bare_emoji
-from bots.discord.ears import Cache, Client, Ears
+from bots.discord.convert import PLATFORM, address, bare_emoji
+from bots.discord.ears import Client, Ears
 from bots.discord.fetching import Fetching
 from bots.discord.history import History
 from bots.discord.identify import Turns, advice
 from bots.discord.intake import Intake
-from bots.discord.permissions import ADMINISTRATOR, AS_AUTHOR, invite, missing
+from bots.discord.permissions import ADMINISTRATOR, AS_AUTHOR, MESSAGE_CONTENT, invite, missing
 from bots.discord.rest import LABEL, UPLOADS, Refused, Rest, Route
 from bots.discord.shards import Shards, first_fault
 from bots.discord.webhooks import Webhooks
@@ -112,6 +114,8 @@ class DiscordAdapter:
         files_per_message=10,
         max_file=MAX_FILE,
         as_author=AS_AUTHOR,
+        mentions=True,
+        hears=MESSAGE_CONTENT,
         token_windows=(CALLS,),
         chat_windows=(Window(5, timedelta(seconds=5)),),
     )
@@ -133,9 +137,10 @@ class DiscordAdapter:
             in_vain=lambda: self._budget.in_vain,
             part="shards {}-{} of {}".format(*settings.part) if settings.part else "",
         )
-        self._webhooks = Webhooks(self._rest)
-        self._acts = Acts(self._rest, self._webhooks, clock)
-        self._history = History(self._rest, self._webhooks)
+        self._channels = Channels(self._rest, self._told)
+        self._webhooks = Webhooks(self._rest, self._channels)
+        self._acts = Acts(self._rest, self._channels, self._webhooks, clock)
+        self._history = History(self._rest, self._channels, self._webhooks)
         self._fetching = Fetching(self._rest, settings.cdn_url)
         self._shards = Shards()
         self._without_content = not settings.message_content
@@ -309,10 +314,14 @@ class DiscordAdapter:
         if not around.lost(chat.key):
             return around.loss(chat.key)
         try:
-            await self._rest.call(Route("GET", "/channels/{}", (chat.key,)))
+            answer = await self._rest.call(Route("GET", "/channels/{}", (chat.key,)))
         except Refused as refused:
             return Loss.DELETED if refused.status == HTTPStatus.NOT_FOUND else Loss.REMOVED
-        raise RetryLater("the channel is not among those of our guilds")
+        return around.loss_asleep(answer)
+
+    def _told(self, channel: str) -> Channel | None:
+        """By what the gateway told."""
+        return self._shards.channel(channel)
 
     def _around(self, chat: ChatRef) -> Cache:
         """Raises ``RetryLater`` while not every shard knows its guilds."""
@@ -322,10 +331,11 @@ class DiscordAdapter:
 
     def link(self, message: MessageRef) -> str:
         """Derivable where the gateway told us of the channel."""
-        guild = self._shards.guild(message.chat.key)
-        if guild is None:
+        there = self._told(message.chat.key)
+        if there is None:
             return ""
-        return f"{self._settings.web_url}/channels/{guild}/{message.chat.key}/{message.key}"
+        channel, key = address(message)
+        return f"{self._settings.web_url}/channels/{there.guild}/{channel}/{key}"
 
     # Checking
 

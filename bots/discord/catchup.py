@@ -20,7 +20,7 @@ from core.types import ChatRef, MessageRef
 log = logging.getLogger(__name__)
 
 _PAGE = 100
-_UNKNOWN_MESSAGE = 10008
+_UNKNOWN_CHANNEL, _UNKNOWN_MESSAGE = 10003, 10008
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +39,11 @@ class Limits:
 class Surroundings(Protocol):
     """What the reader must know of the place of a message, from the cache of the gateway."""
 
-    def room(self, channel: str, guild: str | None) -> convert.Room: ...
+    def room(self, channel: str, guild: str | None, text: str = "") -> convert.Room: ...
+
+    def posts(self, channel: str) -> Sequence[str] | None:
+        """The open threads of a forum; ``None`` for any other channel."""
+        ...
 
     def rights(self, channel: str, guild: str, user: str, roles: Sequence[str]) -> Rights: ...
 
@@ -105,7 +109,8 @@ class CatchUp:
         newest = await self._newest(since)
         if len(newest) > most:
             reason = f"only the newest {most} of {len(newest)} messages were read again for edits, deletions and votes"
-            await self._missed(None, newest[0].message.key, newest[most].message.key, reason)
+            begin, end = _id_of(newest[most].message), _id_of(newest[0].message)
+            await self._missed(None, str(end), str(begin), reason)
         for thing in newest[:most]:
             await self._read_again(thing)
 
@@ -113,7 +118,7 @@ class CatchUp:
         things = await self._gate.recent_messages(convert.PLATFORM, since)
         own = self._own({thing.message.chat.key for thing in things})
         mine = [thing for thing in things if thing.message.chat.key in own]
-        return sorted(mine, key=lambda thing: int(thing.message.key), reverse=True)
+        return sorted(mine, key=lambda thing: _id_of(thing.message), reverse=True)
 
     async def _read_back(self, chat: ChatRef) -> str:
         """Hand over what was written after the bookmark, oldest first; the id of the newest message read."""
@@ -121,7 +126,10 @@ class CatchUp:
         if bookmark is None:
             # A chat that was never read begins now: what stood there before is none of our business.
             return ""
+        posts = self._around.posts(chat.key)
         try:
+            if posts is not None:
+                return str(await self._read_posts(posts, int(bookmark)))
             return str(await self._read_from(chat, int(bookmark)))
         except (discord.NotFound, discord.Forbidden) as error:
             await self._unreadable(chat, error)
@@ -146,6 +154,23 @@ class CatchUp:
             if len(page) < _PAGE:
                 return after
 
+    async def _read_posts(self, posts: Sequence[str], bookmark: int) -> int:
+        """A forum's bookmark is one for all its posts: what was written in any of them goes over in one order."""
+        oldest = max(bookmark, discord.utils.time_snowflake(self._clock.now() - self._limits.age))
+        written: list[tuple[int, str, Mapping[str, Any]]] = []
+        for post in posts:
+            after, full = oldest, True
+            while full:
+                page = await self._http.logs_from(int(post), _PAGE, after=after)
+                full = len(page) == _PAGE
+                written += [(int(payload["id"]), post, payload) for payload in page]
+                after = max([after, *(int(payload["id"]) for payload in page)])
+        for _, post, payload in sorted(written, key=lambda one: one[0]):
+            event = await self._event(post, payload)
+            if event is not None:
+                await self._intake.submit_read(event)
+        return max([oldest, *(id_ for id_, _, _ in written)])
+
     async def _missed(self, chat: ChatRef | None, key: str, since: str, reason: str) -> None:
         await self._intake.submit_read(
             Missed(
@@ -159,7 +184,8 @@ class CatchUp:
 
     async def _event(self, channel: str, payload: Mapping[str, Any]) -> Inbound | None:
         # A watched chat is a community's: one that the cache does not know is no private chat for that.
-        room = replace(self._around.room(channel, None), private=False)
+        text = str(payload.get("content") or "")
+        room = replace(self._around.room(channel, None, text), private=False)
         event = convert.message_created(payload, me=self._me, room=room)
         if isinstance(event, CommandInvoked) and room.guild:
             # History does not say what an author may do.
@@ -184,18 +210,19 @@ class CatchUp:
             await self._intake.submit_read(place_now(chat, loss))
 
     async def _read_again(self, thing: WatchedMessage) -> None:
-        channel, id_ = int(thing.message.chat.key), int(thing.message.key)
+        channel, id_ = convert.address(thing.message)
         began = self._clock.now()
         try:
-            payload = await self._http.get_message(channel, id_)
+            payload = await self._http.get_message(int(channel), int(id_))
         except discord.NotFound as error:
-            if error.code == _UNKNOWN_MESSAGE:
+            post_gone = error.code == _UNKNOWN_CHANNEL and channel != thing.message.chat.key
+            if error.code == _UNKNOWN_MESSAGE or post_gone:
                 await self._intake.submit_read(convert.deleted(thing.message, self._me))
             return
         except discord.Forbidden:
             return
         if not thing.ours:
-            room = self._around.room(thing.message.chat.key, None)
+            room = self._around.room(channel, None, str(payload.get("content") or ""))
             edited = convert.message_edited(payload, me=self._me, room=room)
             if edited is not None:
                 await self._intake.submit_read(edited)
@@ -227,11 +254,12 @@ class CatchUp:
         self, message: MessageRef, emoji: str, kind: int
     ) -> tuple[list[Mapping[str, Any]], bool]:
         users: list[Mapping[str, Any]] = []
+        channel, id_ = convert.address(message)
         after: int | None = None
         while len(users) < self._limits.reactors:
             try:
                 page = await self._http.get_reaction_users(
-                    int(message.chat.key), int(message.key), emoji, _PAGE, after, 1 if kind == 1 else 0
+                    int(channel), int(id_), emoji, _PAGE, after, 1 if kind == 1 else 0
                 )
             except (discord.NotFound, discord.Forbidden):
                 return users, False
@@ -240,3 +268,7 @@ class CatchUp:
                 return users, True
             after = int(page[-1]["id"])
         return users, False
+
+
+def _id_of(message: MessageRef) -> int:
+    return int(convert.address(message)[1])

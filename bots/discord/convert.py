@@ -1,14 +1,15 @@
 """Discord's payloads put into core events. Pure: no I/O, clock or cache; malformed payloads give nothing.
 
 A channel, a thread and a direct-message channel are each a chat: ``ChatRef.key`` is the channel's id and
-``MessageRef.key`` the message's id.
+``MessageRef.key`` the message's id. A forum is one chat with all its posts: what stands in it is named by the post,
+which is a thread, and the message (``<thread>/<message>``); the message that it begins with has the id of its thread.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
@@ -53,7 +54,8 @@ _R = TypeVar("_R")
 class Room:
     """What is known of a channel besides its id.
 
-    ``guild`` is empty in a private chat; ``lacks``: see ``core.events.Place``.
+    ``guild`` is empty in a private chat; ``lacks``: see ``core.events.Place``. ``forum``: the id of the forum that the
+    channel is a post of. ``names``: what roles (``&<id>``) and channels (``#<id>``) are called that a message mentions.
     """
 
     title: str = ""
@@ -61,6 +63,8 @@ class Room:
     closed: bool = False
     guild: str = ""
     lacks: tuple[str, ...] = ()
+    forum: str = ""
+    names: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,15 +138,33 @@ def chat(channel: str) -> ChatRef:
     return ChatRef(PLATFORM, channel)
 
 
-def message_ref(data: Payload) -> MessageRef:
+def message_at(channel: object, id_: object, forum: str = "") -> MessageRef:
+    """A message of a channel, which is a post of that forum, if of any. Raises ``ValueError``."""
+    where, key = snowflake(channel), snowflake(id_)
+    return MessageRef(chat(forum), f"{where}/{key}") if forum else MessageRef(chat(where), key)
+
+
+def address(message: MessageRef) -> tuple[str, str]:
+    """The channel and the message as Discord's own addresses name them."""
+    thread, _, key = message.key.rpartition("/")
+    return thread or message.chat.key, key
+
+
+def begins_post(message: MessageRef) -> bool:
+    """Whether a post of a forum begins with it."""
+    thread, _, key = message.key.rpartition("/")
+    return thread == key
+
+
+def message_ref(data: Payload, forum: str = "") -> MessageRef:
     """Of a message's payload."""
-    return MessageRef(chat(snowflake(data["channel_id"])), snowflake(data["id"]))
+    return message_at(data["channel_id"], data["id"], forum)
 
 
 def place(channel: str, room: Room) -> Place:
     """The room as the core describes places."""
     return Place(
-        chat=chat(channel),
+        chat=chat(room.forum or channel),
         title=room.title,
         private=room.private,
         closed=room.closed,
@@ -211,23 +233,23 @@ def message_created(
     """MESSAGE_CREATE, or a message of history. Bots, webhooks and Discord's notices give nothing."""
     if not _is_talk(data):
         return None
-    message = message_ref(data)
-    text = text_field(data, "content")
+    message = message_ref(data, room.forum)
+    id_, text = snowflake(data["id"]), text_field(data, "content")
     command = _command(text, me, room)
     shared: dict[str, Any] = {
-        "key": event_key(me, "message", message.key),
-        "at": moment(message.key),
-        "bookmark": Bookmark(scope=bookmark_scope(message.chat.key), value=message.key),
+        "key": event_key(me, "message", id_),
+        "at": moment(id_),
+        "bookmark": Bookmark(scope=bookmark_scope(message.chat.key), value=id_),
         "place": place(message.chat.key, room),
         "actor": _author(data, rights),
         "message": message,
         "dialect": DIALECT,
         "files": attached(data),
     }
-    target = _replied_to(data, message.chat)
+    target = _replied_to(data, room.forum)
     if command is None:
         return MessageReceived(
-            body=tree(text, data),
+            body=tree(text, data, room),
             source=text,
             reply_to=target,
             to_bot=room.private or _speaks_to(data, me),
@@ -236,9 +258,9 @@ def message_created(
     return CommandInvoked(
         name=command.name,
         text=command.rest,
-        body=tree(command.rest, data),
+        body=tree(command.rest, data, room),
         source=command.rest,
-        target=target,
+        target=target or _post_around(message),
         **shared,
     )
 
@@ -254,12 +276,12 @@ def message_edited(
     """
     if not data.get("edited_timestamp") or not _is_talk(data):
         return None
-    message = message_ref(data)
+    message = message_ref(data, room.forum)
     text = text_field(data, "content")
     at = _time(data["edited_timestamp"])
     command = _command(text, me, room)
     shared: dict[str, Any] = {
-        "key": event_key(me, "edit", f"{message.key}:{at.timestamp() * 1000:.0f}"),
+        "key": event_key(me, "edit", f"{snowflake(data['id'])}:{at.timestamp() * 1000:.0f}"),
         "at": at,
         "place": place(message.chat.key, room),
         "actor": _author(data, rights),
@@ -268,12 +290,12 @@ def message_edited(
         "kept": tuple(file.key for file in attached(data)) if "attachments" in data else None,
     }
     if command is None:
-        return MessageEdited(body=tree(text, data), source=text, **shared)
+        return MessageEdited(body=tree(text, data, room), source=text, **shared)
     rest = command.rest
     return CommandEdited(
         name=command.name,
         text=rest,
-        body=tree(rest, data),
+        body=tree(rest, data, room),
         source=rest,
         files=attached(data),
         **shared,
@@ -293,7 +315,7 @@ def _author(data: Payload, rights: Rights | None) -> Actor:
     return actor(snowflake(user["id"]), person(user, data.get("member")), rights=rights)
 
 
-def _replied_to(data: Payload, where: ChatRef) -> MessageRef | None:
+def _replied_to(data: Payload, forum: str) -> MessageRef | None:
     reference = data.get("message_reference")
     if (
         data.get("type", 0) != _REPLY
@@ -302,9 +324,15 @@ def _replied_to(data: Payload, where: ChatRef) -> MessageRef | None:
     ):
         return None
     channel = reference.get("channel_id")
-    return MessageRef(
-        where if channel is None else chat(snowflake(channel)), snowflake(reference["message_id"])
-    )
+    return message_at(data["channel_id"] if channel is None else channel, reference["message_id"], forum)
+
+
+def _post_around(message: MessageRef) -> MessageRef | None:
+    """What a command in a post of a forum is about, when it answers nothing else there."""
+    thread, _ = address(message)
+    if thread == message.chat.key or begins_post(message):
+        return None
+    return MessageRef(message.chat, f"{thread}/{thread}")
 
 
 def _speaks_to(data: Payload, me: str) -> bool:
@@ -339,24 +367,30 @@ def _command(text: str, me: str, room: Room) -> _Command | None:
     return None
 
 
-def tree(text: str, data: Payload) -> Body:
-    """The words of a message, with the names of whom they mention."""
+def tree(text: str, data: Payload, room: Room) -> Body:
+    """The words of a message, with the names of whom and what they mention."""
     mentions = data.get("mentions") or []
-    return read(text, {snowflake(user["id"]): person(user, user.get("member")).name for user in mentions})
+    people = {snowflake(user["id"]): person(user, user.get("member")).name for user in mentions}
+    return read(text, people | dict(room.names))
 
 
-def deletions(data: Payload, *, me: str) -> tuple[MessageDeleted, ...]:
+def deletions(data: Payload, *, me: str, forum: str = "") -> tuple[MessageDeleted, ...]:
     """MESSAGE_DELETE and MESSAGE_DELETE_BULK. Discord does not say who did it, nor when."""
-    return _deletions(data, me) or ()
+    return _deletions(data, me, forum) or ()
 
 
 @lenient
-def _deletions(data: Payload, me: str) -> tuple[MessageDeleted, ...]:
-    where = chat(snowflake(data["channel_id"]))
+def _deletions(data: Payload, me: str, forum: str) -> tuple[MessageDeleted, ...]:
     ids = data["ids"] if "ids" in data else [data["id"]]
     if not isinstance(ids, list):
         raise Malformed("ids")
-    return tuple(deleted(MessageRef(where, snowflake(id_)), me) for id_ in ids)
+    return tuple(deleted(message_at(data["channel_id"], id_, forum), me) for id_ in ids)
+
+
+@lenient
+def post_deleted(data: Payload, *, me: str) -> MessageDeleted:
+    """THREAD_DELETE of a forum's post, which takes the message with it that the post began with."""
+    return deleted(message_at(data["id"], data["id"], snowflake(data["parent_id"])), me)
 
 
 def deleted(message: MessageRef, me: str) -> MessageDeleted:
@@ -369,7 +403,7 @@ def deleted(message: MessageRef, me: str) -> MessageDeleted:
 
 @lenient
 def reaction_changed(
-    data: Payload, *, me: str, added: bool, known: Mapping[str, Person]
+    data: Payload, *, me: str, added: bool, known: Mapping[str, Person], forum: str = ""
 ) -> ReactionChanged | None:
     """MESSAGE_REACTION_ADD or _REMOVE. Our own give nothing. They carry neither id nor time: set-state.
 
@@ -384,7 +418,7 @@ def reaction_changed(
     emoji = (emoji_name(data["emoji"]),)
     return ReactionChanged(
         key=None,
-        message=MessageRef(chat(snowflake(data["channel_id"])), snowflake(data["message_id"])),
+        message=message_at(data["channel_id"], data["message_id"], forum),
         actor=actor(user, who),
         added=emoji if added else (),
         removed=() if added else emoji,
@@ -392,11 +426,11 @@ def reaction_changed(
 
 
 @lenient
-def reactions_cleared(data: Payload) -> ReactorsFound | None:
+def reactions_cleared(data: Payload, *, forum: str = "") -> ReactorsFound | None:
     """MESSAGE_REACTION_REMOVE_ALL or _REMOVE_EMOJI: a moderator took everybody's away, nobody stands there now."""
     return ReactorsFound(
         key=None,
-        message=MessageRef(chat(snowflake(data["channel_id"])), snowflake(data["message_id"])),
+        message=message_at(data["channel_id"], data["message_id"], forum),
         accounts=(),
         began=None,
         emoji=emoji_name(data["emoji"]) if "emoji" in data else "",

@@ -15,9 +15,8 @@ import aiohttp
 import discord
 
 from bots.discord import convert, interactions, slash
+from bots.discord.cache import Cache, loss_in, manages_threads
 from bots.discord.intake import Intake
-from bots.discord.permissions import Overwrite, lacks, permissions
-from bots.discord.permissions import rights as rights_of
 from core.crashpoints import passing
 from core.events import ButtonPressed, CommandInvoked, Inbound, Loss, Rights, place_now
 from core.ports import Words
@@ -36,6 +35,7 @@ _WANTED = (
     "MESSAGE_REACTION_REMOVE",
     "MESSAGE_REACTION_REMOVE_ALL",
     "MESSAGE_REACTION_REMOVE_EMOJI",
+    "THREAD_DELETE",
     "INTERACTION_CREATE",
 )
 _MARKS = tuple(f'"{name}"' for name in _WANTED)
@@ -106,6 +106,8 @@ class Client(discord.Client):
         self.identified = asyncio.Event()
         self._turn = turn
         self._standing: dict[int, Loss | None] = {}
+        #: Private threads that somebody put us out of.
+        self._put_out: set[int] = set()
 
     async def before_identify_hook(self, shard_id: int | None, *, initial: bool = False) -> None:
         """Sessions begin in turns, and each counts against the day's number."""
@@ -133,6 +135,9 @@ class Client(discord.Client):
             self._tell(channel.id, Loss.REMOVED)
 
     async def on_guild_channel_delete(self, channel: discord.abc.GuildChannel) -> None:
+        for thread in channel.guild.threads:
+            if thread.parent_id == channel.id:
+                self._tell(thread.id, Loss.DELETED)
         self._tell(channel.id, Loss.DELETED)
 
     async def on_raw_thread_delete(self, payload: discord.RawThreadDeleteEvent) -> None:
@@ -146,7 +151,18 @@ class Client(discord.Client):
         self._look(after.guild)
 
     async def on_thread_update(self, _before: discord.Thread, after: discord.Thread) -> None:
-        self._look(after.guild)
+        self._look_at(after)
+
+    async def on_thread_join(self, thread: discord.Thread) -> None:
+        """Also one that was archived, of which the gateway tells nothing until it is open again."""
+        self._put_out.discard(thread.id)
+        self._look_at(thread)
+
+    async def on_thread_remove(self, thread: discord.Thread) -> None:
+        """A public one may be written in all the same."""
+        if thread.is_private():
+            self._put_out.add(thread.id)
+        self._look_at(thread)
 
     async def on_guild_role_update(self, _before: discord.Role, after: discord.Role) -> None:
         self._look(after.guild)
@@ -167,94 +183,23 @@ class Client(discord.Client):
     def _look(self, guild: discord.Guild) -> None:
         """Tells where what we may do has changed; of a channel seen for the first time, only what we may not."""
         for channel in (*guild.channels, *guild.threads):
-            loss = loss_in(channel)
-            if self._standing.get(channel.id) is not loss:
-                self._tell(channel.id, loss)
+            self._look_at(channel)
+
+    def _look_at(self, channel: discord.abc.GuildChannel | discord.Thread) -> None:
+        loss = self.loss(channel)
+        if self._standing.get(channel.id) is not loss:
+            self._tell(channel.id, loss)
+
+    def loss(self, channel: discord.abc.GuildChannel | discord.Thread) -> Loss | None:
+        """Why we may not write there."""
+        if channel.id in self._put_out and not manages_threads(channel):
+            return Loss.REMOVED
+        return loss_in(channel)
 
     def _tell(self, channel: int, loss: Loss | None) -> None:
         self._standing[channel] = loss
         if self.ears is not None:
             self.ears.place_changed(str(channel), loss)
-
-
-def loss_in(channel: discord.abc.GuildChannel | discord.Thread) -> Loss | None:
-    """Why we may not write in a channel, by discord.py's sum of roles, overwrites and time-outs."""
-    may = channel.permissions_for(channel.guild.me)
-    if not may.view_channel:
-        return Loss.UNSEEN
-    if isinstance(channel, discord.Thread):
-        locked = channel.locked and not may.manage_threads
-        return None if may.send_messages_in_threads and not locked else Loss.MUTED
-    return None if may.send_messages else Loss.MUTED
-
-
-class Cache:
-    """What discord.py knows of guilds, as the converters want it."""
-
-    def __init__(self, client: Client) -> None:
-        self._client = client
-
-    def room(self, channel: str, guild: str | None) -> convert.Room:
-        """``guild`` as the payload has it; where the channel is not known either, it is a private chat."""
-        found = self._client.get_channel(int(channel))
-        if isinstance(found, discord.Thread | discord.abc.GuildChannel):
-            closed = getattr(found, "is_nsfw", bool)()
-            return convert.Room(title=found.name, closed=closed, guild=str(found.guild.id))
-        if guild is not None:
-            return convert.Room(guild=guild)
-        return convert.Room(private=True)
-
-    def lost(self, channel: str) -> bool:
-        return self._client.get_channel(int(channel)) is None
-
-    def heard(self, channel: str) -> int | None:
-        """The id of the newest message that the gateway told of: discord.py keeps it true for channels of messages."""
-        found = self._client.get_channel(int(channel))
-        if not isinstance(found, discord.TextChannel | discord.VoiceChannel | discord.Thread):
-            return None
-        return found.last_message_id or 0
-
-    def lacks(self, channel: str) -> tuple[str, ...]:
-        """What we may not do there that a command needs to know."""
-        found = self._client.get_channel(int(channel))
-        if not isinstance(found, discord.Thread | discord.abc.GuildChannel):
-            return ()
-        return lacks(found.permissions_for(found.guild.me).value)
-
-    def readable(self, channel: str) -> bool:
-        """Whether we may read the history of a channel that the gateway told of."""
-        found = self._client.get_channel(int(channel))
-        if not isinstance(found, discord.Thread | discord.abc.GuildChannel):
-            return True
-        return found.permissions_for(found.guild.me).read_message_history
-
-    def loss(self, channel: str) -> Loss | None:
-        found = self._client.get_channel(int(channel))
-        return loss_in(found) if isinstance(found, discord.Thread | discord.abc.GuildChannel) else None
-
-    def rights(self, channel: str, guild: str, user: str, roles: Sequence[str]) -> Rights:
-        home = self._client.get_guild(int(guild))
-        if home is None:
-            return Rights()
-        where = home.get_channel_or_thread(int(channel))
-        parent = where.parent if isinstance(where, discord.Thread) else where
-        known = {role.id: role.permissions.value for role in home.roles}
-        return rights_of(
-            permissions(
-                owner=str(home.owner_id) == user,
-                everyone=(home.id, known.get(home.id, 0)),
-                roles={int(role): known[int(role)] for role in roles if int(role) in known},
-                member=int(user),
-                overwrites=_overwrites(parent),
-            )
-        )
-
-
-def _overwrites(channel: discord.abc.GuildChannel | None) -> dict[int, Overwrite]:
-    if channel is None:
-        return {}
-    pairs = {target.id: overwrite.pair() for target, overwrite in channel.overwrites.items()}
-    return {target: Overwrite(deny.value, allow.value) for target, (allow, deny) in pairs.items()}
 
 
 class Ears:
@@ -327,16 +272,20 @@ class Ears:
             event = convert.message_created(data, me=me, room=self._room(data), rights=self._rights(data))
             if isinstance(event, CommandInvoked):
                 where = event.place
-                event = replace(event, place=replace(where, lacks=self._cache.lacks(where.chat.key)))
+                lacks = (*self._cache.lacks(where.chat.key), *where.lacks)
+                event = replace(event, place=replace(where, lacks=lacks))
         elif name == "MESSAGE_UPDATE":
             event = convert.message_edited(data, me=me, room=self._room(data), rights=self._rights(data))
         elif name in ("MESSAGE_DELETE", "MESSAGE_DELETE_BULK"):
-            return convert.deletions(data, me=me)
+            return convert.deletions(data, me=me, forum=self._forum(data))
         elif name in ("MESSAGE_REACTION_ADD", "MESSAGE_REACTION_REMOVE"):
             added = name == "MESSAGE_REACTION_ADD"
-            event = convert.reaction_changed(data, me=me, added=added, known=self._names)
+            forum = self._forum(data)
+            event = convert.reaction_changed(data, me=me, added=added, known=self._names, forum=forum)
         elif name in ("MESSAGE_REACTION_REMOVE_ALL", "MESSAGE_REACTION_REMOVE_EMOJI"):
-            event = convert.reactions_cleared(data)
+            event = convert.reactions_cleared(data, forum=self._forum(data))
+        elif name == "THREAD_DELETE" and self._is_post(data):
+            event = convert.post_deleted(data, me=me)
         if event is None:
             return ()
         self._remember(event)
@@ -345,7 +294,7 @@ class Ears:
     def _interaction(self, data: Mapping[str, Any]) -> None:
         """Answer at once, for Discord waits three seconds; what is an act then goes on in each channel's order."""
         form = slash.form(data, self._words, self._menus)
-        asked = interactions.typing(data)
+        asked = interactions.typing(data, forum=self._forum(data))
         if form is not None:
             self._tasks.create_task(self._desk.respond(data, _MODAL, form))
         elif asked is not None:
@@ -373,7 +322,8 @@ class Ears:
     ) -> None:
         answerable = await self._desk.acknowledge(data)
         if isinstance(event, ButtonPressed) and (message := interactions.agreed(event)):
-            event = interactions.as_post(event, await self._desk.read(channel, message)) or event
+            found = await self._desk.read(*convert.address(message))
+            event = interactions.as_post(event, message, found) or event
         if before is not None:
             await asyncio.wait({before})
         if answerable:
@@ -387,9 +337,22 @@ class Ears:
         try:
             guild = data.get("guild_id")
             channel = convert.snowflake(data.get("channel_id"))
-            return self._cache.room(channel, None if guild is None else convert.snowflake(guild))
+            words = str(data.get("content") or data.get("data") or "")
+            return self._cache.room(channel, None if guild is None else convert.snowflake(guild), words)
         except ValueError:
             return convert.Room()
+
+    def _forum(self, data: Mapping[str, Any]) -> str:
+        try:
+            return self._cache.forum(data.get("channel_id"))
+        except ValueError:
+            return ""
+
+    def _is_post(self, data: Mapping[str, Any]) -> bool:
+        try:
+            return self._cache.is_forum(data.get("parent_id"))
+        except ValueError:
+            return False
 
     def _rights(self, data: Mapping[str, Any]) -> Rights:
         try:

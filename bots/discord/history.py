@@ -6,11 +6,14 @@ Each copy carries its key in its button, so that it is known again whatever was 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from bots.discord import convert, render
-from bots.discord.acts import rejected
+from bots.discord.acts import channel_of
+from bots.discord.channels import Channel, Channels
+from bots.discord.refusals import UNKNOWN_MESSAGE, rejected
 from bots.discord.rest import Refused, Rest, Route
 from bots.discord.webhooks import Webhooks
 from core.errors import Rejected, RejectedWhy
@@ -18,6 +21,9 @@ from core.intents import Create
 from core.types import ChatRef, MessageRef
 
 _MESSAGES = "/channels/{}/messages"
+_MESSAGE = "/channels/{}/messages/{}"
+_ACTIVE = "/guilds/{}/threads/active"
+_ARCHIVED = "/channels/{}/threads/archived/public"
 _PAGE, _PAGES = 100, 10
 #: How much Discord's clock and ours may differ.
 _SKEW = timedelta(minutes=2)
@@ -28,8 +34,9 @@ _WINDOW = timedelta(hours=1)
 class History:
     """Reads what stands in a chat. Raises ``Rejected`` where that may not be read, ``RetryLater``."""
 
-    def __init__(self, rest: Rest, webhooks: Webhooks) -> None:
+    def __init__(self, rest: Rest, channels: Channels, webhooks: Webhooks) -> None:
         self._rest = rest
+        self._channels = channels
         self._webhooks = webhooks
 
     async def find(self, create: Create, since: datetime, *, surely_readable: bool) -> MessageRef | None:
@@ -38,24 +45,45 @@ class History:
         Discord answers with an empty list where we may not read: ``surely_readable`` says that an empty list means
         that nothing was written.
         """
-        sign, seen = render.sign(create.key), False
+        sign, seen, channel = render.sign(create.key), False, channel_of(create)
         try:
-            async for payload in self._written(create.chat, since):
+            there = await self._channels.of(channel)
+            written = self._begun(there, since) if there.forum else self._written(channel, since)
+            async for payload in written:
                 seen = True
-                if sign in _signs(await self._read(create.chat, payload)):
-                    return _ref(create.chat, payload)
+                ref = _ref(create.chat, payload)
+                if sign in _signs(await self._read(ref, payload)):
+                    return ref
         except Refused as refused:
             raise rejected(refused) from None
-        if not (seen or surely_readable):
+        if not (seen or surely_readable or there.forum):
             raise Rejected("nothing is there, or nothing may be read", why=RejectedWhy.FORBIDDEN)
         return None
 
-    async def _written(self, chat: ChatRef, since: datetime) -> AsyncIterator[Mapping[str, Any]]:
+    async def _begun(self, forum: Channel, since: datetime) -> AsyncIterator[Mapping[str, Any]]:
+        """What the posts of a forum begin with, from shortly before that time on, oldest first."""
+        after = int(convert.snowflake_at(since - _SKEW))
+        for thread in sorted(await self._threads(forum)):
+            if thread > after:
+                try:
+                    yield await self._rest.call(Route("GET", _MESSAGE, (str(thread), str(thread))))
+                except Refused as refused:
+                    if refused.code != UNKNOWN_MESSAGE:
+                        raise
+
+    async def _threads(self, forum: Channel) -> set[int]:
+        """Those that are open, and those that somebody archived meanwhile."""
+        active = await self._rest.call(Route("GET", _ACTIVE, (forum.guild,)))
+        archived = await self._rest.call(Route("GET", _ARCHIVED, (forum.id,)), query={"limit": str(_PAGE)})
+        found = [*active["threads"], *archived["threads"]]
+        return {int(one["id"]) for one in found if str(one.get("parent_id")) == forum.id}
+
+    async def _written(self, channel: str, since: datetime) -> AsyncIterator[Mapping[str, Any]]:
         """From shortly before that time on, oldest first."""
         after = convert.snowflake_at(since - _SKEW)
         for _ in range(_PAGES):
             query = {"after": after, "limit": str(_PAGE)}
-            page = await self._rest.call(Route("GET", _MESSAGES, (chat.key,)), query=query)
+            page = await self._rest.call(Route("GET", _MESSAGES, (channel,)), query=query)
             for payload in sorted(page, key=lambda payload: int(payload["id"])):
                 after = convert.snowflake(payload["id"])
                 yield payload
@@ -63,19 +91,21 @@ class History:
                 return
         raise Rejected("too much was written since to look through", why=RejectedWhy.FORBIDDEN)
 
-    async def _read(self, chat: ChatRef, payload: Mapping[str, Any]) -> Mapping[str, Any]:
+    async def _read(self, ref: MessageRef, payload: Mapping[str, Any]) -> Mapping[str, Any]:
         """A message of ours, with its buttons; nothing of what others wrote."""
         if not await self._webhooks.ours(payload):
             return {}
         if payload.get("components") or payload.get("content") or payload.get("webhook_id") is None:
             return payload
         # Without the message-content intent even what our own webhooks said comes empty.
-        answer = await self._webhooks.read(_ref(chat, payload))
+        answer = await self._webhooks.read(ref)
         return answer if isinstance(answer, Mapping) else {}
 
 
 def _ref(chat: ChatRef, payload: Mapping[str, Any]) -> MessageRef:
-    return MessageRef(chat, convert.snowflake(payload["id"]), via=str(payload.get("webhook_id") or ""))
+    channel = convert.snowflake(payload["channel_id"])
+    ref = convert.message_at(channel, payload["id"], "" if channel == chat.key else chat.key)
+    return replace(ref, via=str(payload.get("webhook_id") or ""))
 
 
 def _signs(payload: Mapping[str, Any]) -> Iterator[str]:

@@ -15,10 +15,12 @@ from bots.discord.convert import (
     Person,
     Room,
     actor,
+    address,
     bookmark_scope,
     chat,
     event_key,
     lenient,
+    message_at,
     moment,
     person,
     place,
@@ -65,7 +67,7 @@ def interaction(
         "key": event_key(me, "interaction", id_),
         "at": moment(id_),
         # A channel where nobody writes but slash commands is read from here on all the same.
-        "bookmark": Bookmark(scope=bookmark_scope(channel), value=id_),
+        "bookmark": Bookmark(scope=bookmark_scope(room.forum or channel), value=id_),
         "place": place(channel, _room_of(data, room)),
         "actor": _presser(data),
         "handle": handle_of(data),
@@ -73,36 +75,44 @@ def interaction(
     body = data["data"]
     match data["type"], body.get("type", SLASH):
         case (2, 2 | 3 as kind):
-            return _from_menu(body, kind, channel, (menus or {})[text_field(body, "name")], shared)
+            return _from_menu(data, kind, (menus or {})[text_field(body, "name")], room, shared)
         case (2, _):
-            return _typed(body, shared)
+            return _typed(data, room, shared)
         case (5, _):
-            return _filled(body, channel, shared)
-    return _pressed(data, channel, shared)
+            return _filled(data, room, shared)
+    return _pressed(data, room, shared)
 
 
-def _typed(body: Payload, shared: Mapping[str, Any]) -> CommandInvoked:
+def _typed(data: Payload, room: Room, shared: Mapping[str, Any]) -> CommandInvoked:
+    body = data["data"]
     name, options = options_of(body)
     words = options.get(_text_of(name))
-    written = None if words is None else read(words, _resolved(body))
     return CommandInvoked(
-        name=name, options=options, body=written, dialect=DIALECT, files=chosen(body), **shared
+        name=name,
+        options=options,
+        body=None if words is None else read(words, _resolved(body) | dict(room.names)),
+        dialect=DIALECT,
+        # In a post of a forum it is about that post.
+        target=message_at(data["channel_id"], data["channel_id"], room.forum) if room.forum else None,
+        files=chosen(body),
+        **shared,
     )
 
 
-def _from_menu(
-    body: Payload, kind: int, channel: str, name: str, shared: Mapping[str, Any]
-) -> CommandInvoked:
+def _from_menu(data: Payload, kind: int, name: str, room: Room, shared: Mapping[str, Any]) -> CommandInvoked:
+    body = data["data"]
     id_ = snowflake(body["target_id"])
     if kind == MEMBER_MENU:
         return CommandInvoked(name=name, options={}, chosen=AccountRef(PLATFORM, id_), **shared)
-    target = MessageRef(chat(channel), id_)
+    target = message_at(data["channel_id"], id_, room.forum)
     if not makes_post(name):
         return CommandInvoked(name=name, options={}, target=target, **shared)
-    return _posted(name, body["resolved"]["messages"][id_], target, shared)
+    return _posted(name, body["resolved"]["messages"][id_], target, room, shared)
 
 
-def _posted(name: str, message: Payload, ref: MessageRef, shared: Mapping[str, Any]) -> CommandInvoked:
+def _posted(
+    name: str, message: Payload, ref: MessageRef, room: Room, shared: Mapping[str, Any]
+) -> CommandInvoked:
     words = text_field(message, "content")
     author = person(message["author"], message.get("member"))
     if message.get("webhook_id") is not None:
@@ -110,7 +120,7 @@ def _posted(name: str, message: Payload, ref: MessageRef, shared: Mapping[str, A
     return CommandInvoked(
         name=name,
         options={_text_of(name): words},
-        body=tree(words, message),
+        body=tree(words, message, room),
         source=words,
         dialect=DIALECT,
         message=ref,
@@ -120,23 +130,25 @@ def _posted(name: str, message: Payload, ref: MessageRef, shared: Mapping[str, A
     )
 
 
-def agreed(event: ButtonPressed) -> str:
-    """The id of the message that its author may have agreed to post, or an empty string."""
-    id_ = event.data.rpartition(":")[2] if event.data.startswith(f"{AGREE}:") else ""
-    return id_ if id_.isdigit() else ""
+def agreed(event: ButtonPressed) -> MessageRef | None:
+    """The message that its author may have agreed to post."""
+    if not event.data.startswith(f"{AGREE}:"):
+        return None
+    ref = MessageRef(event.place.chat, event.data.rpartition(":")[2])
+    return ref if all(part.isdigit() for part in address(ref)) else None
 
 
 @lenient
-def as_post(event: ButtonPressed, message: Payload) -> CommandInvoked | None:
+def as_post(event: ButtonPressed, ref: MessageRef, message: Payload) -> CommandInvoked | None:
     """The press that agreed, with the words of the message, or nothing where there are none to be read."""
     if not message.get("content") and not message.get("attachments"):
         return None
     shared = {name: getattr(event, name) for name in ("key", "at", "bookmark", "place", "actor", "handle")}
-    ref = MessageRef(event.place.chat, snowflake(message["id"]))
-    return _posted("post", message, ref, shared | {"target": event.message})
+    return _posted("post", message, ref, Room(), shared | {"target": event.message})
 
 
-def _filled(body: Payload, channel: str, shared: Mapping[str, Any]) -> CommandInvoked:
+def _filled(data: Payload, room: Room, shared: Mapping[str, Any]) -> CommandInvoked:
+    body = data["data"]
     options = dict(parse_qsl(text_field(body, "custom_id")))
     name, on = options.pop(FORM), options.pop(ON, "")
     for row in body["components"]:
@@ -147,32 +159,31 @@ def _filled(body: Payload, channel: str, shared: Mapping[str, Any]) -> CommandIn
     return CommandInvoked(
         name=name,
         options=options,
-        body=None if words is None else read(words, {}),
+        body=None if words is None else read(words, room.names),
         dialect=DIALECT,
-        target=MessageRef(chat(channel), snowflake(on)) if on else None,
+        target=message_at(data["channel_id"], on, room.forum) if on else None,
         **shared,
     )
 
 
-def _pressed(data: Payload, channel: str, shared: Mapping[str, Any]) -> CommandInvoked | ButtonPressed:
+def _pressed(data: Payload, room: Room, shared: Mapping[str, Any]) -> CommandInvoked | ButtonPressed:
     custom = text_field(data["data"], "custom_id")
     if custom.startswith(PRIVATE_PREFIX):
         return CommandInvoked(name="start", text=custom.removeprefix(PRIVATE_PREFIX), **shared)
-    return ButtonPressed(
-        data=custom, message=MessageRef(chat(channel), snowflake(data["message"]["id"])), **shared
-    )
+    message = message_at(data["channel_id"], data["message"]["id"], room.forum)
+    return ButtonPressed(data=custom, message=message, **shared)
 
 
 @lenient
-def typing(data: Payload) -> Asked | None:
-    """What somebody is typing into an option that has suggestions."""
+def typing(data: Payload, *, forum: str = "") -> Asked | None:
+    """What somebody is typing into an option that has suggestions, perhaps in a post of that forum."""
     if data["type"] != _TYPING:
         return None
     name, options = _path(data["data"])
     option = next(option for option in options if option.get("focused"))
     return Asked(
         actor=_presser(data),
-        chat=chat(snowflake(data["channel_id"])),
+        chat=chat(forum or snowflake(data["channel_id"])),
         command=name,
         arg=text_field(option, "name"),
         typed=str(option.get("value", "")),
@@ -213,7 +224,7 @@ def _room_of(data: Payload, known: Room) -> Room:
     guild = data.get("guild_id")
     private = guild is None
     user = data.get("user")
-    title = text_field(channel, "name") or known.title
+    title = (not known.forum and text_field(channel, "name")) or known.title
     if private and not title and isinstance(user, Mapping):
         title = person(user).name
     return Room(
@@ -221,8 +232,14 @@ def _room_of(data: Payload, known: Room) -> Room:
         private=private and channel.get("type", 1) in _DM_CHANNELS,
         closed=known.closed or bool(channel.get("nsfw")),
         guild="" if private else snowflake(guild),
-        lacks=lacks(int(bits)) if (bits := text_field(data, "app_permissions")) and not private else (),
+        lacks=() if private else (*_lacks(data), *known.lacks),
+        forum=known.forum,
     )
+
+
+def _lacks(data: Payload) -> tuple[str, ...]:
+    bits = text_field(data, "app_permissions")
+    return lacks(int(bits)) if bits else ()
 
 
 def _presser(data: Payload) -> Actor:

@@ -34,6 +34,8 @@ NEEDED: Mapping[str, int] = {
 
 #: What it needs besides to show people's words in their own name; who wants that gives it.
 AS_AUTHOR = "manage_webhooks"
+#: What it needs besides to hear what is not said to it; a switch of the bot's own, and none of a guild's.
+MESSAGE_CONTENT = "message_content"
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,9 +18,10 @@ import regex
 from discord.utils import escape_markdown
 
 from bots.discord.attachments import MAX_REQUEST, described
+from bots.discord.convert import address
 from bots.discord.interactions import PRIVATE_PREFIX
 from bots.discord.text import write
-from core.body import Body
+from core.body import Body, Quote
 from core.errors import Rejected, RejectedWhy
 from core.intents import ABOUT, Button, Form, View, Voice
 from core.text import first_words
@@ -34,6 +35,9 @@ _LABEL, _CUSTOM_ID, _URL = 80, 100, 512
 _ROW, _ROWS = 5, 5
 _LINK_WORDS = 200
 _USERNAME = 80
+_TITLE = 100
+#: Where no words are.
+NOTHING = "…"
 #: Discord takes no webhook's name with one of these in it.
 _KEPT = re.compile("discord|clyde", re.IGNORECASE)
 #: Stormo's green, the stripe at the left of a copy.
@@ -136,12 +140,20 @@ def created(view: View, form: Form, *, key: str, reply_to: MessageRef | None) ->
     if view.silent:
         payload["flags"] |= SUPPRESS_NOTIFICATIONS
     if reply_to is not None:
+        channel, message_id = address(reply_to)
         payload["message_reference"] = {
-            "message_id": reply_to.key,
-            "channel_id": reply_to.chat.key,
+            "message_id": message_id,
+            "channel_id": channel,
             "fail_if_not_exists": False,
         }
     return payload
+
+
+def title(view: View) -> str:
+    """What a post of a forum is called: its first words, without those that it quotes."""
+    own = Body(tuple(block for block in view.body.blocks if not isinstance(block, Quote)))
+    words = first_words(own, _TITLE) or first_words(view.body, _TITLE) or view.author
+    return cut(words, _TITLE) or NOTHING
 
 
 def followup(view: View) -> Payload:

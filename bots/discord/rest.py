@@ -16,13 +16,13 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import timedelta
 from http import HTTPStatus
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import aiohttp
 from yarl import URL
 
+from bots.discord.attachments import Upload
 from bots.discord.budget import Budget, seconds
 from bots.discord.convert import PLATFORM
 from core.crashpoints import passing
@@ -84,15 +84,6 @@ class Route:
 
     def __repr__(self) -> str:
         return f"Route({self.method} {self.path})"
-
-
-@dataclass(frozen=True, slots=True)
-class Upload:
-    """A file that goes beside a call."""
-
-    path: Path
-    name: str
-    mime: str
 
 
 class Rest:

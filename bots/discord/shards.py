@@ -14,7 +14,9 @@ from typing import Any, Final
 
 import discord
 
-from bots.discord.ears import Cache, Client
+from bots.discord.cache import Cache
+from bots.discord.channels import Channel
+from bots.discord.ears import Client
 from bots.discord.identify import Turns
 from bots.discord.rest import LABEL
 from core.errors import BadToken
@@ -53,11 +55,10 @@ class Shards:
         """See ``Cache.heard``."""
         return self.around(channel).heard(channel)
 
-    def guild(self, channel: str) -> int | None:
-        """The guild of a channel that a shard here knows."""
+    def channel(self, channel: str) -> Channel | None:
+        """A channel that a shard here knows."""
         knowing = self._knowing(channel)
-        guild = getattr(knowing and knowing.get_channel(int(channel)), "guild", None)
-        return None if guild is None else int(guild.id)
+        return None if knowing is None else Cache(knowing).channel(channel)
 
     def own(self, shard: Client, channels: Collection[str]) -> Collection[str]:
         """Which of these are to be read back by a shard that has just begun a session.

@@ -2,50 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from msgspec import structs
 
-from core.body import Block, Body, Inline, Link, List, Mention, Paragraph, Quote, Styled
+from core.body import Body, Code, Inline, Leaf, Mention, Strong, Text, map_leaves, map_paragraphs
 from core.markdown import Dialect, read_markdown, write_markdown
 
 #: The name of Discord's Markdown in ``core.markdown``.
 DIALECT: Final[Dialect] = "discord"
 
 
+#: A role (``<@&1>``), a channel (``<#1>``) or a command (``</name:1>``), which no Markdown knows.
+_PLACE = re.compile(r"<(?P<of>(?:@&|#)\d{1,20})>|</(?P<command>[^:<>\n]{1,100}):\d{1,20}>")
+
+
 def read(text: str, names: Mapping[str, str]) -> Body:
-    """The tree of a message. ``names``: how the accounts are called that it mentions, by their id."""
+    """The tree of a message. ``names``: what it mentions: accounts (by ``1``), roles (``&1``), channels (``#1``)."""
     body = read_markdown(text, dialect=DIALECT)
-    return Body(tuple(_block(block, names) for block in body.blocks)) if names else body
+    return map_paragraphs(body, lambda inlines: map_leaves(inlines, lambda leaf: _read(leaf, names)))
+
+
+def mentioned(text: str) -> Iterator[str]:
+    """The roles (``&1``) and channels (``#1``) that a text may mention."""
+    return (found["of"].lstrip("@") for found in _PLACE.finditer(text) if found["of"])
 
 
 def write(body: Body) -> str:
-    """Discord's Markdown; mentions are names and ping nobody."""
+    """Discord's Markdown. Its own accounts are mentioned as such, which calls nobody where no payload allows it."""
     return write_markdown(body, dialect=DIALECT)
 
 
-def _block(block: Block, names: Mapping[str, str]) -> Block:
-    match block:
-        case Paragraph(children):
-            return Paragraph(_inlines(children, names))
-        case Quote(children):
-            return Quote(tuple(_block(child, names) for child in children))
-        case List(items):
-            return structs.replace(
-                block, items=tuple(tuple(_block(child, names) for child in item) for item in items)
-            )
-        case _:
-            return block
+def _read(leaf: Leaf, names: Mapping[str, str]) -> Sequence[Inline]:
+    if isinstance(leaf, Mention) and leaf.account is not None and names.get(leaf.account.key):
+        return (structs.replace(leaf, text=f"@{names[leaf.account.key]}"),)
+    if isinstance(leaf, Text) and "<" in leaf.text and _PLACE.search(leaf.text):
+        return tuple(_with_words(leaf.text, names))
+    return (leaf,)
 
 
-def _inlines(inlines: tuple[Inline, ...], names: Mapping[str, str]) -> tuple[Inline, ...]:
-    return tuple(_inline(node, names) for node in inlines)
-
-
-def _inline(node: Inline, names: Mapping[str, str]) -> Inline:
-    if isinstance(node, Mention) and node.account is not None and names.get(node.account.key):
-        return structs.replace(node, text=f"@{names[node.account.key]}")
-    if isinstance(node, Styled | Link):
-        return structs.replace(node, children=_inlines(node.children, names))
-    return node
+def _with_words(text: str, names: Mapping[str, str]) -> Iterator[Inline]:
+    """Mentions of places and of many people are words, without the sign that would make a tag or a handle of them."""
+    done = 0
+    for found in _PLACE.finditer(text):
+        if before := text[done : found.start()]:
+            yield Text(before)
+        if found["command"]:
+            yield Code(f"/{found['command']}")
+        else:
+            yield Strong((Text(names.get(found["of"].lstrip("@")) or "…"),))
+        done = found.end()
+    if rest := text[done:]:
+        yield Text(rest)

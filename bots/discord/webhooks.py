@@ -14,24 +14,26 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bots.discord import convert
-from bots.discord.rest import Refused, Rest, Route, Upload
+from bots.discord.attachments import Upload
+from bots.discord.channels import Channels
+from bots.discord.rest import Refused, Rest, Route
 from core.errors import RetryLater, StormoError
 from core.intents import NotAsAuthor
-from core.types import ChatRef, MessageRef
+from core.types import MessageRef
 
 log = logging.getLogger(__name__)
 
-_CHANNEL = "/channels/{}"
 _OF_CHANNEL = "/channels/{}/webhooks"
 _WEBHOOK = "/webhooks/{}"
 _SPEAK = "/webhooks/{}/{}"
 _MESSAGE = "/webhooks/{}/{}/messages/{}"
 
 _NAME = "Stormo"
-_THREADS = frozenset({10, 11, 12})
 _UNKNOWN_WEBHOOK, _BAD_TOKEN = 10015, 50027
 #: Answers after which a webhook is no more, or its token no longer good.
 ENDED = frozenset({_UNKNOWN_WEBHOOK, _BAD_TOKEN})
+#: Answers to a webhook that may stand elsewhere by now: it knows no such thread, is in a forum, or in none.
+_ELSEWHERE = frozenset({10003, 220001, 220003})
 _WHY: Mapping[int, NotAsAuthor] = {
     30007: NotAsAuthor.FULL,
     50001: NotAsAuthor.FORBIDDEN,
@@ -60,19 +62,29 @@ class Hook:
 
 
 @dataclass(frozen=True, slots=True)
+class Spoken:
+    """What a webhook said, and where."""
+
+    channel: str
+    id: str
+    via: str
+
+
+@dataclass(frozen=True, slots=True)
 class Home:
-    """Where a chat's webhook belongs: threads speak through their channel's."""
+    """Where a channel's webhook belongs: threads speak through their channel's. In a ``forum`` it begins posts."""
 
     channel: str
     query: Mapping[str, str]
+    forum: bool = False
 
 
 class Webhooks:
     """Belongs to one event loop. Calls raise ``Refused`` and ``RetryLater`` as ``Rest`` does."""
 
-    def __init__(self, rest: Rest) -> None:
+    def __init__(self, rest: Rest, channels: Channels) -> None:
         self._rest = rest
-        self._homes: dict[str, Home] = {}
+        self._channels = channels
         self._hooks: dict[str, Hook] = {}
         self._tokens: dict[str, Hook] = {}
         self._taken: Counter[str] = Counter()
@@ -80,26 +92,45 @@ class Webhooks:
         self._application: Mapping[str, Any] = {}
 
     async def speak(
-        self, chat: ChatRef, payload: Mapping[str, Any], files: Sequence[Upload] = ()
-    ) -> MessageRef:
-        """A new message. Raises ``Voiceless`` where there can be no webhook (any more)."""
-        home = await self._home(chat)
+        self, channel: str, payload: Mapping[str, Any], files: Sequence[Upload] = (), *, title: str
+    ) -> Spoken:
+        """A new message, which in a forum begins a post with that title.
+
+        Raises ``Voiceless`` where there can be no webhook (any more).
+        """
+        home, moved = await self._home(channel), False
+        if home.forum:
+            payload = {**payload, "thread_name": title}
         while True:
             hook = await self._hook(home)
             route = Route("POST", _SPEAK, (hook.id, hook.token), secret=True, limit="webhooks")
             try:
                 answer = await self._rest.call(route, payload, {"wait": "true", **home.query}, files)
             except Refused as refused:
-                if refused.code not in ENDED:
+                if refused.code not in ENDED and (moved or refused.code not in _ELSEWHERE):
                     raise
+                moved = moved or refused.code in _ELSEWHERE
             else:
-                message = _message(chat, answer, hook)
-                if message.chat == chat:
-                    return message
+                spoken = _spoken(answer, hook)
+                if await self._as_asked(spoken, channel, home):
+                    return spoken
                 # Somebody moved our webhook: what it said stands where nobody asked for it.
-                parts = (hook.id, hook.token, message.key)
-                await self._rest.call(Route("DELETE", _MESSAGE, parts, secret=True, unbound=True))
+                parts = (hook.id, hook.token, spoken.id)
+                query = {"thread_id": spoken.channel} if home.forum else None
+                await self._rest.call(
+                    Route("DELETE", _MESSAGE, parts, secret=True, unbound=True), query=query
+                )
             self._lose(home, hook)
+
+    async def _as_asked(self, spoken: Spoken, channel: str, home: Home) -> bool:
+        """Whether it stands there, or begins a post there."""
+        if not home.forum:
+            return spoken.channel == channel
+        try:
+            return (await self._channels.now(spoken.channel)).parent == channel
+        except (Refused, RetryLater):
+            # It stands somewhere. Told that it does not, it would be said again.
+            return True
 
     async def edit(self, message: MessageRef, payload: Mapping[str, Any]) -> None:
         """Only the webhook that said it can change it."""
@@ -112,6 +143,10 @@ class Webhooks:
         """Our own words, also where the bot may not read what others write."""
         return await self._at(message, "GET")
 
+    async def me(self) -> str:
+        """The bot's own account."""
+        return convert.snowflake((await self._about_us())["bot"]["id"])
+
     async def ours(self, payload: Mapping[str, Any]) -> bool:
         """Whether the bot or a webhook of its own said this."""
         us = await self._about_us()
@@ -120,9 +155,10 @@ class Webhooks:
         return str(payload["author"]["id"]) == str(us["bot"]["id"])
 
     async def _at(self, message: MessageRef, method: str, payload: Mapping[str, Any] | None = None) -> Any:
-        home = await self._home(message.chat)
+        channel, key = convert.address(message)
+        home = await self._home(channel)
         hook = await self._of(message.via)
-        parts = (hook.id, hook.token, message.key)
+        parts = (hook.id, hook.token, key)
         route = Route(method, _MESSAGE, parts, secret=True, limit=f"{method} of webhooks")
         try:
             return await self._rest.call(route, payload, home.query)
@@ -134,7 +170,7 @@ class Webhooks:
     async def _of(self, id_: str) -> Hook:
         """One that a message came through."""
         if id_ not in self._tokens:
-            answer = await self._ask(Route("GET", _WEBHOOK, (id_,)))
+            answer = await self._channels.ask(Route("GET", _WEBHOOK, (id_,)))
             self._tokens[id_] = Hook(id_, str(answer["token"]))
         return self._tokens[id_]
 
@@ -155,7 +191,7 @@ class Webhooks:
             if self._taken[home.channel] > _MADE_ANEW:
                 del self._taken[home.channel]
                 raise Voiceless(NotAsAuthor.TAKEN_AWAY)
-            answer = await self._ask(Route("POST", _OF_CHANNEL, (home.channel,)), {"name": _NAME})
+            answer = await self._channels.ask(Route("POST", _OF_CHANNEL, (home.channel,)), {"name": _NAME})
         except Refused as refused:
             if refused.code not in _WHY:
                 raise
@@ -166,7 +202,7 @@ class Webhooks:
     async def _listed(self, home: Home) -> Iterable[Hook]:
         """Others' webhooks may stand there too; Discord shows us the tokens of our own only."""
         ours = convert.snowflake((await self._about_us())["id"])
-        answer = await self._ask(Route("GET", _OF_CHANNEL, (home.channel,)))
+        answer = await self._channels.ask(Route("GET", _OF_CHANNEL, (home.channel,)))
         return [
             Hook(convert.snowflake(one["id"]), str(one["token"]))
             for one in answer or []
@@ -180,35 +216,20 @@ class Webhooks:
         if self._hooks.get(home.channel) == hook:
             del self._hooks[home.channel]
 
-    async def _home(self, chat: ChatRef) -> Home:
-        if chat.key not in self._homes:
-            answer = await self._ask(Route("GET", _CHANNEL, (chat.key,)))
-            inside = answer.get("type") in _THREADS
-            self._homes[chat.key] = (
-                Home(convert.snowflake(answer["parent_id"]), {"thread_id": chat.key})
-                if inside
-                else Home(chat.key, {})
-            )
-        return self._homes[chat.key]
+    async def _home(self, channel: str) -> Home:
+        there = await self._channels.of(channel)
+        if there.thread:
+            return Home(there.parent, {"thread_id": channel})
+        return Home(channel, {}, there.forum)
 
     async def _about_us(self) -> Mapping[str, Any]:
         if not self._application:
-            self._application = await self._ask(Route("GET", "/applications/@me"))
+            self._application = await self._channels.ask(Route("GET", "/applications/@me"))
         return self._application
 
-    async def _ask(self, route: Route, body: Mapping[str, Any] | None = None) -> Any:
-        """A call that shows nobody anything, whatever becomes of its answer."""
-        try:
-            return await self._rest.call(route, body)
-        except RetryLater as later:
-            raise RetryLater(
-                str(later), after=later.after, whole_token=later.whole_token, too_many=later.too_many
-            ) from None
 
-
-def _message(asked: ChatRef, answer: Any, hook: Hook) -> MessageRef:
+def _spoken(answer: Any, hook: Hook) -> Spoken:
     try:
-        channel, key = convert.snowflake(answer["channel_id"]), convert.snowflake(answer["id"])
+        return Spoken(convert.snowflake(answer["channel_id"]), convert.snowflake(answer["id"]), hook.id)
     except (KeyError, TypeError, ValueError):
         raise RetryLater("an answer without a message", unknown=True) from None
-    return MessageRef(ChatRef(asked.platform, channel), key, via=hook.id)

@@ -178,11 +178,20 @@ def relay(scene: Scene, state: str) -> None:
     on = state == "on"
     if on == scene.chat.relay:
         return answer(scene, openly("relay.same_on" if on else "relay.same_off"))
+    if on and (deaf := _deafness(scene)) is not None:
+        raise Refusal("relay.deaf", permission=deaf)
     share_talk(scene.unit, scene.chat, community, on=on)
     if scene.handle:
         # An interaction waits for an answer of its own.
         answer(scene, brief("relay.on" if on else "relay.off", community=community.slug))
     return None
+
+
+def _deafness(scene: Scene) -> Message | None:
+    """The right without which ordinary talk is not heard here, where the bot lacks it."""
+    capabilities = scene.rules.capabilities(scene.chat.ref.platform)
+    right = capabilities.hears if capabilities else None
+    return right_name(scene, right) if right is not None and right in scene.lacks else None
 
 
 def share_talk(unit: Unit, chat: Chat, community: Community, *, on: bool) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from core.errors import FileRefused, FileWhy, Rejected, RejectedWhy
+from core.errors import FileRefused, FileWhy, Rejected, RejectedWhy, RetryLater
 from core.events import Loss, MessageDeleted
 from core.intents import (
     Capabilities,
@@ -118,6 +118,8 @@ class Paper:
         #: What was looked for, and why it cannot be.
         self.looked: list[Create] = []
         self.unreadable: list[Exception] = []
+        #: Rooms (by key) in which no key is known again.
+        self.keyless: set[str] = set()
         #: Why nobody's words can be shown in their own name, where that is so.
         self.voiceless: NotAsAuthor | None = None
         self.holds: list[Hold] = []
@@ -233,7 +235,10 @@ class Paper:
 
     def _put(self, intent: Create | Tell, form: Form) -> Receipt:
         voiced = isinstance(intent, Create) and intent.view.as_author and self.voiceless is None
-        known = None if voiced else self._known(intent.key)
+        keyless = intent.chat.key in self.keyless
+        if keyless and isinstance(intent, Create) and intent.keyed:
+            raise RetryLater("no key is known here", keyless=True)
+        known = None if voiced or keyless else self._known(intent.key)
         if known is not None:
             return Receipt(known.ref)
         self._fits(intent.view, form)

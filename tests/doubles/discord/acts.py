@@ -12,6 +12,8 @@ from tests.doubles.discord.errors import Json, invalid, not_done_yet, refusal
 from tests.doubles.discord.model import (
     CATEGORY,
     LOADING,
+    PUBLIC_THREAD,
+    REQUIRE_TAG,
     Attachment,
     Channel,
     Message,
@@ -22,6 +24,8 @@ from tests.doubles.discord.model import (
 from tests.doubles.discord.permissions import Permission
 
 REACTION_LIMIT, PIN_LIMIT, BULK_AGE = 20, 250, timedelta(days=14)
+#: Of a guild, at a time.
+ACTIVE_THREADS = 1000
 PLAIN, PIN_NOTICE, REPLY, COMMAND_ANSWER, MENU_ANSWER = 0, 6, 19, 20, 23
 _SENT_FLAGS = 1 << 2 | 1 << 12  # SUPPRESS_EMBEDS, SUPPRESS_NOTIFICATIONS
 
@@ -46,19 +50,23 @@ def need(channel: Channel, user: User, wanted: int) -> None:
 
 
 def need_to_send(channel: Channel, user: User, body: Json, files: list[Attachment]) -> None:
-    if channel.type == CATEGORY:
+    if channel.type == CATEGORY or channel.is_forum:
         raise refusal(50008)
     speak = Permission.SEND_MESSAGES_IN_THREADS if channel.is_thread else Permission.SEND_MESSAGES
     need(channel, user, speak)
+    need_for_parts(channel, user, body, files)
+    others = [each for each in channel.recipients if each is not user]
+    if any(not each.accepts_dms or not _share_guild(channel.world, user, each) for each in others):
+        raise refusal(50007)
+
+
+def need_for_parts(channel: Channel, user: User, body: Json, files: list[Attachment]) -> None:
     if body.get("embeds"):
         need(channel, user, Permission.EMBED_LINKS)
     if files:
         need(channel, user, Permission.ATTACH_FILES)
     if body.get("message_reference"):
         need(channel, user, Permission.READ_MESSAGE_HISTORY)
-    others = [each for each in channel.recipients if each is not user]
-    if any(not each.accepts_dms or not _share_guild(channel.world, user, each) for each in others):
-        raise refusal(50007)
 
 
 def _share_guild(world: World, one: User, other: User) -> bool:
@@ -75,6 +83,7 @@ def compose(world: World, draft: Draft) -> Message:
             raise not_done_yet(part)
     message = Message(world.ids.next(), draft.channel, draft.author)
     message.webhook = draft.webhook
+    message.application_id = draft.webhook.application_id if draft.webhook else None
     message.tts = bool(body.get("tts"))
     message.flags = int(body.get("flags") or 0) & _SENT_FLAGS
     message.nonce = body.get("nonce")
@@ -125,9 +134,9 @@ def fill(message: Message, body: Json, *, first: bool) -> None:
 def store(world: World, message: Message) -> None:
     """Shows the message in its channel and tells it."""
     channel = message.channel
+    if channel.locked and not channel.allows(message.author, Permission.MANAGE_THREADS):
+        raise refusal(50083 if channel.archived else 160005)
     if channel.archived:
-        if channel.locked:
-            raise refusal(50083)
         channel.archived = False
         world.events.channel_changed("THREAD_UPDATE", channel)
     for attachment in message.attachments:
@@ -142,6 +151,31 @@ def send(world: World, draft: Draft) -> Message:
     return message
 
 
+def begin_post(world: World, forum: Channel, name: str, draft: Draft) -> Message:
+    """A forum's post: a thread whose first message has its id."""
+    if forum.flags & REQUIRE_TAG:
+        raise refusal(40067)
+    active = sum(
+        each.guild is forum.guild and each.is_thread and not each.archived for each in world.channels.values()
+    )
+    if active >= ACTIVE_THREADS:
+        raise refusal(160006)
+    message = compose(world, draft)
+    thread = Channel(
+        message.id, PUBLIC_THREAD, world, forum.guild, name, parent=forum, owner_id=draft.author.id
+    )
+    world.channels[thread.id] = message.channel = thread
+    world.events.channel_changed("THREAD_CREATE", thread)
+    store(world, message)
+    return message
+
+
+def need_open(channel: Channel) -> None:
+    """Nothing that stands in an archived thread can be changed."""
+    if channel.archived:
+        raise refusal(50083)
+
+
 def find(channel: Channel, message_id: int) -> Message:
     message = channel.messages.get(message_id)
     if message is None:
@@ -151,6 +185,7 @@ def find(channel: Channel, message_id: int) -> Message:
 
 def edit(world: World, message: Message, body: Json, files: list[Attachment]) -> None:
     """Changes the parts named in `body`; `attachments` lists the old ones that stay, perhaps with other alt texts."""
+    need_open(message.channel)
     content.check_body(body)
     after = {
         "content": body.get("content", message.content),
@@ -180,6 +215,7 @@ def delete(world: World, messages: list[Message], *, bulk: bool = False) -> None
     if not messages:
         return
     channel = messages[0].channel
+    need_open(channel)
     oldest = world.now() - BULK_AGE
     if bulk and any(each.created_at < oldest for each in messages):
         raise refusal(50034)
@@ -215,6 +251,7 @@ def check_emoji(emoji: str) -> None:
 
 def react(world: World, message: Message, user: User, emoji: str) -> None:
     """Adds a reaction; once more by the same user changes nothing and tells nothing."""
+    need_open(message.channel)
     emoji = same_emoji(message, emoji)
     if emoji not in message.reactions:
         check_emoji(emoji)

@@ -127,6 +127,22 @@ class Events:
             data["newly_created"] = True
         self._tell(name, data, Intent.GUILDS, guild=channel.guild)
 
+    def thread_left(self, thread: Channel, user: User) -> None:
+        """With the guilds intent a bot hears of itself only."""
+        if user is self._world.bot:
+            self._thread_members(thread, {"removed_member_ids": [str(user.id)]})
+
+    def thread_joined(self, thread: Channel, user: User) -> None:
+        if user is self._world.bot:
+            self.channel_changed("THREAD_CREATE", thread)
+            member = payloads.thread_member(thread, user)
+            self._thread_members(thread, {"added_members": [member]})
+
+    def _thread_members(self, thread: Channel, change: Json) -> None:
+        assert thread.guild is not None
+        data = {"id": str(thread.id), "guild_id": str(thread.guild.id), "member_count": 1} | change
+        self._tell("THREAD_MEMBERS_UPDATE", data, Intent.GUILDS, guild=thread.guild)
+
     def webhooks_changed(self, channel: Channel) -> None:
         if channel.guild is None:
             return

@@ -17,9 +17,12 @@ if TYPE_CHECKING:
     from tests.doubles.discord.interactions import Interaction
 
 TEXT, DM, CATEGORY, ANNOUNCEMENT, PUBLIC_THREAD, PRIVATE_THREAD = 0, 1, 4, 5, 11, 12
+FORUM, MEDIA = 15, 16
+FORUMS = frozenset({FORUM, MEDIA})
 ANNOUNCEMENT_THREAD = 10
 THREADS = frozenset({ANNOUNCEMENT_THREAD, PUBLIC_THREAD, PRIVATE_THREAD})
 
+REQUIRE_TAG = 1 << 4
 CROSSPOSTED, EPHEMERAL, LOADING = 1 << 0, 1 << 6, 1 << 7
 
 
@@ -58,6 +61,7 @@ class Member:
     joined_at: datetime
     roles: list[Role] = field(default_factory=list)
     nick: str | None = None
+    timed_out_until: datetime | None = None
 
 
 @dataclass(eq=False)
@@ -141,11 +145,23 @@ class Guild:
         member.roles.remove(role)
         self.world.events.member_updated(self, member)
 
+    def time_out(self, user: User, until: datetime | None) -> None:
+        """Until then they may only look; ``None`` ends it. GUILD_MEMBER_UPDATE follows, and nothing at its end."""
+        member = self.members[user.id]
+        member.timed_out_until = until
+        self.world.events.member_updated(self, member)
+
     def text_channel(self, name: str, *, nsfw: bool = False, topic: str | None = None) -> Channel:
         return self.add_channel(name, TEXT, nsfw=nsfw, topic=topic)
 
     def announcement_channel(self, name: str, *, topic: str | None = None) -> Channel:
         return self.add_channel(name, ANNOUNCEMENT, topic=topic)
+
+    def forum(self, name: str, *, tags_required: bool = False, media: bool = False) -> Channel:
+        channel = self.add_channel(name, MEDIA if media else FORUM)
+        if tags_required:
+            channel.update(flags=REQUIRE_TAG)
+        return channel
 
     def category(self, name: str) -> Channel:
         return self.add_channel(name, CATEGORY)
@@ -175,6 +191,9 @@ class Channel:
     owner_id: int | None = None
     archived: bool = False
     locked: bool = False
+    flags: int = 0
+    #: Who is in a private thread.
+    insiders: set[int] = field(default_factory=set)
     recipients: list[User] = field(default_factory=list)
     overwrites: dict[int, tuple[int, int]] = field(default_factory=dict)
     messages: dict[int, Message] = field(default_factory=dict)
@@ -183,6 +202,17 @@ class Channel:
     @property
     def is_thread(self) -> bool:
         return self.type in THREADS
+
+    @property
+    def is_forum(self) -> bool:
+        return self.type in FORUMS
+
+    @property
+    def posts(self) -> list[Channel]:
+        """A forum's threads, oldest first."""
+        return sorted(
+            (each for each in self.world.channels.values() if each.parent is self), key=lambda each: each.id
+        )
 
     @property
     def last_message_id(self) -> int | None:
@@ -196,9 +226,24 @@ class Channel:
         self.overwrites[target.id] = (int(allow), int(deny))
         self.world.events.channel_changed("CHANNEL_UPDATE", self)
 
-    def update(self, *, name: str | None = None, topic: str | None = None) -> None:
+    def update(
+        self,
+        *,
+        name: str | None = None,
+        topic: str | None = None,
+        kind: int | None = None,
+        nsfw: bool | None = None,
+        flags: int | None = None,
+        archived: bool | None = None,
+        locked: bool | None = None,
+    ) -> None:
         self.name = name or self.name
         self.topic = topic if topic is not None else self.topic
+        self.type = self.type if kind is None else kind
+        self.nsfw = self.nsfw if nsfw is None else nsfw
+        self.flags = self.flags if flags is None else flags
+        self.archived = self.archived if archived is None else archived
+        self.locked = self.locked if locked is None else locked
         event = "THREAD_UPDATE" if self.is_thread else "CHANNEL_UPDATE"
         self.world.events.channel_changed(event, self)
 
@@ -227,8 +272,20 @@ class Channel:
             raise refusal(160004)
         thread = Channel(thread_id, kind, self.world, self.guild, name, parent=self, owner_id=owner.id)
         self.world.channels[thread.id] = thread
-        self.world.events.channel_changed("THREAD_CREATE", thread)
+        thread.insiders.add(owner.id)
+        if kind != PRIVATE_THREAD or owner is self.world.bot:
+            self.world.events.channel_changed("THREAD_CREATE", thread)
         return thread
+
+    def put_out(self, user: User) -> None:
+        """Takes somebody out of a thread; THREAD_MEMBERS_UPDATE follows."""
+        self.insiders.discard(user.id)
+        self.world.events.thread_left(self, user)
+
+    def let_in(self, user: User) -> None:
+        """The reverse."""
+        self.insiders.add(user.id)
+        self.world.events.thread_joined(self, user)
 
 
 @dataclass(frozen=True)

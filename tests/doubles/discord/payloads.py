@@ -100,7 +100,7 @@ def member(item: Member, *, with_user: bool = True) -> Json:
     body: Json = {
         "avatar": None,
         "banner": None,
-        "communication_disabled_until": None,
+        "communication_disabled_until": stamp(item.timed_out_until) if item.timed_out_until else None,
         "flags": 0,
         "joined_at": stamp(item.joined_at),
         "nick": item.nick,
@@ -121,14 +121,35 @@ def channel(item: Channel) -> Json:
     body: Json = {
         "id": str(item.id),
         "type": item.type,
-        "flags": 0,
+        "flags": item.flags,
         "guild_id": str(item.guild.id) if item.guild else None,
         "name": item.name,
         "last_message_id": _optional(item.last_message_id),
         "rate_limit_per_user": 0,
         "parent_id": str(item.parent.id) if item.parent else None,
     }
-    return body | (_thread_part(item) if item.is_thread else _channel_part(item))
+    return body | (_thread_part(item) if item.is_thread else _channel_part(item)) | _forum_part(item)
+
+
+def _forum_part(item: Channel) -> Json:
+    if not item.is_forum:
+        return {}
+    return {
+        "last_message_id": _optional(item.posts[-1].id if item.posts else None),
+        "available_tags": [],
+        "default_reaction_emoji": None,
+        "default_sort_order": None,
+        "default_forum_layout": 0,
+    }
+
+
+def thread_member(item: Channel, account: User) -> Json:
+    return {
+        "id": str(item.id),
+        "user_id": str(account.id),
+        "join_timestamp": stamp(item.world.now()),
+        "flags": 0,
+    }
 
 
 def _channel_part(item: Channel) -> Json:
@@ -217,12 +238,16 @@ def guild_create(item: Guild, members: list[Member], bot: User) -> Json:
         "voice_states": [],
         "members": [member(each) for each in members],
         "channels": [channel(each) for each in item.channels.values()],
-        "threads": [channel(each) for each in threads if not each.archived],
+        "threads": [channel(each) for each in threads if not each.archived and _in_sight(each, bot)],
         "presences": [],
         "stage_instances": [],
         "guild_scheduled_events": [],
         "soundboard_sounds": [],
     }
+
+
+def _in_sight(thread: Channel, bot: User) -> bool:
+    return thread.allows(bot, permissions.Permission.VIEW_CHANNEL)
 
 
 def my_guild(item: Guild, bot: User) -> Json:

@@ -100,6 +100,12 @@ class Person(User):
         acts.need(channel, self, Permission.CREATE_PUBLIC_THREADS)
         return channel.thread(name, self, message=on)
 
+    async def begin_post(self, forum: Channel, name: str, text: str) -> Message:
+        """A post of a forum; its first message."""
+        acts.need(forum, self, Permission.SEND_MESSAGES)
+        draft = acts.Draft(forum, self, {"content": text})
+        return acts.begin_post(self.double.world, forum, name, draft)
+
     # Webhooks, as whoever may manage them has them in the channel's settings
 
     async def make_webhook(self, channel: Channel, name: str) -> Webhook:

@@ -40,6 +40,8 @@ class Permission(IntFlag):
 
 ALL = (1 << 53) - 1
 
+PRIVATE_THREAD = 12
+
 EVERYONE = (
     Permission.ADD_REACTIONS
     | Permission.VIEW_CHANNEL
@@ -86,6 +88,11 @@ def in_channel(channel: Channel, user_id: int) -> int:
     allowed = _overwritten(allowed, [overwrites.get(channel.guild.id, (0, 0))])
     allowed = _overwritten(allowed, [overwrites.get(role.id, (0, 0)) for role in member.roles])
     allowed = _overwritten(allowed, [overwrites.get(user_id, (0, 0))])
+    if member.timed_out_until is not None and member.timed_out_until > channel.world.now():
+        allowed &= Permission.VIEW_CHANNEL | Permission.READ_MESSAGE_HISTORY
+    outside = channel.type == PRIVATE_THREAD and user_id not in channel.insiders
+    if outside and not allowed & Permission.MANAGE_THREADS:
+        return 0
     return allowed if allowed & Permission.VIEW_CHANNEL else 0
 
 

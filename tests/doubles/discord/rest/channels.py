@@ -20,17 +20,34 @@ def get(call: Call) -> Reply:
 def change(call: Call) -> Reply:
     """Name and topic; for a thread also archived and locked."""
     channel, body = call.channel(), call.body or {}
-    needed = Permission.MANAGE_THREADS if channel.is_thread else Permission.MANAGE_CHANNELS
-    if not (channel.is_thread and channel.owner_id == call.bot.id):
-        acts.need(channel, call.bot, needed)
+    if channel.is_thread:
+        _may_change(call, channel, body)
+    else:
+        acts.need(channel, call.bot, Permission.MANAGE_CHANNELS)
     errors = FormErrors()
     errors.longest(("name",), body.get("name"), 100, least=1)
     errors.longest(("topic",), body.get("topic"), 1024)
     errors.settle()
-    channel.archived = bool(body.get("archived", channel.archived))
-    channel.locked = bool(body.get("locked", channel.locked))
-    channel.update(name=body.get("name"), topic=body.get("topic"))
+    channel.update(
+        name=body.get("name"),
+        topic=body.get("topic"),
+        archived=body.get("archived"),
+        locked=body.get("locked"),
+    )
     return Reply(200, payloads.channel(channel))
+
+
+def _may_change(call: Call, thread: Channel, body: Json) -> None:
+    """Who may write opens an archived thread that is not locked; its owner renames and archives it."""
+    wakes = body.get("archived") is False
+    if thread.allows(call.bot, Permission.VIEW_CHANNEL | Permission.MANAGE_THREADS):
+        return
+    if thread.archived and not wakes:
+        raise refusal(50083)
+    if wakes and set(body) == {"archived"} and not thread.locked:
+        acts.need(thread, call.bot, Permission.SEND_MESSAGES_IN_THREADS)
+    elif thread.owner_id != call.bot.id or thread.locked or "locked" in body:
+        raise refusal(50013)
 
 
 def delete(call: Call) -> Reply:
@@ -75,6 +92,8 @@ def thread_on_message(call: Call) -> Reply:
 
 def thread(call: Call) -> Reply:
     channel, body = call.channel(), call.body or {}
+    if channel.is_forum:
+        return _post(call, channel)
     if channel.type not in (TEXT, ANNOUNCEMENT):
         raise refusal(50024)
     kind = int(body.get("type") or PRIVATE_THREAD)
@@ -83,6 +102,24 @@ def thread(call: Call) -> Reply:
     acts.need(channel, call.bot, needed)
     opened = channel.thread(_thread_name(body), call.bot, kind=kind)
     return Reply(201, payloads.channel(opened))
+
+
+def _post(call: Call, forum: Channel) -> Reply:
+    """Needs no right to open threads: posting in a forum is writing."""
+    name, body = _thread_name(call.body or {}), (call.body or {}).get("message") or {}
+    acts.need(forum, call.bot, Permission.SEND_MESSAGES)
+    acts.need_for_parts(forum, call.bot, body, call.files)
+    message = acts.begin_post(call.world, forum, name, acts.Draft(forum, call.bot, body, call.files))
+    shown = payloads.channel(message.channel) | {"message": payloads.message(message, call.bot)}
+    return Reply(201, shown)
+
+
+def archived_threads(call: Call) -> Reply:
+    channel = call.channel()
+    acts.need(channel, call.bot, Permission.READ_MESSAGE_HISTORY)
+    found = [each for each in channel.posts if each.archived and each.type != PRIVATE_THREAD]
+    shown = [payloads.channel(each) for each in reversed(found)][: call.limit(50, 100)]
+    return Reply(200, {"threads": shown, "members": [], "has_more": len(found) > len(shown)})
 
 
 def active_threads(call: Call) -> Reply:
@@ -119,6 +156,7 @@ ROUTES = (
     Route("POST", "/users/@me/channels", open_direct),
     Route("POST", CHANNEL + "/messages/{message_id}/threads", thread_on_message, per="channel_id"),
     Route("POST", CHANNEL + "/threads", thread, per="channel_id"),
+    Route("GET", CHANNEL + "/threads/archived/public", archived_threads, per="channel_id"),
     Route("PUT", CHANNEL + "/thread-members/@me", join_thread, per="channel_id"),
     Route("PUT", CHANNEL + "/permissions/{overwrite_id}", set_overwrite, per="channel_id"),
     Route("GET", "/guilds/{guild_id}/threads/active", active_threads, per="guild_id"),

@@ -9,7 +9,7 @@ import hmac
 from tests.doubles.discord import acts, interactions, payloads
 from tests.doubles.discord.errors import FormErrors, Json, refusal
 from tests.doubles.discord.interactions import Interaction
-from tests.doubles.discord.model import ANNOUNCEMENT, TEXT, Channel, Message, User, Webhook
+from tests.doubles.discord.model import ANNOUNCEMENT, FORUMS, TEXT, Channel, Message, User, Webhook
 from tests.doubles.discord.permissions import Permission
 from tests.doubles.discord.rest.pipeline import NO_CONTENT, Call, Reply, Route
 
@@ -38,7 +38,7 @@ def _has_webhooks(call: Call) -> Channel:
     channel = call.channel()
     if channel.guild is None:
         raise refusal(50003)
-    if channel.type not in (TEXT, ANNOUNCEMENT, 2, 13, 15):
+    if channel.type not in (TEXT, ANNOUNCEMENT, 2, 13, *FORUMS):
         raise refusal(50024)
     return channel
 
@@ -185,9 +185,13 @@ def execute(call: Call) -> Reply:
     name = body.get("username") or webhook.name
     avatar = webhook.avatar if not body.get("avatar_url") else _foreign_avatar(body["avatar_url"])
     author = User(webhook.id, name, bot=True, avatar=avatar)
-    message = acts.compose(call.world, acts.Draft(channel, author, body, call.files, webhook))
-    message.application_id = webhook.application_id
-    acts.store(call.world, message)
+    draft = acts.Draft(channel, author, body, call.files, webhook)
+    if channel.is_forum and "thread_name" not in body:
+        raise refusal(220001)
+    if channel.is_forum:
+        message = acts.begin_post(call.world, channel, str(body.pop("thread_name")), draft)
+    else:
+        message = acts.send(call.world, draft)
     if call.query.get("wait", "0").lower() not in ("1", "true"):
         return NO_CONTENT
     return Reply(200, payloads.message(message, call.bot))
@@ -199,6 +203,8 @@ def _foreign_avatar(url: str) -> str:
 
 
 def _target(call: Call, webhook: Webhook) -> Channel:
+    if "thread_name" in (call.body or {}) and not webhook.channel.is_forum:
+        raise refusal(220003)
     if "thread_id" not in call.query:
         return webhook.channel
     thread = call.world.channels.get(int(call.query["thread_id"]))
