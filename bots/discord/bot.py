@@ -94,6 +94,8 @@ class Settings:
     vain_stop: int = STOP_AT
     #: Seconds between two sessions that begin in the same turn.
     identify_seconds: float = 5.25
+    #: Seconds without a sign of life after which one shard counts as gone: almost two heartbeats.
+    quiet_seconds: float = 75
     #: Seconds between two looks whether the gateway brings what HTTP knows, and what it may be behind.
     canary_seconds: float = 300
     canary_grace: float = 30
@@ -182,7 +184,7 @@ class DiscordAdapter:
         first, last, count = self._settings.part or (0, everything - 1, everything)
         self._turns.at_once = advised.at_once
         clients = [self._client(number, count) for number in range(first, last + 1)]
-        shards = self._shards = Shards(clients, count)
+        shards = self._shards = Shards(clients, count, self._settings.quiet_seconds)
         try:
             async with first_fault(), asyncio.TaskGroup() as tasks:
                 for client in shards:
@@ -235,6 +237,10 @@ class DiscordAdapter:
                 me=ears.me,
             ).run()
 
+        def alive() -> None:
+            if self._shards.alive(client):
+                gate.alive()
+
         async def watch_handlers() -> None:
             await client.failed
 
@@ -246,7 +252,7 @@ class DiscordAdapter:
             words=self._words,
             suggest=gate.suggest,
             on_session=session_began,
-            alive=gate.alive,
+            alive=alive,
         )
         client.ears = ears
         tasks.create_task(watch_handlers())

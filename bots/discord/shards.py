@@ -27,11 +27,16 @@ _CANCELLED_AGAIN: Final = 0.1
 
 
 class Shards:
-    """``count`` is the number of all shards there are, here and in other processes. None: we are not connected."""
+    """``count`` is the number of all shards there are, here and in other processes. None: we are not connected.
 
-    def __init__(self, clients: Sequence[Client] = (), count: int = 0) -> None:
+    ``quiet``: seconds without a sign of life after which a shard counts as gone; longer than between two heartbeats.
+    """
+
+    def __init__(self, clients: Sequence[Client] = (), count: int = 0, quiet: float = 0) -> None:
         self._clients = clients
         self._count = count
+        self._quiet = quiet
+        self._signs: dict[int, float] = {}
         #: Whose a watched channel was when it was known: one that is known no more is still that shard's to look for.
         self._homes: dict[str, int] = {}
         self._told: set[int] = set()
@@ -43,6 +48,11 @@ class Shards:
     def ready(self) -> bool:
         """Whether every one of them has begun a session and knows its guilds."""
         return bool(self._clients) and all(client.is_ready() for client in self._clients)
+
+    def alive(self, shard: Client) -> bool:
+        """A sign of life of one. Whether all that ever gave one did so of late: all are as alive as the quietest."""
+        now = self._signs[shard.number] = asyncio.get_running_loop().time()
+        return now - min(self._signs.values()) <= self._quiet
 
     def around(self, channel: str) -> Cache:
         """What is known of a channel: by the shard of its guild, else by one that knows nothing of it either."""

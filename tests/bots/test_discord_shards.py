@@ -169,6 +169,27 @@ async def test_no_shards_session_ends_the_reading_back_of_another(flock: Flock) 
     assert flock.heard == [f"missed {flock.far.id}", f"missed {flock.near.id}"]
 
 
+async def test_a_platform_is_no_more_alive_than_its_quietest_shard(flock: Flock) -> None:
+    gateway, gate = flock.double.gateway, flock.scene.gate
+    flock.double.limits.heartbeat_seconds, flock.double.limits.heartbeats_missed = 0.1, 100
+
+    async def beats(more: int) -> int:
+        """How many signs of life there are when the first shard has given so many more."""
+        wanted = gateway.heartbeats[0] + more
+        await flock.double.until(lambda: gateway.heartbeats[0] >= wanted, 20, "heartbeats")
+        return gate.signs
+
+    async with running(flock.scene, flock.scene.another(quiet_seconds=0.5)):
+        await flock.double.until(lambda: gateway.heartbeats[1], 20, "both are alive")
+        assert await beats(3) < await beats(3)
+        gateway.mute(shard=1)
+        before = await beats(10)
+        assert await beats(10) == before
+        gateway.drop(shard=1)
+        await flock.double.until(lambda: gateway.resumes, 20, "it is there again")
+        assert await beats(3) < await beats(3)
+
+
 async def test_a_guild_that_was_left_meanwhile_is_told_by_its_shard(flock: Flock) -> None:
     scene, gateway = flock.scene, flock.double.gateway
     scene.gate.watched = [flock.chat(flock.near), flock.chat(flock.far)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from typing import Any
 
@@ -65,13 +65,16 @@ class Connection:
         self.session: Session | None = None
         self.received: deque[float] = deque()
         self.closing = False
+        #: Nothing is sent any more, not even what keeps it alive.
+        self.mute = False
         self._out: asyncio.Queue[str | int] = asyncio.Queue()
 
     def send(self, op: int, data: object) -> None:
         self.send_text(json.dumps({"op": op, "d": data, "s": None, "t": None}))
 
     def send_text(self, text: str) -> None:
-        self._out.put_nowait(text)
+        if not self.mute:
+            self._out.put_nowait(text)
 
     def close(self, code: int) -> None:
         self.closing = True
@@ -117,6 +120,8 @@ class Gateway:
         #: When each shard began a session, by the loop's seconds, and how many came before their turn.
         self.began: list[tuple[float, int]] = []
         self.too_soon = 0
+        #: How many heartbeats came from each shard.
+        self.heartbeats: Counter[int] = Counter()
         self.presences: list[Json] = []
         #: Faults that stay until switched back.
         self.refuse_resume = False
@@ -161,6 +166,11 @@ class Gateway:
         for session in self.sessions.values():
             if shard in (None, session.shard[0]):
                 session.deaf = True
+
+    def mute(self, shard: int | None = None) -> None:
+        """Lets every connection (or this shard's) stand open and says nothing more over it."""
+        for connection in self._of(shard):
+            connection.mute = True
 
     def forget_sessions(self, shard: int | None = None) -> None:
         """The next RESUME is refused, silently until then."""
@@ -250,7 +260,7 @@ class Gateway:
     async def _read(self, connection: Connection) -> None:
         while True:
             try:
-                patience = self._limits.heartbeat_seconds * 1.5
+                patience = self._limits.heartbeat_seconds * self._limits.heartbeats_missed
                 message = await self._receive(connection, patience)
             except TimeoutError:
                 self._forget(connection)
@@ -306,6 +316,9 @@ class Gateway:
             handlers[op](connection, data)
 
     def _heartbeat(self, connection: Connection, _sequence: object) -> None:
+        if connection.session is not None:
+            self.heartbeats[connection.session.shard[0]] += 1
+            self._world.touch()
         if self.acknowledge_heartbeats:
             connection.send(HEARTBEAT_ACK, None)
 

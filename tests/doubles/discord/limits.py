@@ -34,6 +34,8 @@ class Limits:
     answer_seconds: float = 3.0
     token_seconds: float = 900.0
     heartbeat_seconds: float = 41.25
+    #: After how many times so long without a heartbeat a connection is closed.
+    heartbeats_missed: float = 1.5
     session_seconds: float = 180.0
     gateway_sends_per_minute: int = 120
     guilds_per_shard: int = 2500
