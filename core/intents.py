@@ -108,6 +108,7 @@ class View:
     ``link``: where the whole can be read; the last rung of the ladder and the title's link.
     ``files``: shown with the words, at most ``Capabilities.files_per_message`` of them.
     ``as_author``: where the platform can, a new message speaks in ``author``'s name instead of the bot's.
+    ``portrait``: the account of this very platform whose picture such a message may show.
     ``parent``: the first words of what is answered, for a message that the platform lets be no reply.
     ``about``: the label of a button by which anybody may ask about this message. Only where an adapter has use for one;
     it comes back as ``ABOUT``, and as the sign by which the message can be found again (``Adapter.find_sent``).
@@ -124,6 +125,7 @@ class View:
     silent: bool = True
     files: tuple[File, ...] = ()
     as_author: bool = False
+    portrait: AccountRef | None = None
     parent: tuple[Block, ...] = ()
     about: str = ""
 

@@ -47,10 +47,18 @@ def _account(unit: Unit, member: Member, platform: Platform) -> AccountRef | Non
 
     That two accounts are one member is private, until who has them says otherwise.
     """
-    accounts = unit.people.accounts_of(member.id)
-    if len(accounts) > 1:
-        accounts = [one for one in accounts if member.show_name and one.name == member.name]
-    match accounts:
+    match unit.people.accounts_of(member.id):
+        case [one]:
+            return one.ref if one.ref.platform == platform and not one.opted_out else None
+        case _:
+            return shown_account(unit, member, platform)
+
+
+def shown_account(unit: Unit, member: Member, platform: Platform) -> AccountRef | None:
+    """The account of that platform whose name a member chose to be seen everywhere."""
+    if not member.show_name:
+        return None
+    match [one for one in unit.people.accounts_of(member.id) if one.name == member.name]:
         case [one] if one.ref.platform == platform and not one.opted_out:
             return one.ref
         case _:

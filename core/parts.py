@@ -50,6 +50,7 @@ def parted(view: View, form: Form, can: Capabilities, number: Number) -> tuple[V
         language=view.language,
         silent=view.silent,
         as_author=view.as_author,
+        portrait=view.portrait,
         about=view.about,
     )
     rest = _grouped(wordless, files[with_words:], form, can)

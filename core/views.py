@@ -9,7 +9,7 @@ from core.body import Block, Body, Emphasis, Link, Paragraph, Quote, Strong, Tex
 from core.errors import Argument, Glimpse, Message, Secret, message
 from core.intents import Button, Capabilities, Create, File, Form, Mark, Tell, View, Voice, Withdraw
 from core.mediastore import MediaStore
-from core.mentions import veiled
+from core.mentions import shown_account, veiled
 from core.notices import Said, load
 from core.parts import parted
 from core.ports import Words
@@ -23,7 +23,17 @@ from core.steps import Act, Drop, Place, Plan, keep, show, withdraw
 from core.stores.unit import Unit
 from core.tags import tags
 from core.text import first_words
-from core.types import Language, MemberId, MessageRef, Platform, PostId, ThingId, ThingKind, Visibility
+from core.types import (
+    AccountRef,
+    Language,
+    MemberId,
+    MessageRef,
+    Platform,
+    PostId,
+    ThingId,
+    ThingKind,
+    Visibility,
+)
 
 #: Graphemes of a post shown where only a glimpse fits, and inside a post that quotes it.
 GLIMPSE = 80
@@ -108,10 +118,18 @@ class Views:
             link=self._link(post),
             language=language,
             as_author=chat.look is Look.AUTHOR,
+            portrait=self._portrait(unit, post, chat),
             parent=parent if replies else (),
             about=self._words(message("about.button"), language),
             files=files,
         )
+
+    @staticmethod
+    def _portrait(unit: Unit, post: Post, chat: Chat) -> AccountRef | None:
+        """Whose picture stands beside the author's name: a picture of this platform, with the yes to its name."""
+        if chat.look is not Look.AUTHOR:
+            return None
+        return shown_account(unit, unit.people.member(post.author_id), chat.ref.platform)
 
     def _boost_line(self, unit: Unit, post: Post, row: Delivery, language: Language) -> str:
         """Who passed the post on to this room, where nothing else brings it; never an own post."""

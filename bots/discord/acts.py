@@ -17,6 +17,7 @@ from bots.discord.channels import Call, Channels
 from bots.discord.clickable import clickable
 from bots.discord.forums import Forums
 from bots.discord.handles import Handle, handle_of, read_handle
+from bots.discord.portraits import Portraits
 from bots.discord.refusals import (
     INVALID_FORM,
     NOT_FOR_MESSAGES,
@@ -56,11 +57,14 @@ _ALREADY_ACKNOWLEDGED = 40060
 class Acts:
     """Performs intents through ``Rest``, each as one call; a pin is a second one that may fail."""
 
-    def __init__(self, rest: Rest, channels: Channels, webhooks: Webhooks, clock: Clock) -> None:
+    def __init__(
+        self, rest: Rest, channels: Channels, webhooks: Webhooks, portraits: Portraits, clock: Clock
+    ) -> None:
         self._rest = rest
         self._channels = channels
         self._webhooks = webhooks
         self._forums = Forums(rest, channels, webhooks)
+        self._portraits = portraits
         self._clock = clock
         #: The ids of the commands that Discord offers, by their names.
         self.offered: Mapping[str, str] = {}
@@ -153,7 +157,8 @@ class Acts:
     async def _as_author(self, intent: Create) -> Receipt:
         """In the author's own name; what that way is shut to, the bot says itself."""
         itself = replace(intent, view=replace(intent.view, as_author=False))
-        payload = render.spoken(intent.view, intent.form, key=intent.key)
+        portrait = await self._portraits.of(intent.view.portrait)
+        payload = render.spoken(intent.view, intent.form, key=intent.key, portrait=portrait)
         files, channel = uploads(intent.view), channel_of(intent)
         try:
             said = await self._webhooks.speak(channel, payload, files, title=render.title(intent.view))

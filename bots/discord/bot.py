@@ -32,6 +32,7 @@ from bots.discord.history import History
 from bots.discord.identify import Turns, advice
 from bots.discord.intake import Intake
 from bots.discord.permissions import ADMINISTRATOR, AS_AUTHOR, MESSAGE_CONTENT, invite, missing
+from bots.discord.portraits import Portraits
 from bots.discord.rest import LABEL, UPLOADS, Refused, Rest, Route
 from bots.discord.shards import Shards, first_fault
 from bots.discord.webhooks import Webhooks
@@ -141,7 +142,8 @@ class DiscordAdapter:
         )
         self._channels = Channels(self._rest, self._told)
         self._webhooks = Webhooks(self._rest, self._channels)
-        self._acts = Acts(self._rest, self._channels, self._webhooks, clock)
+        portraits = Portraits(self._rest, settings.cdn_url, clock)
+        self._acts = Acts(self._rest, self._channels, self._webhooks, portraits, clock)
         self._history = History(self._rest, self._channels, self._webhooks)
         self._fetching = Fetching(self._rest, settings.cdn_url)
         self._shards = Shards()

@@ -21,7 +21,7 @@ from bots.discord.attachments import MAX_REQUEST, described
 from bots.discord.convert import address
 from bots.discord.interactions import PRIVATE_PREFIX
 from bots.discord.text import write
-from core.body import Body, Quote
+from core.body import Block, Body, Emphasis, Paragraph, Quote
 from core.errors import Rejected, RejectedWhy
 from core.intents import ABOUT, Button, Form, View, Voice
 from core.text import first_words
@@ -80,10 +80,12 @@ def voiced(view: View, form: Form, *, key: str) -> Payload:
     return _payload(*_shown(said, form), view, key)
 
 
-def spoken(view: View, form: Form, *, key: str) -> Payload:
-    """A new message of a webhook. Discord knows no nonce of these."""
+def spoken(view: View, form: Form, *, key: str, portrait: str = "") -> Payload:
+    """A new message of a webhook, with the picture at that address. Discord knows no nonce of these."""
     payload = with_files(voiced(view, form, key=key), view)
     payload["username"] = name(view.author)
+    if portrait:
+        payload["avatar_url"] = portrait
     if view.silent:
         payload["flags"] |= SUPPRESS_NOTIFICATIONS
     return payload
@@ -150,10 +152,18 @@ def created(view: View, form: Form, *, key: str, reply_to: MessageRef | None) ->
 
 
 def title(view: View) -> str:
-    """What a post of a forum is called: its first words, without those that it quotes."""
-    own = Body(tuple(block for block in view.body.blocks if not isinstance(block, Quote)))
+    """What a post of a forum is called: its first words, neither what it quotes nor a remark of ours around it."""
+    own = Body(tuple(block for block in view.body.blocks if not _aside(block)))
     words = first_words(own, _TITLE) or first_words(view.body, _TITLE) or view.author
     return cut(words, _TITLE) or NOTHING
+
+
+def _aside(block: Block) -> bool:
+    match block:
+        case Quote() | Paragraph((Emphasis(),)):
+            return True
+        case _:
+            return False
 
 
 def followup(view: View) -> Payload:

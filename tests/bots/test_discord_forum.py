@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import pytest
 
 from bots.discord import convert, render
-from core.body import Body, Paragraph, Quote, Text
+from core.body import Body, Emphasis, Paragraph, Quote, Text
 from core.errors import Rejected, RejectedWhy, RetryLater
 from core.events import (
     ButtonPressed,
@@ -102,6 +102,7 @@ async def test_a_post_of_the_feed_is_a_post_of_the_forum(
         (body("word " * 60).blocks, "word " * 19 + "word…"),
         ((Quote(body("@anna who saw…").blocks), *body("I\ndid").blocks), "I did"),
         ((Quote(body("only a quote").blocks),), "> only a quote"),
+        ((Paragraph((Emphasis((Text("passed on by @bruno"),)),)), *body("Owls").blocks), "Owls"),
         ((), ANNA),
         ((Paragraph((Text("👩‍👩‍👧" * 40),)),), "👩‍👩‍👧" * 19 + "…"),
     ],
