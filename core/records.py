@@ -166,6 +166,16 @@ class Post(Struct, frozen=True):
     quote_of: PostId | None = None
 
 
+class Reader(Struct, frozen=True):
+    """What a member follows, and the communities whose own posts reach them."""
+
+    member: MemberId
+    authors: list[MemberId]
+    tags: list[str]
+    communities: list[CommunityId]
+    inside: list[CommunityId]
+
+
 class Boosted(Struct, frozen=True):
     """A post that somebody passed on."""
 

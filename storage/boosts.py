@@ -5,12 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Text, bindparam, cast, delete, select, tuple_, update
+from sqlalchemy import BigInteger, Text, bindparam, cast, delete, select, update
 
-from core.records import Boosted
-from core.types import ChatId, CommunityId, FeedKind, MemberId, PostId
+from core.types import ChatId, FeedKind, MemberId, PostId
 from storage import tables as t
-from storage.posts import POST_COLUMNS, followed, read_post, visible
 from storage.statements import Build, Runner, Statement
 
 _B, _P, _O, _M = t.boosts.c, t.posts.c, t.outbox.c, t.mirrors.c
@@ -55,34 +53,6 @@ CREDIT = Statement(
         .values(boosted_by=bindparam("member"))
     )
 )
-
-
-def _home(d: Build) -> Any:
-    """The plain form, as that of posts."""
-    first = t.boosts.alias()
-    before = tuple_(first.c.at, first.c.member_id) < tuple_(_B.at, _B.member_id)
-    by_another = (
-        select(first.c.post_id)
-        .where(first.c.post_id == _B.post_id, d.among(first.c.member_id, "authors"), before)
-        .exists()
-    )
-    return (
-        select(*POST_COLUMNS, _B.member_id, _B.at)
-        .select_from(t.boosts.join(t.posts, _P.id == _B.post_id))
-        .where(
-            d.among(_B.member_id, "authors"),
-            _P.deleted_at.is_(None),
-            _P.author_id != bindparam("reader"),
-            visible(d),
-            ~followed(d),
-            ~by_another,
-        )
-        .order_by(_B.at.desc(), _B.post_id.desc())
-        .limit(bindparam("count"))
-    )
-
-
-BOOSTED_HOME = Statement(_home)
 _OF_LOSER = select(_B.post_id).where(_B.member_id == bindparam("loser"))
 MOVE_CREDIT = Statement(
     lambda _: (
@@ -133,27 +103,6 @@ class BoostStore:
     def credit(self, post: PostId, chats: list[ChatId], member: MemberId | None) -> None:
         if chats:
             self._run.run(CREDIT, post=post, chats=chats, member=member)
-
-    def home(
-        self,
-        reader: MemberId,
-        *,
-        authors: list[int],
-        tags: list[str],
-        followed: list[int],
-        inside: list[CommunityId],
-        count: int,
-    ) -> list[Boosted]:
-        rows = self._run.all(
-            BOOSTED_HOME,
-            reader=reader,
-            authors=authors,
-            tags=tags,
-            followed=followed,
-            inside=inside,
-            count=count,
-        )
-        return [Boosted(read_post(tuple(post)), MemberId(by), at) for *post, by, at in rows]
 
     def move(self, loser: MemberId, winner: MemberId) -> None:
         self._run.run(MOVE_CREDIT, loser=loser, winner=winner)

@@ -1,17 +1,16 @@
-"""Posts, their revisions, tags and places; relayed talk; home timelines."""
+"""Posts, their revisions, tags and places; relayed talk."""
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import bindparam, delete, func, literal, or_, select, update
+from sqlalchemy import bindparam, delete, literal, select, update
 
 from core.records import Post, Relay, Revision
 from core.types import AccountId, ChatId, CommunityId, MemberId, PostId, ThingId, Visibility
 from storage import tables as t
 from storage.keyed import Bulk, Keyed, Row
-from storage.statements import Build, Runner, Statement
+from storage.statements import Runner, Statement
 from storage.tables import from_micros, to_micros
 
 _P = t.posts.c
@@ -55,24 +54,6 @@ LATEST_OF = Statement(
         .where(_P.author_id == bindparam("author"), _P.deleted_at.is_(None))
         .order_by(_P.id.desc())
         .limit(1)
-    )
-)
-NEWEST_OF = Statement(
-    lambda _: (
-        select(*POST_COLUMNS)
-        .where(_P.author_id == bindparam("author"), _P.deleted_at.is_(None))
-        .order_by(_P.id.desc())
-        .limit(bindparam("count"))
-    )
-)
-_C = t.copies.c
-SHOWN_IN = Statement(
-    lambda _: (
-        select(*POST_COLUMNS)
-        .join(t.copies, _C.thing_id == _P.id)
-        .where(_C.chat_id == bindparam("chat"), _C.part == 0, _P.deleted_at.is_(None))
-        .order_by(_C.sent_at.desc(), _P.id.desc())
-        .limit(bindparam("count"))
     )
 )
 WRITTEN_FROM = Statement(
@@ -141,95 +122,10 @@ _G = t.post_tags.c
 ADD_TAG = Bulk.insert(t.post_tags, ("post_id", "tag"), ignore=True)
 DROP_TAGS = Statement(lambda _: delete(t.post_tags).where(_G.post_id == bindparam("post")))
 
-#: How many of the newest posts are looked at for the tags that are in use.
-_RECENT = 2000
-
-
-def _tags_starting(d: Build) -> Any:
-    newest = (
-        select(_P.id)
-        .where(visible(d), _P.deleted_at.is_(None))
-        .order_by(_P.id.desc())
-        .limit(_RECENT)
-        .subquery()
-    )
-    tag = _G.tag.collate("BINARY" if d.name == "sqlite" else "C")
-    return (
-        select(_G.tag)
-        .join(newest, newest.c.id == _G.post_id)
-        .where(tag >= bindparam("low"), tag < bindparam("high"))
-        .group_by(_G.tag)
-        .order_by(func.count().desc(), tag)
-        .limit(bindparam("count"))
-    )
-
-
-def visible(d: Build) -> Any:
-    return or_(
-        _P.visibility == Visibility.PUBLIC.value,
-        (_P.visibility == Visibility.COMMUNITY.value) & d.among(_P.community_id, "inside"),
-    )
-
-
-TAGS_STARTING = Statement(_tags_starting)
-
-
-def _written(d: Build) -> Any:
-    """By one author, and for everybody, for these communities, or (``own``) for whom it may be."""
-    seen = (bindparam("own") == 1) | visible(d)
-    return (_P.author_id == bindparam("author")) & _P.deleted_at.is_(None) & seen
-
-
-WRITTEN = Statement(
-    lambda d: select(*POST_COLUMNS).where(_written(d)).order_by(_P.id.desc()).limit(bindparam("count"))
-)
-COUNT_WRITTEN = Statement(lambda d: select(func.count()).select_from(t.posts).where(_written(d)))
-
 _L = t.places.c
 ADD_PLACE = Bulk.insert(t.places, ("thing_id", "chat_id"), ignore=True)
 PLACES = Statement(lambda _: select(_L.chat_id).where(_L.thing_id == bindparam("thing")).order_by(_L.chat_id))
 DROP_PLACES_IN = Statement(lambda _: delete(t.places).where(_L.chat_id == bindparam("chat")))
-
-
-def followed(d: Build) -> Any:
-    """By an author, in a community or with a tag that the reader follows: yes or no, never unknown."""
-    inside = _P.community_id.is_not(None) & d.among(_P.community_id, "followed")
-    tagged = select(literal(1)).where(_G.post_id == _P.id, d.among(_G.tag, "tags")).exists()
-    return or_(d.among(_P.author_id, "authors"), inside, tagged)
-
-
-def _home(d: Build) -> Any:
-    """The plain form: exact, and quick enough until the timelines get their own paths."""
-    mine = _P.author_id == bindparam("reader")
-    return (
-        select(*POST_COLUMNS)
-        .where(_P.id < bindparam("before"), _P.deleted_at.is_(None), or_(mine, followed(d) & visible(d)))
-        .order_by(_P.id.desc())
-        .limit(bindparam("count"))
-    )
-
-
-HOME = Statement(_home)
-
-
-def _latest_in(d: Build) -> Any:
-    tagged = select(literal(1)).where(_G.post_id == _P.id, d.among(_G.tag, "tags")).exists()
-    followed = or_(
-        d.among(_P.author_id, "authors"),
-        d.among(_P.community_id, "followed"),
-        tagged,
-        bindparam("everything") == 1,
-    )
-    seen = or_(
-        _P.visibility == Visibility.PUBLIC.value,
-        (_P.visibility == Visibility.COMMUNITY.value) & (_P.community_id == bindparam("inside")),
-    )
-    return (
-        select(*POST_COLUMNS).where(_P.deleted_at.is_(None), followed & seen).order_by(_P.id.desc()).limit(1)
-    )
-
-
-LATEST_IN = Statement(_latest_in)
 
 _Y = t.relays.c
 _RELAY = (_Y.id, _Y.chat_id, _Y.account_id, _Y.author, _Y.body, _Y.version, _Y.reply_to, _Y.deleted_at)
@@ -287,31 +183,9 @@ class PostStore:
         row = self._run.one(LATEST_OF, author=author)
         return None if row is None else read_post(row)
 
-    def newest_of(self, author: MemberId, count: int) -> list[Post]:
-        """What this author wrote and did not take back, newest first."""
-        return [read_post(row) for row in self._run.all(NEWEST_OF, author=author, count=count)]
-
-    def shown_in(self, chat: ChatId, count: int) -> list[Post]:
-        """What this chat shows or said first, newest copies first."""
-        return [read_post(row) for row in self._run.all(SHOWN_IN, chat=chat, count=count)]
-
-    def tags_starting(self, prefix: str, inside: list[CommunityId], count: int) -> list[str]:
-        """Tags of recent public posts and of those inside these communities, the most used first."""
-        rows = self._run.all(
-            TAGS_STARTING, low=prefix, high=prefix + "\U0010ffff", inside=inside, count=count
-        )
-        return [str(tag) for (tag,) in rows]
-
     def written_from(self, account: AccountId) -> bool:
         """Whether a post that still stands was written from this account."""
         return self._run.one(WRITTEN_FROM, account=account) is not None
-
-    def written(self, author: MemberId, *, own: bool, inside: list[CommunityId], count: int) -> list[Post]:
-        rows = self._run.all(WRITTEN, author=author, own=own, inside=inside, count=count)
-        return [read_post(row) for row in rows]
-
-    def count_written(self, author: MemberId, *, own: bool, inside: list[CommunityId]) -> int:
-        return int(self._run.scalar(COUNT_WRITTEN, author=author, own=own, inside=inside))
 
     def add(
         self,
@@ -391,44 +265,6 @@ class PostStore:
 
     def drop_places_in(self, chat: ChatId) -> None:
         self._run.run(DROP_PLACES_IN, chat=chat)
-
-    def home(
-        self,
-        reader: MemberId,
-        *,
-        authors: list[int],
-        tags: list[str],
-        followed: list[int],
-        inside: list[CommunityId],
-        before: int,
-        count: int,
-    ) -> list[Post]:
-        """Newest first. ``inside``: communities whose own posts the reader may see."""
-        rows = self._run.all(
-            HOME,
-            reader=reader,
-            authors=authors,
-            tags=tags,
-            followed=followed,
-            inside=inside,
-            before=before,
-            count=count,
-        )
-        return [read_post(row) for row in rows]
-
-    def latest_in(
-        self,
-        *,
-        authors: list[int],
-        tags: list[str],
-        followed: list[int],
-        everything: bool,
-        inside: CommunityId | None,
-    ) -> Post | None:
-        row = self._run.one(
-            LATEST_IN, authors=authors, tags=tags, followed=followed, everything=everything, inside=inside
-        )
-        return None if row is None else read_post(row)
 
     # relayed talk
     def relay(self, relay: ThingId) -> Relay | None:

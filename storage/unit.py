@@ -32,6 +32,7 @@ from storage.posts import PostStore
 from storage.reports import ReportStore
 from storage.sight import SightStore
 from storage.statements import Runner, Statement
+from storage.timelines import TimelineStore
 from storage.tries import TryStore
 from storage.votes import VoteStore
 
@@ -115,6 +116,10 @@ class SqlUnit:
     @cached_property
     def posts(self) -> PostStore:
         return PostStore(self._run)
+
+    @cached_property
+    def timelines(self) -> TimelineStore:
+        return TimelineStore(self._run)
 
     @cached_property
     def boosts(self) -> BoostStore:

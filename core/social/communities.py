@@ -78,7 +78,7 @@ def mirror_feed(scene: Scene, community: Community, feed: Feed) -> bool:
 
 
 def preview(unit: Unit, feed: Feed, inside: CommunityId) -> tuple[Message, ...]:
-    post = unit.posts.latest_in(
+    post = unit.timelines.latest_in(
         authors=[int(feed.key)] if feed.kind is FeedKind.MEMBER else [],
         tags=[feed.key] if feed.kind is FeedKind.TAG else [],
         followed=[int(feed.key)] if feed.kind is FeedKind.COMMUNITY else [],

@@ -8,11 +8,11 @@ from datetime import datetime
 from core.civic.members import require_member
 from core.errors import Glimpse, Message, Refusal, message
 from core.notices import Said, answer, say
-from core.records import Member, Post
+from core.records import Member, Post, Reader
 from core.scene import Scene
 from core.stores.unit import Unit
 from core.tags import fold_tag
-from core.types import Feed, FeedKind, MemberId
+from core.types import CommunityId, Feed, FeedKind, MemberId
 
 #: Posts on one page of ``/feed``.
 PAGE = 10
@@ -108,16 +108,15 @@ def home(scene: Scene) -> None:
     member = require_member(scene)
     unit = scene.unit
     follows = unit.people.follows(member.id)
-    authors = [int(f.key) for f in follows if f.kind is FeedKind.MEMBER]
-    keys = [f.key for f in follows if f.kind is FeedKind.TAG]
-    homes = [int(f.key) for f in follows if f.kind is FeedKind.COMMUNITY]
-    inside = unit.communities.of_member(member.id)
-    posts = unit.posts.home(
-        member.id, authors=authors, tags=keys, followed=homes, inside=inside, before=_LAST, count=PAGE
+    reader = Reader(
+        member=member.id,
+        authors=[MemberId(int(f.key)) for f in follows if f.kind is FeedKind.MEMBER],
+        tags=[f.key for f in follows if f.kind is FeedKind.TAG],
+        communities=[CommunityId(int(f.key)) for f in follows if f.kind is FeedKind.COMMUNITY],
+        inside=unit.communities.of_member(member.id),
     )
-    boosted = unit.boosts.home(
-        member.id, authors=authors, tags=keys, followed=homes, inside=inside, count=PAGE
-    )
+    posts = unit.timelines.home(reader, before=_LAST, count=PAGE)
+    boosted = unit.timelines.boosted(reader, count=PAGE)
     # What was passed on stands where that was done.
     found: list[tuple[datetime, Post, MemberId | None]] = [(post.created_at, post, None) for post in posts]
     found += [(one.at, one.post, one.by) for one in boosted]

@@ -37,7 +37,7 @@ def _numbers(scene: Scene, member: Member) -> Message:
     own, inside = _is_asker(scene, member), homes(scene)
     return message(
         "profile.numbers",
-        posts=message("profile.posts", n=unit.posts.count_written(member.id, own=own, inside=inside)),
+        posts=message("profile.posts", n=unit.timelines.count_written(member.id, own=own, inside=inside)),
         followers=message("profile.followers", n=unit.people.followers(member.id)),
         following=message("profile.following", n=len(unit.people.follows(member.id))),
     )
@@ -52,7 +52,7 @@ def _followed(scene: Scene, member: Member) -> list[Message]:
 
 def _posts(scene: Scene, member: Member) -> list[Message]:
     own, inside = _is_asker(scene, member), homes(scene)
-    posts = scene.unit.posts.written(member.id, own=own, inside=inside, count=NEWEST)
+    posts = scene.unit.timelines.written(member.id, own=own, inside=inside, count=NEWEST)
     return [
         message("profile.post", text=Glimpse(post.id, 120), votes=message("footer.votes", n=post.score))
         for post in posts

@@ -102,7 +102,7 @@ def _tags(search: _Search) -> Iterable[Suggestion]:
     if search.typed.startswith("@"):
         return
     prefix = fold_tag(search.typed.lstrip("#")) or ""
-    for tag in search.unit.posts.tags_starting(prefix, search.inside, MOST):
+    for tag in search.unit.timelines.tags_starting(prefix, search.inside, MOST):
         yield _plain(f"#{tag}")
 
 
@@ -162,14 +162,18 @@ def _posts(search: _Search) -> Iterable[Suggestion]:
     """By the words that are typed, or by a post's id. Only what the asker wrote or what stands in this room."""
     unit, typed = search.unit, search.typed.lower()
     if search.arg.among is Among.MINE:
-        posts = unit.posts.newest_of(search.member.id, MOST) if search.member else []
+        posts = _own_posts(unit, search.member.id) if search.member else []
     else:
-        posts = unit.posts.shown_in(search.chat.id, MOST) if search.chat else []
+        posts = unit.timelines.shown_in(search.chat.id, MOST) if search.chat else []
     authors = unit.people.members([post.author_id for post in posts])
     for post in posts:
         label = _glimpse(unit, post, authors[post.author_id])
         if not typed or typed in label.lower() or parse_id(typed) == post.id:
             yield Suggestion(short_id(post.id), label)
+
+
+def _own_posts(unit: Unit, author: MemberId) -> list[Post]:
+    return unit.timelines.written(author, own=True, inside=[], count=MOST)
 
 
 def _glimpse(unit: Unit, post: Post, author: Member) -> str:

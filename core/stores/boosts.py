@@ -5,8 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Protocol
 
-from core.records import Boosted
-from core.types import ChatId, CommunityId, MemberId, PostId
+from core.types import ChatId, MemberId, PostId
 
 
 class Boosts(Protocol):
@@ -28,22 +27,6 @@ class Boosts(Protocol):
 
     def credit(self, post: PostId, chats: list[ChatId], member: MemberId | None) -> None:
         """From now on it stands there because of this member, or because of nobody."""
-        ...
-
-    def home(
-        self,
-        reader: MemberId,
-        *,
-        authors: list[int],
-        tags: list[str],
-        followed: list[int],
-        inside: list[CommunityId],
-        count: int,
-    ) -> list[Boosted]:
-        """What these authors passed on and the reader's other follows do not bring: each once, by who was first.
-
-        The latest boost comes first.
-        """
         ...
 
     def move(self, loser: MemberId, winner: MemberId) -> None:

@@ -1,4 +1,4 @@
-"""Posts, revisions, tags, places, home timelines; relayed talk."""
+"""Posts, revisions, tags, places; relayed talk."""
 
 from __future__ import annotations
 
@@ -16,28 +16,8 @@ class Posts(Protocol):
 
     def latest_of(self, author: MemberId) -> Post | None: ...
 
-    def newest_of(self, author: MemberId, count: int) -> list[Post]:
-        """What this author wrote and did not take back, newest first."""
-        ...
-
-    def shown_in(self, chat: ChatId, count: int) -> list[Post]:
-        """What this chat shows or said first, newest copies first."""
-        ...
-
-    def tags_starting(self, prefix: str, inside: list[CommunityId], count: int) -> list[str]:
-        """Tags of recent public posts and of those inside these communities, the most used first."""
-        ...
-
     def written_from(self, account: AccountId) -> bool:
         """Whether a post that still stands was written from this account."""
-        ...
-
-    def written(self, author: MemberId, *, own: bool, inside: list[CommunityId], count: int) -> list[Post]:
-        """What stands of this author, newest first: for everybody, for these communities, all of it where ``own``."""
-        ...
-
-    def count_written(self, author: MemberId, *, own: bool, inside: list[CommunityId]) -> int:
-        """How many ``written`` would find."""
         ...
 
     def add(
@@ -93,30 +73,6 @@ class Posts(Protocol):
     def places(self, thing: ThingId) -> list[ChatId]: ...
 
     def drop_places_in(self, chat: ChatId) -> None: ...
-
-    def home(
-        self,
-        reader: MemberId,
-        *,
-        authors: list[int],
-        tags: list[str],
-        followed: list[int],
-        inside: list[CommunityId],
-        before: int,
-        count: int,
-    ) -> list[Post]:
-        """Newest first. ``inside``: communities whose own posts the reader may see."""
-        ...
-
-    def latest_in(
-        self,
-        *,
-        authors: list[int],
-        tags: list[str],
-        followed: list[int],
-        everything: bool,
-        inside: CommunityId | None,
-    ) -> Post | None: ...
 
     def relay(self, relay: ThingId) -> Relay | None: ...
 

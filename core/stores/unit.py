@@ -24,6 +24,7 @@ from core.stores.placing import Placing
 from core.stores.posts import Posts
 from core.stores.reports import Reports
 from core.stores.sight import Sight
+from core.stores.timelines import Timelines
 from core.stores.tries import Tries
 from core.stores.votes import Votes
 from core.types import ChatId, Platform, PostId
@@ -44,6 +45,8 @@ class Unit(Protocol):
     def communities(self) -> Communities: ...
     @property
     def posts(self) -> Posts: ...
+    @property
+    def timelines(self) -> Timelines: ...
     @property
     def boosts(self) -> Boosts: ...
     @property

@@ -1,32 +1,11 @@
-"""Who passed which post on, where it stands because of that, and what followers find at home."""
+"""Who passed which post on, and where it stands because of that."""
 
 from __future__ import annotations
 
-from core.records import Boosted, Post
-from core.types import CommunityId, Feed, FeedKind, MemberId, PostId, ThingId, Visibility
+from core.types import Feed, FeedKind, ThingId
 from storage.unit import SqlUnit
 from tests.storage.conftest import NOW, later
 from tests.storage.rows import a_chat, a_community, a_member, a_post, wanted
-
-
-def at_home(
-    unit: SqlUnit,
-    reader: MemberId,
-    *authors: MemberId,
-    tags: tuple[str, ...] = (),
-    followed: tuple[CommunityId, ...] = (),
-    inside: tuple[CommunityId, ...] = (),
-    count: int = 10,
-) -> list[tuple[PostId, MemberId]]:
-    found = unit.boosts.home(
-        reader,
-        authors=[int(author) for author in authors],
-        tags=list(tags),
-        followed=[int(home) for home in followed],
-        inside=list(inside),
-        count=count,
-    )
-    return [(boosted.post.id, boosted.by) for boosted in found]
 
 
 def test_one_a_member_and_post(unit: SqlUnit) -> None:
@@ -66,56 +45,6 @@ def test_where_a_post_stands_because_of_whom(unit: SqlUnit) -> None:
     assert row.boosted_by == bruno
 
 
-def test_at_home_each_post_comes_once_by_who_was_first_and_the_latest_boost_leads(unit: SqlUnit) -> None:
-    reader, anna, bruno, unfollowed = (a_member(unit) for _ in range(4))
-    one, two, same = a_post(unit), a_post(unit), a_post(unit)
-    unit.boosts.add(one, bruno, later(5))
-    unit.boosts.add(one, anna, later(1))
-    unit.boosts.add(one, unfollowed, NOW)
-    unit.boosts.add(two, bruno, later(3))
-    for member in (anna, bruno):
-        unit.boosts.add(same, member, later(4))
-    assert at_home(unit, reader, anna, bruno) == [(same, anna), (two, bruno), (one, anna)]
-    assert at_home(unit, reader, anna, bruno, count=1) == [(same, anna)]
-    assert at_home(unit, reader, bruno) == [(one, bruno), (same, bruno), (two, bruno)]
-    assert at_home(unit, reader) == []
-
-
-def test_at_home_nothing_comes_that_another_follow_brings_or_that_is_one_s_own(unit: SqlUnit) -> None:
-    reader, anna, author = (a_member(unit) for _ in range(3))
-    home = a_community(unit)
-    own, followed = a_post(unit, reader), a_post(unit, author)
-    tagged, gone = a_post(unit, tags=("birds",)), a_post(unit)
-    inside = a_post(unit, community=home)
-    for post in (own, followed, tagged, inside, gone):
-        unit.boosts.add(post, anna, NOW)
-    unit.posts.delete(gone, NOW)
-    rest = [(post, anna) for post in (inside, tagged, followed)]
-    assert at_home(unit, reader, anna) == rest
-    assert at_home(unit, reader, anna, author) == rest[:2]
-    assert at_home(unit, reader, anna, tags=("birds",)) == [rest[0], rest[2]]
-    assert at_home(unit, reader, anna, followed=(home,), inside=(home,)) == rest[1:]
-
-
-def test_at_home_a_boost_brings_nothing_that_does_not_reach_the_reader(unit: SqlUnit) -> None:
-    reader, anna, home = a_member(unit), a_member(unit), a_community(unit)
-    post = a_post(unit, community=home, visibility=Visibility.COMMUNITY)
-    room = a_post(unit, community=home, visibility=Visibility.ROOM)
-    unit.boosts.add(post, anna, NOW)
-    unit.boosts.add(room, anna, NOW)
-    assert at_home(unit, reader, anna) == []
-    assert at_home(unit, reader, anna, inside=(home,)) == [(post, anna)]
-
-
-def test_a_boost_is_read_as_it_was_made(unit: SqlUnit) -> None:
-    reader, anna, post = a_member(unit), a_member(unit), a_post(unit)
-    unit.boosts.add(post, anna, later(7))
-    (found,) = unit.boosts.home(reader, authors=[int(anna)], tags=[], followed=[], inside=[], count=1)
-    stored = unit.posts.post(post)
-    assert isinstance(stored, Post)
-    assert found == Boosted(stored, anna, later(7))
-
-
 def test_two_members_who_are_one_keep_one_boost_and_none_of_their_own_posts(unit: SqlUnit) -> None:
     loser, winner = a_member(unit), a_member(unit)
     both, lost, own = a_post(unit), a_post(unit), a_post(unit, winner)
@@ -126,7 +55,4 @@ def test_two_members_who_are_one_keep_one_boost_and_none_of_their_own_posts(unit
     unit.boosts.credit(lost, [room], loser)
     unit.boosts.move(loser, winner)
     assert unit.boosts.shown_by(lost, winner) == [room]
-    reader = a_member(unit)
-    assert at_home(unit, reader, loser) == []
-    assert at_home(unit, reader, winner) == [(lost, winner), (both, winner)]
     assert [unit.boosts.drop(post, winner) for post in (both, lost, own)] == [True, True, False]

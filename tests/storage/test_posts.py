@@ -1,12 +1,12 @@
-"""Posts, their revisions, tags and places, relayed talk, and what a reader finds at home."""
+"""Posts, their revisions, tags and places; relayed talk."""
 
 from __future__ import annotations
 
 import pytest
 from msgspec import structs
 
-from core.records import Post, Revision
-from core.types import AccountId, CommunityId, MemberId, PostId, ThingId, Visibility
+from core.records import Post, Reader, Revision
+from core.types import AccountId, MemberId, PostId, ThingId, Visibility
 from storage.unit import SqlUnit
 from tests.storage.conftest import NOW, later
 from tests.storage.rows import a_chat, a_community, a_member, a_post
@@ -100,66 +100,8 @@ def test_tags_are_set_and_places_only_added(unit: SqlUnit) -> None:
     assert unit.posts.places(thing) == chats
     unit.posts.drop_places_in(chats[0])
     assert unit.posts.places(thing) == chats[1:]
-    wanted = {"authors": [], "followed": [], "inside": [], "before": END, "count": 9}
-    assert unit.posts.home(MemberId(1), tags=["a"], **wanted) == []  # type: ignore[arg-type]
-    assert [p.id for p in unit.posts.home(MemberId(1), tags=["b"], **wanted)] == [post]  # type: ignore[arg-type]
-
-
-def test_a_reader_finds_what_they_follow_and_may_see(unit: SqlUnit) -> None:
-    reader, author, community, other = (
-        a_member(unit),
-        a_member(unit),
-        a_community(unit, "a"),
-        a_community(unit, "b"),
-    )
-    room = Visibility.ROOM
-    own = a_post(unit, reader, visibility=room)
-    followed = a_post(unit, author)
-    inside = a_post(unit, author, community=community, visibility=Visibility.COMMUNITY)
-    a_post(unit, author, community=other, visibility=Visibility.COMMUNITY)
-    a_post(unit, author, visibility=room)
-    tagged = a_post(unit, tags=("birds", "wrens"))
-    of_community = a_post(unit, community=community)
-    deleted = a_post(unit, author)
-    unit.posts.delete(deleted, NOW)
-    a_post(unit)
-
-    def home(before: int, count: int) -> list[int]:
-        found = unit.posts.home(
-            reader,
-            authors=[author],
-            tags=["birds", "wrens"],
-            followed=[community],
-            inside=[community],
-            before=before,
-            count=count,
-        )
-        return [post.id for post in found]
-
-    everything = [of_community, tagged, inside, followed, own]
-    assert home(END, 20) == everything
-    assert home(END, 2) == everything[:2]
-    assert home(everything[1], 20) == everything[2:]
-
-
-def test_the_newest_post_of_a_feed(unit: SqlUnit) -> None:
-    community = a_community(unit)
-    author = a_member(unit)
-    public = a_post(unit, author)
-    inside = a_post(unit, author, community=community, visibility=Visibility.COMMUNITY)
-    a_post(unit, author, visibility=Visibility.ROOM)
-
-    def latest(**given: object) -> int | None:
-        wanted = {"authors": [], "tags": [], "followed": [], "everything": False, "inside": None} | given
-        post = unit.posts.latest_in(**wanted)  # type: ignore[arg-type]
-        return post.id if post else None
-
-    assert latest() is None
-    assert latest(authors=[author]) == public
-    assert latest(everything=True) == public
-    assert latest(authors=[author], inside=community) == inside
-    assert latest(followed=[community], inside=community) == inside
-    assert latest(followed=[community]) is None
+    found = [unit.timelines.home(Reader(MemberId(1), [], [tag], [], []), before=END, count=9) for tag in "ab"]
+    assert [[p.id for p in posts] for posts in found] == [[], [post]]
 
 
 def test_relayed_talk_is_stored_revised_and_deleted(unit: SqlUnit) -> None:
@@ -175,26 +117,6 @@ def test_relayed_talk_is_stored_revised_and_deleted(unit: SqlUnit) -> None:
     assert found is not None
     assert (found.body, found.version, found.deleted_at) == ("[]", 3, later(1))
     assert unit.posts.relay(ThingId(404)) is None
-
-
-def test_what_stands_of_an_author_for_whom(unit: SqlUnit) -> None:
-    author, home, other = a_member(unit), a_community(unit), a_community(unit, "fish")
-    public, gone = a_post(unit, author), a_post(unit, author)
-    inside = a_post(unit, author, community=home, visibility=Visibility.COMMUNITY)
-    room = a_post(unit, author, community=home, visibility=Visibility.ROOM)
-    a_post(unit)
-    unit.posts.delete(gone, NOW)
-
-    def found(own: bool, *homes: CommunityId, count: int = 10) -> list[PostId]:
-        posts = unit.posts.written(author, own=own, inside=list(homes), count=count)
-        assert unit.posts.count_written(author, own=own, inside=list(homes)) >= len(posts)
-        return [post.id for post in posts]
-
-    assert found(False) == found(False, other) == [public]
-    assert found(False, home) == [inside, public]
-    assert found(True) == [room, inside, public]
-    assert found(True, count=2) == [room, inside]
-    assert unit.posts.count_written(author, own=True, inside=[]) == 3
 
 
 def test_a_quote_names_its_post_and_follows_its_changes(unit: SqlUnit) -> None:

@@ -22,6 +22,7 @@ from core.stores.placing import Placing
 from core.stores.posts import Posts
 from core.stores.reports import Reports
 from core.stores.sight import Sight
+from core.stores.timelines import Timelines
 from core.stores.tries import Tries
 from core.stores.unit import Unit
 from core.stores.votes import Votes
@@ -40,6 +41,7 @@ from storage.placing import PlacingStore
 from storage.posts import PostStore
 from storage.reports import ReportStore
 from storage.sight import SightStore
+from storage.timelines import TimelineStore
 from storage.tries import TryStore
 from storage.unit import SqlUnit
 from storage.votes import VoteStore
@@ -48,6 +50,7 @@ PAIRS: list[tuple[type[Any], type[Any]]] = [
     (People, PeopleStore),
     (Communities, CommunityStore),
     (Posts, PostStore),
+    (Timelines, TimelineStore),
     (Boosts, BoostStore),
     (Reports, ReportStore),
     (Votes, VoteStore),
@@ -96,6 +99,7 @@ def test_a_unit_has_each_store() -> None:
         "people",
         "communities",
         "posts",
+        "timelines",
         "boosts",
         "reports",
         "votes",
