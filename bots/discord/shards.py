@@ -37,7 +37,7 @@ class Shards:
         self._count = count
         self._quiet = quiet
         self._signs: dict[int, float] = {}
-        #: Whose a watched channel was when it was known: one that is known no more is still that shard's to look for.
+        #: Whose a channel was when it was known: one that is known no more is still that shard's to look for.
         self._homes: dict[str, int] = {}
         self._told: set[int] = set()
 
@@ -59,7 +59,13 @@ class Shards:
         return Cache(self._knowing(channel) or self._clients[0])
 
     def _knowing(self, channel: str) -> Client | None:
-        return next((one for one in self._clients if one.get_channel(int(channel)) is not None), None)
+        home = self._homes.get(channel)
+        likely = sorted(self._clients, key=lambda client: client.number != home)
+        for client in likely:
+            if client.get_channel(int(channel)) is not None:
+                self._homes[channel] = client.number
+                return client
+        return None
 
     def heard(self, channel: str) -> int | None:
         """See ``Cache.heard``."""
