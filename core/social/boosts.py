@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import timedelta
 
 from core.civic.members import require_member
 from core.errors import Message, Refusal, message
 from core.notices import Choice, Said, answer, brief
-from core.records import Chat, Member, Post
+from core.records import Chat
 from core.scene import Scene
-from core.social.posts import hold_of, not_banned, place_lines, post_of, readable, short_id
+from core.social.posts import hold_of, left_to_wait, not_banned, place_lines, post_of, readable, short_id
 from core.social.reach import end_boost, pass_on
 from core.types import Visibility
 
@@ -26,11 +26,13 @@ def boost(scene: Scene, typed: str) -> None:
         raise Refusal("boost.room")
     if not unit.boosts.add(post.id, member.id, unit.now):
         raise Refusal("boost.already", post=short_id(post.id))
-    ready_at = _ready_at(scene, post, member)
-    chats = pass_on(unit, post, member.id, ready_at)
+    # A newcomer's boost waits as their posts do, and none overtakes the post's own wait.
+    own = hold_of(scene.rules, unit, scene.chat.community_id, member)
+    hold = max(own, left_to_wait(scene.rules, unit, post))
+    chats = pass_on(unit, post, member.id, unit.now + hold)
     id_ = short_id(post.id)
     undo = Choice(message("post.undo"), data=f"unboost:{id_}")
-    lines = _done(scene, chats, ready_at)
+    lines = _done(scene, chats, hold)
     answer(scene, Said(tuple(lines), (undo,), text_command=f"unboost {id_}", brief=True))
 
 
@@ -47,19 +49,9 @@ def unboost(scene: Scene, typed: str) -> None:
     answer(scene, brief("boost.undone"))
 
 
-def _ready_at(scene: Scene, post: Post, member: Member) -> datetime:
-    """A newcomer's boost waits as their posts do, and none overtakes the post's own wait."""
-    unit, rules = scene.unit, scene.rules
-    author = unit.people.member(post.author_id)
-    return max(
-        unit.now + hold_of(rules, unit, scene.chat.community_id, member),
-        post.created_at + hold_of(rules, unit, post.community_id, author),
-    )
-
-
-def _done(scene: Scene, chats: list[Chat], ready_at: datetime) -> list[Message]:
+def _done(scene: Scene, chats: list[Chat], hold: timedelta) -> list[Message]:
     if not chats:
         return [message("boost.followers")]
     done = message("boost.done", n=len(chats))
     alone = bool(scene.handle) or scene.chat.private
-    return [done, *place_lines(scene, chats, ready_at - scene.unit.now)] if alone else [done]
+    return [done, *place_lines(scene, chats, hold)] if alone else [done]

@@ -90,6 +90,10 @@ def publish(
     if scene.message:
         _note_origin(unit, scene.chat, ThingId(id_), scene.message)
     hold = hold_of(scene.rules, unit, scene.chat.community_id, member)
+    for other in (reply_to, quoted):
+        if other is not None:
+            # Its words would be seen with these.
+            hold = max(hold, left_to_wait(scene.rules, unit, other))
     chats = place(unit, post, keys, reply_to, unit.now + hold if hold else unit.now)
     if scene.message is None:
         _show_here(unit, post)
@@ -186,6 +190,12 @@ def hold_of(rules: Rules, unit: Unit, community: CommunityId | None, member: Mem
     least = _NOW if old and member.posts >= rules.hold_posts else rules.hold
     chosen = unit.communities.community(community).hold_seconds if community is not None else 0
     return max(least, timedelta(seconds=chosen)) if chosen else least
+
+
+def left_to_wait(rules: Rules, unit: Unit, post: Post) -> timedelta:
+    """How long this post still waits before it travels: what brings it or its words anywhere waits as long."""
+    author = unit.people.member(post.author_id)
+    return max(_NOW, post.created_at + hold_of(rules, unit, post.community_id, author) - unit.now)
 
 
 def _door(scene: Scene) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.stories.world import HOUR, Person, Room, World
+from tests.stories.world import HOUR, MINUTE, Person, Room, World
 
 
 async def flock(world: World) -> tuple[Room, Person, Person, Room]:
@@ -82,6 +82,27 @@ async def test_a_room_reads_no_words_of_whom_it_keeps_out_through_a_quote(
     own = await anna.posts(group, "visibility:public Feathers! #ads")
     await bruno.runs(group, "quote visibility:public No, thanks", target=own)
     assert perch.texts == [f"No, thanks\n\n{HIDDEN}"]
+
+
+async def test_no_words_travel_in_a_quote_or_an_answer_before_their_post_does(world: World) -> None:
+    group, anna, bruno, perch = await flock(world)
+    dora = await world.member("discord", "dora")
+    await world.mirrors(perch, "@anna", "@dora")
+    await world.person("telegram", "admin-group").leads(group).runs(group, "hold 5")
+    kept = await anna.posts(group, "visibility:public Eleven swifts")
+    taken_back = await anna.posts(group, "visibility:public Twelve swifts")
+    for words in ("Eleven swifts", "Twelve swifts"):
+        await dora.runs(
+            dora.private, f"quote post:{await world.short_id_of(words)} visibility:public So many!"
+        )
+    await bruno.says(group, "Indeed", reply_to=kept)
+    await world.passes(4 * MINUTE)
+    assert perch.texts == []
+    await anna.deletes(taken_back)
+    await world.passes(2 * MINUTE)
+    assert "Twelve swifts" not in "".join(perch.texts)
+    quotes = ["So many!\n\n> @anna Eleven swifts", f"So many!\n\n{HIDDEN}"]
+    assert sorted(perch.texts) == sorted(["Eleven swifts", "Indeed", *quotes])
 
 
 async def test_they_go_where_a_moderator_removes_their_post(world: World) -> None:
