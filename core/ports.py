@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol, TypeVar
 
 from core.errors import Message
@@ -74,6 +74,10 @@ class Gate(Protocol):
 
     async def suggest(self, asked: Asked) -> Sequence[Suggestion]:
         """What may stand in an argument that somebody is just typing, the best first. Leaves nothing behind."""
+        ...
+
+    async def claim(self, name: str, life: timedelta) -> bool:
+        """Whether this process may do now what all processes of the instance together do once in so long a time."""
         ...
 
 

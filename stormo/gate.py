@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from core.crashpoints import passing
 from core.engine import Engine
@@ -83,6 +83,10 @@ class EngineGate:
 
     async def suggest(self, asked: Asked) -> Sequence[Suggestion]:
         return await self._readers.read(lambda unit: suggest(unit, self._engine.rules, asked))
+
+    async def claim(self, name: str, life: timedelta) -> bool:
+        # A lease that nobody renews.
+        return await self._writer.submit(lambda unit: unit.leases.take(name, "", "", life)) is not None
 
     async def lost_chats(self) -> Sequence[Chat]:
         """Communities' chats that nothing can be sent to now."""

@@ -185,6 +185,7 @@ class DiscordAdapter:
         everything = self._settings.shards or advised.shards
         first, last, count = self._settings.part or (0, everything - 1, everything)
         self._turns.at_once = advised.at_once
+        self._turns.claim = gate.claim if self._settings.part else None
         clients = [self._client(number, count) for number in range(first, last + 1)]
         shards = self._shards = Shards(clients, count, self._settings.quiet_seconds)
         try:

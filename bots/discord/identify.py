@@ -10,8 +10,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any, Final
 
 from bots.discord.rest import Refused, Rest, Route
@@ -21,6 +22,8 @@ log = logging.getLogger(__name__)
 
 _ROUTE: Final = Route("GET", "/gateway/bot")
 _MILLISECONDS = 1000
+#: Seconds between two questions whether another process has had its turn.
+_ASK_AGAIN: Final = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +81,8 @@ class _Turn:
 class Turns:
     """Whose session begins next, for all shards of one process, whatever ended those before. Times are the loop's.
 
+    Where several processes listen, each turn is claimed among them too.
+
     ``seconds``: between two of the same turn; a little more than Discord's five, as what leaves later may come sooner.
     """
 
@@ -86,6 +91,8 @@ class Turns:
         self._seconds = seconds
         #: How many turns there are, as Discord says now.
         self.at_once = 1
+        #: Whether a turn of that name may be taken for so long; ``None``: nobody else takes turns.
+        self.claim: Callable[[str, timedelta], Awaitable[bool]] | None = None
         self._turns: defaultdict[int, _Turn] = defaultdict(_Turn)
         self._day = asyncio.Lock()
         #: Until when a shard waits for the day's sake. discord.py gives up a connection after a minute and opens
@@ -110,5 +117,12 @@ class Turns:
         async with turn.waiting:
             await self.spare(shard)
             await asyncio.sleep(turn.free_at - loop.time())
+            await self._claimed(f"discord turn {self.turn(shard)}")
             del self._until[shard]
             turn.free_at = loop.time() + self._seconds
+
+    async def _claimed(self, name: str) -> None:
+        while self.claim is not None:
+            if await self.claim(name, timedelta(seconds=self._seconds)):
+                return
+            await asyncio.sleep(_ASK_AGAIN)

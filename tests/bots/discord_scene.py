@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
 from bots.discord.bot import DiscordAdapter, Settings
@@ -90,6 +90,9 @@ class CollectingGate:
     async def suggest(self, asked: Asked) -> Sequence[Suggestion]:
         self.asked.append(asked)
         return self.suggestions
+
+    async def claim(self, name: str, life: timedelta) -> bool:
+        return True
 
     async def recent_messages(self, platform: Platform, since: datetime) -> Sequence[WatchedMessage]:
         return self.recent

@@ -65,6 +65,9 @@ class Ear:
     async def suggest(self, asked: Asked) -> tuple[Suggestion, ...]:
         return ()
 
+    async def claim(self, name: str, life: timedelta) -> bool:
+        return True
+
     async def recent_messages(self, platform: Platform, since: datetime) -> tuple[WatchedMessage, ...]:
         return ()
 

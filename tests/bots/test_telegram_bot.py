@@ -81,6 +81,9 @@ class Collector:
     async def suggest(self, asked: Asked) -> Sequence[Suggestion]:
         return ()
 
+    async def claim(self, name: str, life: timedelta) -> bool:
+        return True
+
     async def recent_messages(self, platform: Platform, since: datetime) -> Sequence[WatchedMessage]:
         return self.recent
 

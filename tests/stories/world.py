@@ -690,6 +690,9 @@ class _Gate:
     async def suggest(self, asked: Asked) -> Sequence[Suggestion]:
         return await self.world.read(lambda unit: suggest(unit, self.world.rules, asked))
 
+    async def claim(self, name: str, life: timedelta) -> bool:
+        return True
+
     async def recent_messages(self, platform: Platform, since: datetime) -> Sequence[WatchedMessage]:
         copies = await self.world.read(lambda unit: unit.copies.recent(platform, since))
         return [WatchedMessage(copy.message, copy.ours) for copy in copies]

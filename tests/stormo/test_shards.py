@@ -108,6 +108,17 @@ async def test_each_listens_to_its_own_and_one_of_them_sends_for_both(halves: Ha
 
 @pytest.mark.peer
 @pytest.mark.timeout(120)
+async def test_their_sessions_begin_in_one_row_of_turns(halves: Halves) -> None:
+    limits, gateway = halves.double.limits, halves.double.gateway
+    limits.max_concurrency, limits.identify_seconds = 1, 5
+    async with halves.app(0), halves.app(1):
+        await halves.double.until(lambda: len(gateway.began) == 2, 30, "both sessions")
+    assert gateway.too_soon == 0
+    assert [shard for _, shard in gateway.began] in ([0, 1], [1, 0])
+
+
+@pytest.mark.peer
+@pytest.mark.timeout(120)
 async def test_when_the_sender_ends_the_other_one_sends(halves: Halves) -> None:
     async with AsyncExitStack() as ends:
         sender = await ends.enter_async_context(halves.app(0))
