@@ -5,9 +5,12 @@ Slash commands, menus, text commands, the help and ``docs/commands.md`` are deri
 
 from __future__ import annotations
 
+import difflib
+import re
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from core.errors import Refusal
 from core.types import quick
 
 
@@ -50,6 +53,10 @@ class Kind(StrEnum):
     FILE = "file"
 
 
+#: The kinds that have suggestions (``core.social.suggest``).
+SUGGESTED = frozenset({Kind.FEED, Kind.MEMBER, Kind.MEMBER_OR_TAG, Kind.POST, Kind.COMMAND})
+
+
 @quick
 class Among(StrEnum):
     """Which of its kind an argument names, for what is suggested to who types it."""
@@ -59,6 +66,8 @@ class Among(StrEnum):
     MINE = "mine"
     #: This room's: posts that it shows, feeds that it mirrors or blocks.
     HERE = "here"
+    #: Posts that we brought into this room.
+    COPIES = "copies"
 
 
 @quick
@@ -300,7 +309,82 @@ COMMANDS: tuple[CommandSpec, ...] = (
         args=(Arg(name="member", kind=Kind.MEMBER),),
         examples=("unban @spammer",),
     ),
-    CommandSpec(name="remove", who=Who.MODERATOR, args=(_POST,), examples=("remove",)),
+    CommandSpec(
+        name="remove",
+        who=Who.MODERATOR,
+        args=(Arg(name="post", kind=Kind.POST, required=False, among=Among.COPIES),),
+        examples=("remove",),
+    ),
     CommandSpec(name="reports", who=Who.MODERATOR, examples=("reports",)),
     CommandSpec(name="dismiss", who=Who.MODERATOR, args=(_POST,), examples=("dismiss",)),
 )
+
+#: Whose names are unique only beside the word that they follow; no two specs are told apart so quickly otherwise.
+_VERBS = frozenset(id(verb) for spec in COMMANDS for verb in spec.verbs)
+_SPECS = {word: spec for spec in reversed(COMMANDS) for word in (spec.name, *spec.aliases)}
+
+
+def find_spec(name: str, text: str) -> tuple[CommandSpec, str, int]:
+    """The spec, what is left of the text behind its verb, and how many characters that took.
+
+    Raises ``Refusal`` for an unknown command, with the nearest one.
+    """
+    words = name.lower().split()
+    spec = _SPECS.get(words[0]) if words else None
+    if spec is None:
+        names = [c.name for c in COMMANDS]
+        near = difflib.get_close_matches(words[0] if words else "", names, n=1, cutoff=0.5)
+        if near:
+            raise Refusal("usage.unknown_near", name=name[:32], near=near[0])
+        raise Refusal("usage.unknown", name=name[:32])
+    if not spec.verbs:
+        return spec, text, 0
+    verb, used = (words[1], 0) if len(words) > 1 else first_word(text)
+    found = next((v for v in spec.verbs if v.name == verb.lower()), None)
+    if found is None:
+        raise Refusal("usage.verb", name=spec.name, verbs=", ".join(v.name for v in spec.verbs))
+    return found, text[used:].strip() if used else text, used
+
+
+def makes_post(name: str) -> bool:
+    """Whether this is the command that makes a message a post as it stands."""
+    return _names(name, "post")
+
+
+def publishes(name: str) -> bool:
+    """Whether a message that begins with this command becomes a post."""
+    return _names(name, "post", "quote")
+
+
+def _names(name: str, *commands: str) -> bool:
+    spec = spec_of(name)
+    return spec is not None and spec.name in commands
+
+
+def first_word(text: str) -> tuple[str, int]:
+    """The first word of a line, and how many characters it takes with the blanks around it."""
+    match = re.match(r"\s*(\S+)\s*", text)
+    return (match.group(1), match.end()) if match else ("", 0)
+
+
+def is_verb(spec: CommandSpec) -> bool:
+    """Whether it is a further word of another command."""
+    return id(spec) in _VERBS
+
+
+def spec_of(name: str) -> CommandSpec | None:
+    """The command of this name, with its verb (``mirror add``); nothing for an unknown one."""
+    try:
+        return find_spec(name, "")[0]
+    except Refusal:
+        return None
+
+
+def command_in(text: str) -> str:
+    """The command with which a text begins, with its verb where there is one; empty where it begins with none."""
+    words = re.match(r"([a-z]*)(?: ([a-z]+))?", text)
+    name, verb = words.groups() if words else ("", None)
+    spec = _SPECS.get(name)
+    if spec is None:
+        return ""
+    return f"{name} {verb}" if any(one.name == verb for one in spec.verbs) else name

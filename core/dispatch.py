@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
@@ -11,11 +10,12 @@ from msgspec import Struct
 
 from core.body import Body
 from core.civic import members
-from core.commands import COMMANDS, Arg, CommandSpec, Kind, Who
+from core.commands import COMMANDS, Arg, CommandSpec, Kind, Who, find_spec, first_word, is_verb
 from core.errors import Message, Refusal, message
 from core.events import CommandInvoked
 from core.intents import ABOUT, AGREE
 from core.notices import Said, answer, brief, private_opened, say
+from core.rights import refusal
 from core.scene import Scene
 from core.social import (
     about,
@@ -30,6 +30,7 @@ from core.social import (
     setup,
     status,
 )
+from core.social.reach import homes
 from core.text import without_prefix
 from core.types import AccountRef, Visibility
 
@@ -49,55 +50,6 @@ class Call(Struct, frozen=True, kw_only=True):
         return self.values.get(name, "")
 
 
-#: Whose names are unique only beside the word that they follow; no two specs are told apart so quickly otherwise.
-_VERBS = frozenset(id(verb) for spec in COMMANDS for verb in spec.verbs)
-_SPECS = {word: spec for spec in reversed(COMMANDS) for word in (spec.name, *spec.aliases)}
-
-
-def find_spec(name: str, text: str) -> tuple[CommandSpec, str, int]:
-    """The spec, what is left of the text behind its verb, and how many characters that took.
-
-    Raises ``Refusal`` for an unknown command, with the nearest one.
-    """
-    words = name.lower().split()
-    spec = _SPECS.get(words[0]) if words else None
-    if spec is None:
-        names = [c.name for c in COMMANDS]
-        near = difflib.get_close_matches(words[0] if words else "", names, n=1, cutoff=0.5)
-        if near:
-            raise Refusal("usage.unknown_near", name=name[:32], near=near[0])
-        raise Refusal("usage.unknown", name=name[:32])
-    if not spec.verbs:
-        return spec, text, 0
-    verb, used = (words[1], 0) if len(words) > 1 else _first_word(text)
-    found = next((v for v in spec.verbs if v.name == verb.lower()), None)
-    if found is None:
-        raise Refusal("usage.verb", name=spec.name, verbs=", ".join(v.name for v in spec.verbs))
-    return found, text[used:].strip() if used else text, used
-
-
-def makes_post(name: str) -> bool:
-    """Whether this is the command that makes a message a post as it stands."""
-    return _names(name, "post")
-
-
-def publishes(name: str) -> bool:
-    """Whether a message that begins with this command becomes a post."""
-    return _names(name, "post", "quote")
-
-
-def _names(name: str, *commands: str) -> bool:
-    try:
-        return find_spec(name, "")[0].name in commands
-    except Refusal:
-        return False
-
-
-def _first_word(text: str) -> tuple[str, int]:
-    match = re.match(r"\s*(\S+)\s*", text)
-    return (match.group(1), match.end()) if match else ("", 0)
-
-
 def parse(spec: CommandSpec, text: str) -> tuple[dict[str, str], int]:
     """Argument values of a text command, and how many characters stand before its ``TEXT``.
 
@@ -113,7 +65,7 @@ def parse(spec: CommandSpec, text: str) -> tuple[dict[str, str], int]:
         elif not arg.required and index < spec.text_at:
             used += _flags(spec.args[index:], text[used:], values)
         else:
-            word, length = _first_word(text[used:])
+            word, length = first_word(text[used:])
             values[arg.name] = word
             used += length
     return values, used
@@ -159,20 +111,16 @@ def check(spec: CommandSpec, values: Mapping[str, str]) -> None:
 
 
 def may(scene: Scene, who: Who) -> None:
-    """The one place where rights are checked. Raises ``Refusal`` with who may."""
-    if who is Who.ANYONE or (who is Who.MEMBER and scene.member is not None) or scene.operator:
-        return
-    rights = scene.actor.rights
-    if who is Who.MEMBER:
-        raise Refusal("member.needed")
-    if who is Who.OPERATOR:
-        raise Refusal("right.operator")
-    if scene.chat.private and who in (Who.ADMIN, Who.MODERATOR):
-        raise Refusal("room.needed")
-    if who is Who.ADMIN and not rights.admin:
-        raise Refusal("right.admin")
-    if who is Who.MODERATOR and not (rights.admin or rights.moderator):
-        raise Refusal("right.moderator")
+    """Raises ``Refusal`` with who may."""
+    why = refusal(
+        who,
+        scene.actor.rights,
+        member=scene.member is not None,
+        operator=scene.operator,
+        private=scene.chat.private,
+    )
+    if why:
+        raise Refusal(why)
 
 
 def run(
@@ -187,7 +135,7 @@ def run(
     may(scene, spec.who)
     # With options the tree is that of the one text among them; else it begins with verb and flags.
     tree = body if body is None or options is not None else without_prefix(body, verb_length + used)
-    key = f"mirror {spec.name}" if id(spec) in _VERBS else spec.name
+    key = f"mirror {spec.name}" if is_verb(spec) else spec.name
     ACTIONS[key](scene, Call(spec=spec, values=values, rest=tree, dialect=dialect))
     return None
 
@@ -195,7 +143,7 @@ def run(
 def invoke(scene: Scene, event: CommandInvoked) -> None:
     """A command as an adapter brought it, from a typed line, a form or a menu. Raises ``Refusal``."""
     options = event.options
-    if event.words_of is not None and not asking.may_post(scene, event.words_of):
+    if event.words_of is not None and not asking.may_post(scene, event.words_of, event.question):
         return
     if event.chosen is not None:
         options = {**(options or {}), _naming(event.name): _handle_of(scene, event.chosen)}
@@ -211,9 +159,9 @@ def _naming(command: str) -> str:
 def _handle_of(scene: Scene, chosen: AccountRef) -> str:
     """Only of who is known by this account already: that two accounts are one member is private."""
     account = scene.unit.people.account(chosen)
-    known = account and account.member_id and scene.unit.posts.written_from(account.id)
-    own = chosen == scene.actor.account
-    if not account or not account.member_id or not (known or own):
+    if account is None or account.member_id is None:
+        raise Refusal("member.not_known_here")
+    if chosen != scene.actor.account and not scene.unit.posts.written_from(account.id, homes(scene)):
         raise Refusal("member.not_known_here")
     return f"@{scene.unit.people.member(account.member_id).handle}"
 
@@ -300,7 +248,7 @@ def _help(scene: Scene, call: Call) -> None:
         return answer(scene, _explain(scene, call["command"].lstrip("/!").lower()))
     lines = [message("help.title")]
     lines += [
-        message("help.line", name=_prefixed(scene, c.name), text=message(f"command.{c.name}"))
+        message("help.line", name=_typed(c.name), text=message(f"command.{c.name}"))
         for c in COMMANDS
         if c.short_help
     ]
@@ -319,17 +267,17 @@ def _explain(scene: Scene, name: str) -> Said:
     for spec in specs:
         full = f"{group.name} {spec.name}" if group else spec.name
         text = message(f"command.{full.replace(' ', '.')}")
-        lines.append(message("help.line", name=_prefixed(scene, full), text=text))
-        lines += [message("help.example", example=_prefixed(scene, example)) for example in spec.examples]
+        lines.append(message("help.line", name=_typed(full), text=text))
+        lines += [message("help.example", example=_typed(example)) for example in spec.examples]
     able = scene.rules.capabilities(scene.chat.ref.platform)
     if name in _INSTEAD_OF_DELETING and able and not able.tells_deletions:
         lines.append(message(f"untold.{name}", platform=able.label))
     return Said(tuple(lines))
 
 
-def _prefixed(scene: Scene, text: str) -> str:
-    capabilities = scene.rules.capabilities(scene.chat.ref.platform)
-    return f"{capabilities.command_prefix if capabilities else '/'}{text}"
+def _typed(text: str) -> Message:
+    """A command as people write it here."""
+    return message("help.command", text=text)
 
 
 ACTIONS: Mapping[str, Callable[[Scene, Call], None]] = {

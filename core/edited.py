@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from core.body import Body
-from core.dispatch import check, find_spec, parse
+from core.commands import find_spec
+from core.dispatch import check, parse
 from core.events import CommandEdited, MessageEdited
 from core.notices import answer
 from core.records import Copy, Post

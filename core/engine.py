@@ -16,9 +16,10 @@ from msgspec import structs
 
 from core import codec, edited, places
 from core.ahead import look_ahead
+from core.commands import publishes
 from core.counts import Happening
 from core.crashpoints import passing
-from core.dispatch import invoke, press, publishes, start
+from core.dispatch import invoke, press, start
 from core.errors import Ignored, Message, Refusal, StormoError, WrongCode
 from core.events import (
     Actor,

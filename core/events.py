@@ -191,8 +191,8 @@ class CommandInvoked(Event):
     that is a text.
     ``message``: the person's own message, where the command is one. ``target``: the message answered to.
     ``handle``: what the adapter needs to answer only this person (an interaction token).
-    ``words_of``: who wrote ``body``, where a menu or a button brought a message that stood there already; ``target`` is
-    then the message with the button. ``chosen``: the account that a menu was opened on.
+    ``words_of``: who wrote ``message``, where a menu or a button (in ``question``) brought one that stood there;
+    its words come with it only where that is the actor. ``chosen``: the account that a menu was opened on.
     """
 
     place: Place
@@ -209,6 +209,7 @@ class CommandInvoked(Event):
     files: tuple[Attachment, ...] = ()
     album: str = ""
     words_of: Actor | None = None
+    question: MessageRef | None = None
     chosen: AccountRef | None = None
 
 

@@ -102,6 +102,7 @@ class File:
 class View:
     """What a message must show, in the reader's words already, in no platform's dialect yet.
 
+    ``body``: in the bot's own words each command that they name is a ``Text`` of its own.
     ``author``: the line that leads a person's words, e.g. ``Anna (@anna · Telegram)``; empty for the bot's own.
     ``footer``: the line under it, e.g. ``3 votes · +1 not a member``; empty when there is nothing to say.
     ``text_command``: shown instead of buttons where there are none, e.g. ``/link yes``.

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol, TypeVar
@@ -14,8 +14,8 @@ from typing import Protocol, TypeVar
 from core.errors import Message
 from core.events import Inbound, Loss
 from core.intents import Capabilities, Create, Intent, Receipt
-from core.social.suggest import Asked, Suggestion
 from core.stores.unit import Unit
+from core.suggestions import Asked, Draft, Suggestion
 from core.types import ChatRef, MessageRef, Platform
 
 T = TypeVar("T")
@@ -78,6 +78,10 @@ class Gate(Protocol):
 
     async def claim(self, name: str, life: timedelta) -> bool:
         """Whether this process may do now what all processes of the instance together do once in so long a time."""
+        ...
+
+    async def draft(self, asked: Asked, values: Mapping[str, str]) -> Draft | None:
+        """What a form for a command begins with; ``None`` for who may not use it. Leaves nothing behind."""
         ...
 
 

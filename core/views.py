@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from core.body import Block, Body, Emphasis, Link, Paragraph, Quote, Strong, Text, from_json
+from core.commands import command_in
 from core.errors import Argument, Glimpse, Message, Secret, message
 from core.intents import Button, Capabilities, Create, File, Form, Mark, Tell, View, Voice, Withdraw
 from core.mediastore import MediaStore
@@ -38,6 +39,10 @@ from core.types import (
 #: Graphemes of a post shown where only a glimpse fits, and inside a post that quotes it.
 GLIMPSE = 80
 QUOTED = 200
+
+
+#: Stands for the sign that begins a command until it is known which words are ours: nothing stored holds it.
+_COMMAND = "\0"
 
 
 class Views:
@@ -313,7 +318,7 @@ class Views:
         )
 
     def notice_view(self, unit: Unit, said: Said, language: Language, chat: Chat) -> View:
-        """An answer in its reader's language, with commands as this platform writes them."""
+        """An answer in its reader's language, with commands as this platform writes them, each a text of its own."""
         capabilities = self._rules.capabilities(chat.ref.platform)
         prefix = capabilities.command_prefix if capabilities else "/"
 
@@ -324,13 +329,16 @@ class Views:
             return self._glimpse(unit, post, chat, language, of.length)
 
         def put(line: Message) -> str:
-            return self._words(self._opened(line, prefix, glimpse), language)
+            return self._words(self._opened(line, _COMMAND, glimpse), language)
 
         text = "\n".join(put(line) for line in said.lines)
-        buttons = tuple(Button(put(c.label), data=c.data, private=c.private) for c in said.choices)
+        buttons = tuple(
+            Button(put(c.label).replace(_COMMAND, prefix), data=c.data, private=c.private)
+            for c in said.choices
+        )
         return View(
             voice=Voice.BOT,
-            body=Body((Paragraph((Text(text),)),)),
+            body=Body((Paragraph(tuple(_with_commands(text, prefix))),)),
             buttons=buttons,
             text_command=f"{prefix}{said.text_command}" if said.text_command else "",
             language=language,
@@ -396,3 +404,15 @@ def _unwanted(unit: Unit, post: Post, chat: Chat) -> bool:
     row = unit.outbox.delivery(chat.id, ThingId(post.id))
     taken = row is not None and row.state in (CopyState.REMOVED, CopyState.WITHDRAWN)
     return taken or _kept_out(unit, post, chat)
+
+
+def _with_commands(text: str, prefix: str) -> Iterator[Text]:
+    """The text cut round the commands that our words name: what people wrote among them stays theirs."""
+    first, *others = text.split(_COMMAND)
+    if first:
+        yield Text(first)
+    for other in others:
+        command = command_in(other)
+        yield Text(prefix + command)
+        if rest := other.removeprefix(command):
+            yield Text(rest)

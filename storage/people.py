@@ -9,10 +9,20 @@ from operator import itemgetter
 from typing import Any
 
 from msgspec import structs
-from sqlalchemy import bindparam, delete, func, select, update
+from sqlalchemy import bindparam, delete, func, literal, or_, select, update
 
 from core.records import Account, Code, Member
-from core.types import AccountId, AccountRef, ChatId, Feed, FeedKind, MemberId, Platform
+from core.types import (
+    AccountId,
+    AccountRef,
+    ChatId,
+    CommunityId,
+    Feed,
+    FeedKind,
+    MemberId,
+    Platform,
+    Visibility,
+)
 from storage import tables as t
 from storage.keyed import Bulk, Keyed, Row
 from storage.statements import Build, Runner, Statement
@@ -125,11 +135,21 @@ def _starting(d: Build) -> Any:
         select(*_MEMBER)
         .where(handle >= bindparam("low"), handle < bindparam("high"), _M.merged_into.is_(None))
         .order_by(handle)
-        .limit(25)
     )
 
 
-MEMBERS_STARTING = Statement(_starting)
+def _known_starting(d: Build) -> Any:
+    shared = t.memberships.c
+    around = select(literal(1)).where(shared.member_id == _M.id, d.among(shared.community_id, "inside"))
+    posts = t.posts.c
+    public = select(literal(1)).where(
+        posts.author_id == _M.id, posts.visibility == Visibility.PUBLIC.value, posts.deleted_at.is_(None)
+    )
+    return _starting(d).where(or_(around.exists(), public.exists())).limit(bindparam("count"))
+
+
+MEMBERS_STARTING = Statement(lambda d: _starting(d).limit(25))
+KNOWN_STARTING = Statement(_known_starting)
 SKELETON_TAKEN = Statement(
     lambda _: select(_M.handle).where(
         (_M.skeleton == bindparam("skeleton")) | (_M.handle == bindparam("handle"))
@@ -387,6 +407,13 @@ class PeopleStore:
 
     def starting(self, prefix: str) -> list[Member]:
         return [_found(r) for r in self._run.all(MEMBERS_STARTING, low=prefix, high=prefix + "\U0010ffff")]
+
+    def known_starting(self, prefix: str, inside: list[CommunityId], count: int) -> list[Member]:
+        """Members of these communities, and who wrote for everybody, by handle."""
+        rows = self._run.all(
+            KNOWN_STARTING, low=prefix, high=prefix + "\U0010ffff", inside=inside, count=count
+        )
+        return [_found(row) for row in rows]
 
     def handle_like(self, handle: str, skeleton: str) -> str | None:
         """A handle that is the same or could be taken for it, also one of a merged member."""

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import bindparam, delete, literal, select, update
+from sqlalchemy import bindparam, delete, literal, or_, select, update
 
 from core.records import Post, Relay, Revision
 from core.types import AccountId, ChatId, CommunityId, MemberId, PostId, ThingId, Visibility
 from storage import tables as t
 from storage.keyed import Bulk, Keyed, Row
-from storage.statements import Runner, Statement
+from storage.statements import Build, Runner, Statement
 from storage.tables import from_micros, to_micros
 
 _P = t.posts.c
@@ -48,6 +49,16 @@ POSTS = Statement(lambda d: select(*POST_COLUMNS).where(d.among(_P.id, "ids")).o
 _NEW = ("id", "author_id", "account_id", "community_id", "chat_id", "visibility", "reply_to", "created_at")
 ADD_POST = Bulk.insert(t.posts, _NEW)
 ADD_QUOTE = Bulk.insert(t.posts, (*_NEW, "quote_of"))
+
+
+def reaches(d: Build) -> Any:
+    """For everybody, or for a community among these (``inside``)."""
+    return or_(
+        _P.visibility == Visibility.PUBLIC.value,
+        (_P.visibility == Visibility.COMMUNITY.value) & d.among(_P.community_id, "inside"),
+    )
+
+
 LATEST_OF = Statement(
     lambda _: (
         select(*POST_COLUMNS)
@@ -57,13 +68,14 @@ LATEST_OF = Statement(
     )
 )
 WRITTEN_FROM = Statement(
-    lambda _: (
+    lambda d: (
         select(literal(1))
         .where(
             _P.author_id == t.accounts.c.member_id,
             t.accounts.c.id == bindparam("account"),
             _P.account_id == bindparam("account"),
             _P.deleted_at.is_(None),
+            reaches(d),
         )
         .limit(1)
     )
@@ -115,6 +127,13 @@ _REVISION = (_R.post_id, _R.number, _R.body, _R.source, _R.dialect, _R.at)
 ADD_REVISION = Bulk.insert(t.revisions, [column.name for column in _REVISION])
 REVISION = Statement(
     lambda _: select(*_REVISION).where(_R.post_id == bindparam("post")).order_by(_R.number.desc()).limit(1)
+)
+BODIES = Statement(
+    lambda d: (
+        select(_R.post_id, _R.body)
+        .join(t.posts, (_P.id == _R.post_id) & (_P.revision == _R.number))
+        .where(d.among(_R.post_id, "ids"))
+    )
 )
 REVISIONS = Statement(lambda _: select(*_REVISION).where(_R.post_id == bindparam("post")).order_by(_R.number))
 
@@ -183,9 +202,13 @@ class PostStore:
         row = self._run.one(LATEST_OF, author=author)
         return None if row is None else read_post(row)
 
-    def written_from(self, account: AccountId) -> bool:
-        """Whether a post that still stands was written from this account."""
-        return self._run.one(WRITTEN_FROM, account=account) is not None
+    def bodies(self, posts: list[PostId]) -> dict[PostId, str]:
+        """Their newest words, as stored."""
+        return {PostId(post): str(body) for post, body in self._run.all(BODIES, ids=posts)}
+
+    def written_from(self, account: AccountId, inside: list[CommunityId]) -> bool:
+        """Whether a post for everybody or for these communities stands that was written from this account."""
+        return self._run.one(WRITTEN_FROM, account=account, inside=inside) is not None
 
     def add(
         self,

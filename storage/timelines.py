@@ -9,21 +9,14 @@ from sqlalchemy import bindparam, func, literal, or_, select, tuple_
 from core.records import Boosted, Post, Reader
 from core.types import ChatId, CommunityId, MemberId, Visibility
 from storage import tables as t
-from storage.posts import POST_COLUMNS, read_post
+from storage.posts import POST_COLUMNS, reaches, read_post
 from storage.statements import Build, Runner, Statement
 
 _P, _G, _B, _C = t.posts.c, t.post_tags.c, t.boosts.c, t.copies.c
 _STANDS = _P.deleted_at.is_(None)
-#: How many of the newest posts are looked at for the tags that are in use.
-_RECENT = 2000
-
-
-def _visible(d: Build) -> Any:
-    """For everybody, or for a community that the reader is in."""
-    return or_(
-        _P.visibility == Visibility.PUBLIC.value,
-        (_P.visibility == Visibility.COMMUNITY.value) & d.among(_P.community_id, "inside"),
-    )
+#: How many of the newest posts are looked at for the tags that are in use, and how far back: the milliseconds of thirty
+#: days, as ids count them.
+_RECENT, _LATELY = 2000, 30 * 86_400_000 << 22
 
 
 def _tagged(d: Build) -> Any:
@@ -40,7 +33,7 @@ def _home(d: Build) -> Any:
     mine = _P.author_id == bindparam("reader")
     return (
         select(*POST_COLUMNS)
-        .where(_P.id < bindparam("before"), _STANDS, or_(mine, _followed(d) & _visible(d)))
+        .where(_P.id < bindparam("before"), _STANDS, or_(mine, _followed(d) & reaches(d)))
         .order_by(_P.id.desc())
         .limit(bindparam("count"))
     )
@@ -61,7 +54,7 @@ def _boosted(d: Build) -> Any:
             d.among(_B.member_id, "authors"),
             _STANDS,
             _P.author_id != bindparam("reader"),
-            _visible(d),
+            reaches(d),
             ~_followed(d),
             ~by_another,
         )
@@ -72,17 +65,18 @@ def _boosted(d: Build) -> Any:
 
 def _written(d: Build) -> Any:
     """By one author, and for whom it reaches, or (``own``) all of it."""
-    seen = (bindparam("own") == 1) | _visible(d)
+    seen = (bindparam("own") == 1) | reaches(d)
     return (_P.author_id == bindparam("author")) & _STANDS & seen
 
 
 def _tags_starting(d: Build) -> Any:
-    newest = select(_P.id).where(_visible(d), _STANDS).order_by(_P.id.desc()).limit(_RECENT).subquery()
+    newest = select(_P.id).where(_P.id >= bindparam("since")).order_by(_P.id.desc()).limit(_RECENT).subquery()
     tag = _G.tag.collate("BINARY" if d.name == "sqlite" else "C")
     return (
         select(_G.tag)
         .join(newest, newest.c.id == _G.post_id)
-        .where(tag >= bindparam("low"), tag < bindparam("high"))
+        .join(t.posts, _P.id == _G.post_id)
+        .where(tag >= bindparam("low"), tag < bindparam("high"), reaches(d), _STANDS)
         .group_by(_G.tag)
         .order_by(func.count().desc(), tag)
         .limit(bindparam("count"))
@@ -108,11 +102,12 @@ SHOWN_IN = Statement(
     lambda _: (
         select(*POST_COLUMNS)
         .join(t.copies, _C.thing_id == _P.id)
-        .where(_C.chat_id == bindparam("chat"), _C.part == 0, _STANDS)
+        .where(_C.chat_id == bindparam("chat"), _C.part == 0, _C.ours >= bindparam("ours"), _STANDS)
         .order_by(_C.sent_at.desc(), _P.id.desc())
         .limit(bindparam("count"))
     )
 )
+NEWEST = Statement(lambda _: select(func.max(_P.id)))
 TAGS_STARTING = Statement(_tags_starting)
 LATEST_IN = Statement(_latest_in)
 
@@ -136,13 +131,15 @@ class TimelineStore:
     def count_written(self, author: MemberId, *, own: bool, inside: list[CommunityId]) -> int:
         return int(self._run.scalar(COUNT_WRITTEN, author=author, own=own, inside=inside))
 
-    def shown_in(self, chat: ChatId, count: int) -> list[Post]:
-        return [read_post(row) for row in self._run.all(SHOWN_IN, chat=chat, count=count)]
+    def shown_in(self, chat: ChatId, *, ours: bool, count: int) -> list[Post]:
+        return [read_post(row) for row in self._run.all(SHOWN_IN, chat=chat, ours=ours, count=count)]
 
     def tags_starting(self, prefix: str, inside: list[CommunityId], count: int) -> list[str]:
-        rows = self._run.all(
-            TAGS_STARTING, low=prefix, high=prefix + "\U0010ffff", inside=inside, count=count
-        )
+        newest = self._run.scalar(NEWEST)
+        if newest is None:
+            return []
+        high, since = prefix + "\U0010ffff", int(newest) - _LATELY
+        rows = self._run.all(TAGS_STARTING, low=prefix, high=high, inside=inside, since=since, count=count)
         return [str(tag) for (tag,) in rows]
 
     def latest_in(

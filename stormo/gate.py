@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from core.crashpoints import passing
@@ -11,8 +11,10 @@ from core.engine import Engine
 from core.events import Inbound, PositionAdvanced
 from core.ports import WatchedMessage
 from core.records import Chat
-from core.social.suggest import Asked, Suggestion, suggest
+from core.social.drafts import draft
+from core.social.suggest import suggest
 from core.stores.unit import Unit
+from core.suggestions import Asked, Draft, Suggestion
 from core.types import ChatRef, Platform
 from storage.database import Readers
 from storage.writer import Writer
@@ -87,6 +89,9 @@ class EngineGate:
     async def claim(self, name: str, life: timedelta) -> bool:
         # A lease that nobody renews.
         return await self._writer.submit(lambda unit: unit.leases.take(name, "", "", life)) is not None
+
+    async def draft(self, asked: Asked, values: Mapping[str, str]) -> Draft | None:
+        return await self._readers.read(lambda unit: draft(unit, self._engine.rules, asked, values))
 
     async def lost_chats(self) -> Sequence[Chat]:
         """Communities' chats that nothing can be sent to now."""

@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import logging
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -29,7 +29,7 @@ from bots.discord.rest import Refused, Rest, Route
 from bots.discord.webhooks import ENDED as WEBHOOK_ENDED
 from bots.discord.webhooks import Voiceless, Webhooks
 from core.errors import Rejected, RejectedWhy, RetryLater
-from core.intents import Create, Edit, Form, Intent, Mark, Receipt, Tell, Withdraw
+from core.intents import Create, Edit, Form, Intent, Mark, Receipt, Tell, View, Withdraw
 from core.ports import Clock
 from core.types import ChatRef, MessageRef
 
@@ -278,17 +278,20 @@ class Acts:
         await self._answer(handle, intent)
         return Receipt()
 
-    def _own(self, payload: dict[str, Any]) -> dict[str, Any]:
+    def _own(self, view: View, shape: Callable[[View], dict[str, Any]]) -> dict[str, Any]:
         """The bot's own words, with the commands in them to be tapped."""
-        return clickable(payload, self.offered)
+        return clickable(view, self.offered, shape)
 
     async def _tell_openly(self, intent: Tell) -> Receipt:
         channel = _thread_of(intent.reply_to) or intent.chat.key
         there = self._channels.known(channel)
         if there is not None and there.forum:
             raise Rejected("nobody is answered by a post of a forum", why=RejectedWhy.UNREACHABLE)
-        payload = render.created(intent.view, Form.FULL, key=intent.key, reply_to=intent.reply_to)
-        return await self._send(intent.chat, channel, self._own(payload))
+        payload = self._own(
+            intent.view,
+            lambda view: render.created(view, Form.FULL, key=intent.key, reply_to=intent.reply_to),
+        )
+        return await self._send(intent.chat, channel, payload)
 
     async def _answer(self, handle: Handle, intent: Tell) -> None:
         """The first answer takes the place of the "thinking" line, further ones follow it."""
@@ -296,10 +299,10 @@ class Acts:
         if not handle.pressed and await self._is_first(handle, intent.key):
             self._note_answer(handle, intent.key)
             route = Route("PATCH", _ORIGINAL, parts, secret=True, unbound=True)
-            await self._whisper(route, self._own(render.answer(intent.view)))
+            await self._whisper(route, self._own(intent.view, render.answer))
         else:
             route = Route("POST", _FOLLOWUP, parts, secret=True, unbound=True)
-            await self._whisper(route, self._own(render.followup(intent.view)))
+            await self._whisper(route, self._own(intent.view, render.followup))
 
     async def _whisper(self, route: Route, payload: Mapping[str, Any]) -> None:
         try:

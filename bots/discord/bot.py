@@ -253,7 +253,7 @@ class DiscordAdapter:
             tasks=tasks,
             desk=self._acts,
             words=self._words,
-            suggest=gate.suggest,
+            look_up=gate,
             on_session=session_began,
             alive=alive,
         )
@@ -287,7 +287,8 @@ class DiscordAdapter:
                 if not slash.same(wanted, there or []):
                     there = await self._rest.call(Route("PUT", path), wanted)
                     log.info("discord: %d commands offered", len(wanted))
-                self._acts.offered = {**self._acts.offered, **offered(there or [])}
+                # Of several guilds each has ids of its own, which a text does not choose among.
+                self._acts.offered = offered(there or []) if len(self._settings.guild_ids) <= 1 else {}
                 return
             except RetryLater as later:
                 await asyncio.sleep((later.after or timedelta(seconds=5)).total_seconds())

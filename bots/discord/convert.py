@@ -87,7 +87,7 @@ def lenient(convert: Callable[_P, _R]) -> Callable[_P, _R | None]:
     def wrapped(*args: _P.args, **kwargs: _P.kwargs) -> _R | None:
         try:
             return convert(*args, **kwargs)
-        except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
+        except (LookupError, TypeError, ValueError, AttributeError, OverflowError):
             return None
 
     return wrapped
@@ -246,7 +246,7 @@ def message_created(
         "dialect": DIALECT,
         "files": attached(data),
     }
-    target = _replied_to(data, room.forum)
+    target = replied_to(data, room.forum)
     if command is None:
         return MessageReceived(
             body=tree(text, data, room),
@@ -315,7 +315,8 @@ def _author(data: Payload, rights: Rights | None) -> Actor:
     return actor(snowflake(user["id"]), person(user, data.get("member")), rights=rights)
 
 
-def _replied_to(data: Payload, forum: str) -> MessageRef | None:
+def replied_to(data: Payload, forum: str) -> MessageRef | None:
+    """What a message answers; ``forum``: that in whose posts it stands."""
     reference = data.get("message_reference")
     if (
         data.get("type", 0) != _REPLY

@@ -14,13 +14,13 @@ from typing import Any, Protocol
 import aiohttp
 import discord
 
-from bots.discord import convert, interactions, slash
+from bots.discord import convert, forms, interactions, slash
 from bots.discord.cache import Cache, loss_in, manages_threads
 from bots.discord.intake import Intake
 from core.crashpoints import passing
 from core.events import ButtonPressed, CommandInvoked, Inbound, Loss, Rights, place_now
 from core.ports import Words
-from core.social.suggest import Asked, Suggestion
+from core.suggestions import Asked, Draft, Suggestion
 
 log = logging.getLogger(__name__)
 
@@ -40,8 +40,18 @@ _WANTED = (
 )
 _MARKS = tuple(f'"{name}"' for name in _WANTED)
 _NAMES_KEPT = 4096
+#: Seconds that a look into the database may take before the first answer: Discord waits three.
+_LOOKED_UP_IN = 2.0
 
 _CHOICES, _MODAL = 8, 9
+
+
+class LookUp(Protocol):
+    """What may be asked of the core before an interaction is answered; see ``core.ports.Gate``."""
+
+    async def suggest(self, asked: Asked) -> Sequence[Suggestion]: ...
+
+    async def draft(self, asked: Asked, values: Mapping[str, str]) -> Draft | None: ...
 
 
 class Desk(Protocol):
@@ -237,7 +247,7 @@ class Ears:
         tasks: asyncio.TaskGroup,
         desk: Desk,
         words: Words,
-        suggest: Callable[[Asked], Awaitable[Sequence[Suggestion]]],
+        look_up: LookUp,
         on_session: Callable[[], None],
         alive: Callable[[], None],
     ) -> None:
@@ -247,10 +257,14 @@ class Ears:
         self._desk = desk
         self._words = words
         self._menus = slash.menus(words)
-        self._suggest = suggest
+        self._look_up = look_up
         self._on_session = on_session
         self._alive = alive
         self._names: OrderedDict[str, convert.Person] = OrderedDict()
+        #: Which of the payloads heard, by their number, last edited or deleted a message.
+        self._changed: OrderedDict[str, int] = OrderedDict()
+        self._heard = 0
+        self._typing: dict[str, asyncio.Task[None]] = {}
         self._last_act: dict[str, asyncio.Task[None]] = {}
         self.me = ""
 
@@ -276,6 +290,7 @@ class Ears:
         if not isinstance(data, dict):
             return
         passing("inbound.received", convert.PLATFORM)
+        self._heard += 1
         if name == "READY":
             self._ready(data)
         elif name == "INTERACTION_CREATE":
@@ -299,8 +314,11 @@ class Ears:
                 lacks = (*self._cache.lacks(where.chat.key), *where.lacks)
                 event = replace(event, place=replace(where, lacks=lacks))
         elif name == "MESSAGE_UPDATE":
+            if data.get("edited_timestamp"):
+                self._note_change(data)
             event = convert.message_edited(data, me=me, room=self._room(data), rights=self._rights(data))
         elif name in ("MESSAGE_DELETE", "MESSAGE_DELETE_BULK"):
+            self._note_change(data)
             return convert.deletions(data, me=me, forum=self._forum(data))
         elif name in ("MESSAGE_REACTION_ADD", "MESSAGE_REACTION_REMOVE"):
             added = name == "MESSAGE_REACTION_ADD"
@@ -317,17 +335,51 @@ class Ears:
 
     def _interaction(self, data: Mapping[str, Any]) -> None:
         """Answer at once, for Discord waits three seconds; what is an act then goes on in each channel's order."""
-        form = slash.form(data, self._words, self._menus)
-        asked = interactions.typing(data, forum=self._forum(data))
-        if form is not None:
-            self._tasks.create_task(self._desk.respond(data, _MODAL, form))
+        forum = self._forum(data)
+        needed = forms.blank(data, self._menus, forum=forum)
+        asked = interactions.typing(data, forum=forum)
+        if needed is not None:
+            self._tasks.create_task(self._formed(data, needed))
         elif asked is not None:
-            self._tasks.create_task(self._suggested(data, asked))
+            self._suggest_to(data, asked)
         else:
             self._act(data)
 
+    async def _formed(self, data: Mapping[str, Any], needed: forms.Blank) -> None:
+        """Who may not use the command hears so instead of a form, and so does who typed what no form can carry."""
+        draft: Draft | None = Draft()
+        try:
+            async with asyncio.timeout(_LOOKED_UP_IN):
+                draft = await self._look_up.draft(needed.asked, needed.values)
+        except Exception as error:  # noqa: BLE001
+            log.info("discord: a form opens without a look: %s", type(error).__name__)
+        form = None if draft is None else forms.form(needed, draft, self._words)
+        if form is None:
+            self._act(data)
+        else:
+            await self._desk.respond(data, _MODAL, form)
+
+    def _suggest_to(self, data: Mapping[str, Any], asked: Asked) -> None:
+        """Who types on wants no answer to what they typed before."""
+        person = asked.actor.account.key
+        if (older := self._typing.get(person)) is not None:
+            older.cancel()
+        task = self._tasks.create_task(self._suggested(data, asked))
+        self._typing[person] = task
+        task.add_done_callback(lambda done: self._stopped_typing(person, done))
+
+    def _stopped_typing(self, person: str, done: asyncio.Task[None]) -> None:
+        if self._typing.get(person) is done:
+            del self._typing[person]
+
     async def _suggested(self, data: Mapping[str, Any], asked: Asked) -> None:
-        found = await self._suggest(asked)
+        """Nobody is owed a suggestion: without one in time, or for any fault, there are none."""
+        found: Sequence[Suggestion] = ()
+        try:
+            async with asyncio.timeout(_LOOKED_UP_IN):
+                found = await self._look_up.suggest(asked)
+        except Exception as error:  # noqa: BLE001
+            log.info("discord: nothing was suggested: %s", type(error).__name__)
         await self._desk.respond(data, _CHOICES, slash.choices(found))
 
     def _act(self, data: Mapping[str, Any]) -> None:
@@ -337,21 +389,48 @@ class Ears:
         self._remember(event)
         channel = event.place.chat.key
         before = self._last_act.get(channel)
-        task = self._tasks.create_task(self._answered(data, channel, event, before))
+        task = self._tasks.create_task(self._answered(data, channel, event, before, self._heard))
         self._last_act[channel] = task
         task.add_done_callback(lambda done: self._forget(channel, done))
 
     async def _answered(
-        self, data: Mapping[str, Any], channel: str, event: Inbound, before: asyncio.Task[None] | None
+        self,
+        data: Mapping[str, Any],
+        channel: str,
+        event: CommandInvoked | ButtonPressed,
+        before: asyncio.Task[None] | None,
+        heard: int,
     ) -> None:
         answerable = await self._desk.acknowledge(data)
-        if isinstance(event, ButtonPressed) and (message := interactions.agreed(event)):
-            found = await self._desk.read(*convert.address(message))
-            event = interactions.as_post(event, message, found) or event
         if before is not None:
             await asyncio.wait({before})
         if answerable:
-            self._intake.submit(channel, event)
+            self._intake.submit(channel, await self._with_words(data, event, heard))
+
+    async def _with_words(
+        self, data: Mapping[str, Any], event: CommandInvoked | ButtonPressed, heard: int
+    ) -> CommandInvoked | ButtonPressed:
+        """A message that is to be posted, with its words as they stand.
+
+        Of an edit or deletion that was heard since payload number ``heard`` the core was told before: it did not know
+        the message then, and would publish what stands there no longer.
+        """
+        if (message := interactions.agreed(event)) is not None and isinstance(event, ButtonPressed):
+            heard = self._heard
+            found = await self._desk.read(*convert.address(message))
+            event = interactions.as_post(event, message, found, self._room(data)) or event
+        if isinstance(event, CommandInvoked) and event.words_of is not None and event.message is not None:
+            changed = self._changed.get(convert.address(event.message)[1], 0)
+            return interactions.unreadable(event) if changed > heard else event
+        return event
+
+    def _note_change(self, data: Mapping[str, Any]) -> None:
+        """That a message was edited or deleted, for words that are on their way to the core."""
+        for id_ in data.get("ids") or [data.get("id")]:
+            self._changed[str(id_)] = self._heard
+            self._changed.move_to_end(str(id_))
+        while len(self._changed) > _NAMES_KEPT:
+            self._changed.popitem(last=False)
 
     def _forget(self, channel: str, done: asyncio.Task[None]) -> None:
         if self._last_act.get(channel) is done:

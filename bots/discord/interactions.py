@@ -24,6 +24,7 @@ from bots.discord.convert import (
     moment,
     person,
     place,
+    replied_to,
     snowflake,
     text_field,
     tree,
@@ -32,12 +33,10 @@ from bots.discord.handles import handle_of
 from bots.discord.permissions import lacks
 from bots.discord.permissions import rights as rights_of
 from bots.discord.text import DIALECT, read
-from core.commands import Kind
-from core.dispatch import find_spec, makes_post
-from core.errors import Refusal
+from core.commands import Kind, makes_post, spec_of
 from core.events import Actor, Bookmark, ButtonPressed, CommandInvoked
 from core.intents import AGREE
-from core.social.suggest import Asked
+from core.suggestions import Asked
 from core.types import AccountRef, MessageRef
 
 COMMAND, _COMPONENT, _TYPING, _FORM = 2, 3, 4, 5
@@ -69,7 +68,7 @@ def interaction(
         # A channel where nobody writes but slash commands is read from here on all the same.
         "bookmark": Bookmark(scope=bookmark_scope(room.forum or channel), value=id_),
         "place": place(channel, _room_of(data, room)),
-        "actor": _presser(data),
+        "actor": presser(data),
         "handle": handle_of(data),
     }
     body = data["data"]
@@ -113,10 +112,14 @@ def _from_menu(data: Payload, kind: int, name: str, room: Room, shared: Mapping[
 def _posted(
     name: str, message: Payload, ref: MessageRef, room: Room, shared: Mapping[str, Any]
 ) -> CommandInvoked:
-    words = text_field(message, "content")
+    """Somebody else's words stay where they are: they come only when their author acts."""
     author = person(message["author"], message.get("member"))
     if message.get("webhook_id") is not None:
         author = replace(author, bot=True)
+    by = actor(snowflake(message["author"]["id"]), author)
+    if by.account != shared["actor"].account:
+        return CommandInvoked(name=name, options={}, message=ref, words_of=by, **shared)
+    words = text_field(message, "content")
     return CommandInvoked(
         name=name,
         options={_text_of(name): words},
@@ -124,27 +127,44 @@ def _posted(
         source=words,
         dialect=DIALECT,
         message=ref,
+        target=replied_to(message, room.forum),
         files=attached(message),
-        words_of=actor(snowflake(message["author"]["id"]), author),
+        words_of=by,
         **shared,
     )
 
 
-def agreed(event: ButtonPressed) -> MessageRef | None:
-    """The message that its author may have agreed to post."""
-    if not event.data.startswith(f"{AGREE}:"):
+def agreed(event: CommandInvoked | ButtonPressed) -> MessageRef | None:
+    """The message that its author, who pressed, agrees to post."""
+    if not isinstance(event, ButtonPressed):
         return None
-    ref = MessageRef(event.place.chat, event.data.rpartition(":")[2])
-    return ref if all(part.isdigit() for part in address(ref)) else None
+    verb, _, value = event.data.partition(":")
+    author, _, key = value.partition(":")
+    ref = MessageRef(event.place.chat, key)
+    own = verb == AGREE and author == event.actor.account.key
+    return ref if own and all(part.isdigit() for part in address(ref)) else None
 
 
 @lenient
-def as_post(event: ButtonPressed, ref: MessageRef, message: Payload) -> CommandInvoked | None:
+def as_post(event: ButtonPressed, ref: MessageRef, message: Payload, room: Room) -> CommandInvoked | None:
     """The press that agreed, with the words of the message, or nothing where there are none to be read."""
     if not message.get("content") and not message.get("attachments"):
         return None
     shared = {name: getattr(event, name) for name in ("key", "at", "bookmark", "place", "actor", "handle")}
-    return _posted("post", message, ref, Room(), shared | {"target": event.message})
+    return _posted("post", message, ref, room, shared | {"question": event.message})
+
+
+def unreadable(event: CommandInvoked) -> ButtonPressed:
+    """In the place of words that changed while they were on their way."""
+    return ButtonPressed(
+        key=event.key,
+        at=event.at,
+        bookmark=event.bookmark,
+        place=event.place,
+        actor=event.actor,
+        handle=event.handle,
+        data=AGREE,
+    )
 
 
 def _filled(data: Payload, room: Room, shared: Mapping[str, Any]) -> CommandInvoked:
@@ -180,9 +200,11 @@ def typing(data: Payload, *, forum: str = "") -> Asked | None:
     if data["type"] != _TYPING:
         return None
     name, options = _path(data["data"])
-    option = next(option for option in options if option.get("focused"))
+    option = next((option for option in options if option.get("focused")), None)
+    if option is None or not handle_of(data):
+        raise Malformed("focused")
     return Asked(
-        actor=_presser(data),
+        actor=presser(data),
         chat=chat(forum or snowflake(data["channel_id"])),
         command=name,
         arg=text_field(option, "name"),
@@ -210,11 +232,9 @@ def _path(body: Payload) -> tuple[str, list[Payload]]:
 
 def _text_of(command: str) -> str:
     """The argument in which people write, with Discord's Markdown; empty where a command has none or is unknown."""
-    try:
-        spec, _, _ = find_spec(command, "")
-    except Refusal:
-        return ""
-    return next((arg.name for arg in spec.args if arg.kind is Kind.TEXT), "")
+    spec = spec_of(command)
+    args = spec.args if spec else ()
+    return next((arg.name for arg in args if arg.kind is Kind.TEXT), "")
 
 
 def _room_of(data: Payload, known: Room) -> Room:
@@ -242,7 +262,8 @@ def _lacks(data: Payload) -> tuple[str, ...]:
     return lacks(int(bits)) if bits else ()
 
 
-def _presser(data: Payload) -> Actor:
+def presser(data: Payload) -> Actor:
+    """Who acts, with the rights that Discord says they have there."""
     member = data.get("member")
     locale = text_field(data, "locale")
     if isinstance(member, Mapping):

@@ -1,29 +1,23 @@
-"""Slash commands, menus and forms derived from ``COMMANDS``, and whether Discord has them already. Pure."""
+"""Slash commands and menus derived from ``COMMANDS``, and whether Discord has them already. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
-from urllib.parse import urlencode
 
-from bots.discord.attachments import chosen
-from bots.discord.convert import lenient, snowflake, text_field
-from bots.discord.interactions import COMMAND, FORM, MEMBER_MENU, MESSAGE_MENU, ON, SLASH, options_of
+from bots.discord.interactions import MEMBER_MENU, MESSAGE_MENU, SLASH
 from bots.discord.permissions import MANAGE_GUILD, MANAGE_MESSAGES
 from bots.discord.render import cut
-from core.commands import COMMANDS, Arg, CommandSpec, Kind, Menu, Who
-from core.dispatch import find_spec, makes_post
-from core.errors import Message, Refusal
+from core.commands import COMMANDS, SUGGESTED, Arg, CommandSpec, Kind, Menu, Who
+from core.errors import Message
 from core.ports import Words
-from core.social.suggest import SOURCES, Suggestion
+from core.suggestions import Suggestion
 
 Payload = dict[str, Any]
 
 _SUBCOMMAND, _STRING, _INTEGER, _ATTACHMENT = 1, 3, 4, 11
 _GUILD, _BOT_DM = 0, 1
 _DESCRIPTION, _CHOICE, _STRING_MAX = 100, 100, 6000
-_ROW, _INPUT, _PARAGRAPH = 1, 4, 2
-_TITLE, _CUSTOM_ID, _INPUT_MAX = 45, 100, 4000
 _DEFAULT = "en"
 #: Discord's locale codes of the languages that commands are described in, besides the default one.
 _LOCALES = {"it": "it"}
@@ -41,7 +35,7 @@ def commands(words: Words, *, everywhere: bool, specs: Sequence[CommandSpec] = C
         if spec.who in _OFFERED_TO:
             command["default_member_permissions"] = _OFFERED_TO[spec.who]
         if everywhere:
-            in_private = spec.who not in _OFFERED_TO and spec.menu is not Menu.MEMBER
+            in_private = spec.who not in _OFFERED_TO and command["type"] != MEMBER_MENU
             command["contexts"] = [_GUILD, _BOT_DM] if in_private else [_GUILD]
     return [command for _, command in made]
 
@@ -104,7 +98,7 @@ def _option(arg: Arg, path: str, words: Words) -> Payload:
         option["max_length"] = _STRING_MAX
     elif arg.kind is Kind.NUMBER:
         option["min_value"] = 1
-    elif arg.kind in SOURCES:
+    elif arg.kind in SUGGESTED:
         option["autocomplete"] = True
     return option
 
@@ -140,55 +134,6 @@ def _described(id_: str, words: Words) -> Payload:
         "description_localizations": {
             locale: cut(words(Message(id_), language), _DESCRIPTION) for locale, language in _LOCALES.items()
         },
-    }
-
-
-# Forms and suggestions
-
-
-@lenient
-def form(data: Mapping[str, Any], words: Words, entries: Mapping[str, str]) -> Payload | None:
-    """The form that asks for the text of a command or menu entry (``entries``: see ``menus``) that came without it."""
-    if data["type"] != COMMAND:
-        return None
-    body = data["data"]
-    kind = body.get("type", SLASH)
-    if kind == MESSAGE_MENU:
-        name, options = entries[text_field(body, "name")], {ON: snowflake(body["target_id"])}
-        wanted = not makes_post(name)
-    else:
-        name, options = options_of(body) if kind == SLASH else ("", {})
-        wanted = not chosen(body)
-    spec = _spec(name)
-    arg = next((arg for arg in spec.args if arg.kind is Kind.TEXT), None) if spec else None
-    custom_id = urlencode({FORM: name, **options})
-    if spec is None or arg is None or not wanted or arg.name in options or len(custom_id) > _CUSTOM_ID:
-        return None
-    return _form(custom_id, spec, arg, words, text_field(data, "locale"))
-
-
-def _spec(command: str) -> CommandSpec | None:
-    try:
-        return find_spec(command, "")[0]
-    except Refusal:
-        return None
-
-
-def _form(custom_id: str, spec: CommandSpec, arg: Arg, words: Words, locale: str) -> Payload:
-    id_ = f"command.{spec.name}"
-    field: Payload = {
-        "type": _INPUT,
-        "custom_id": arg.name,
-        "style": _PARAGRAPH,
-        "label": cut(words(Message(f"{id_}.arg.{arg.name}"), locale), _TITLE),
-        "max_length": _INPUT_MAX,
-        # What may come as a file instead must be words here.
-        "required": arg.required or any(other.kind is Kind.FILE for other in spec.args),
-    }
-    return {
-        "custom_id": custom_id,
-        "title": cut(words(Message(id_), locale), _TITLE),
-        "components": [{"type": _ROW, "components": [field]}],
     }
 
 

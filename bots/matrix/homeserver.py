@@ -57,28 +57,28 @@ class _Changes:
     """The changes that are asked for and not answered yet."""
 
     def __init__(self) -> None:
-        self._count = 0
-        self._some, self._none = asyncio.Event(), asyncio.Event()
+        self._under_way: set[asyncio.Future[None]] = set()
+        self._some = asyncio.Event()
 
     @contextmanager
     def one(self) -> Iterator[None]:
-        self._count += 1
+        change = asyncio.get_running_loop().create_future()
+        self._under_way.add(change)
         self._some.set()
-        self._none.clear()
         try:
             yield
         finally:
-            self._count -= 1
-            if not self._count:
+            change.set_result(None)
+            self._under_way.discard(change)
+            if not self._under_way:
                 self._some.clear()
-                self._none.set()
 
     async def made(self, soon: float, most: float) -> None:
         with suppress(TimeoutError):
             async with asyncio.timeout(soon):
                 await self._some.wait()
-            async with asyncio.timeout(most):
-                await self._none.wait()
+            if now := set(self._under_way):
+                await asyncio.wait(now, timeout=most)
 
 
 class Homeserver:
@@ -124,7 +124,7 @@ class Homeserver:
         return await self._exchange(method, path, body, query, version, wait, await self._current_token())
 
     async def settled(self, soon: float, most: float) -> None:
-        """Until no ``PUT`` is under way, for ``most`` seconds; at once where none begins within ``soon`` seconds."""
+        """Until each ``PUT`` that begins within ``soon`` seconds is answered, for ``most`` seconds."""
         await self._changes.made(soon, most)
 
     async def authorization(self) -> Mapping[str, str]:

@@ -79,10 +79,9 @@ def go_on(scene: Scene, step: str) -> None:
     community = require_community(scene)
     own = Feed(FeedKind.COMMUNITY, str(community.id))
     if step == "feed":
-        mirror_feed(scene, community, own)
-        return answer(
-            scene, _next(scene, (message("mirror.added", feed=feed_name(scene.unit, own)),), community.id)
-        )
+        fresh = mirror_feed(scene, community, own)
+        line = message("mirror.added" if fresh else "mirror.already", feed=feed_name(scene.unit, own))
+        return answer(scene, _next(scene, (line,), community.id))
     if step not in _LOOKS:
         raise Refusal("button.unknown")
     choose_look(scene, _LOOKS[step])
@@ -135,6 +134,6 @@ def _join_room(scene: Scene, chat: Chat, typed: str) -> None:
     if scene.member:
         unit.communities.add_membership(code.community_id, scene.member.id, unit.now)
     community = unit.communities.community(code.community_id)
-    answer(
-        scene, openly("setup.joined", community=community.slug, n=unit.communities.count_chats(community.id))
-    )
+    n = unit.communities.count_chats(community.id)
+    announce(unit, chat, openly("setup.joined", community=community.slug, n=n))
+    answer(_inside(scene, community.id), _next(scene, tuple(_lacking(scene)), community.id))

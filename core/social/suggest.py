@@ -7,44 +7,28 @@ from dataclasses import dataclass
 from itertools import islice
 
 from core.body import from_json
-from core.commands import COMMANDS, Among, Arg, CommandSpec, Kind, Who
-from core.events import Actor
+from core.commands import COMMANDS, Among, Arg, Kind, spec_of
 from core.records import Chat, Member, Post
+from core.rights import refusal
 from core.scene import Rules
 from core.social.feeds import EVERYTHING
 from core.social.posts import parse_id, short_id
 from core.stores.unit import Unit
+from core.suggestions import Asked, Suggestion
 from core.tags import fold_tag
 from core.text import first_words
-from core.types import ChatRef, CommunityId, Feed, FeedKind, MemberId
+from core.types import CommunityId, Feed, FeedKind, MemberId
 
 #: No platform shows more of them.
 MOST = 25
 _WORDS = 70
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
-    """``typed``: what stands in the argument ``arg`` of ``command`` (with its verb: ``mirror add``) so far."""
-
-    actor: Actor
-    chat: ChatRef
-    command: str
-    arg: str
-    typed: str
-
-
-@dataclass(frozen=True, slots=True)
-class Suggestion:
-    """``value`` is what the command takes, ``label`` what a person reads."""
-
-    value: str
-    label: str
+#: How many of the newest posts are searched.
+_LOOKED_AT = 200
 
 
 @dataclass(frozen=True, slots=True)
 class _Search:
-    """``inside``: the communities whose own posts the asker may see."""
+    """``around``: the communities of which the asker may know who and what is in them."""
 
     unit: Unit
     rules: Rules
@@ -52,7 +36,7 @@ class _Search:
     arg: Arg
     chat: Chat | None
     member: Member | None
-    inside: list[CommunityId]
+    around: list[CommunityId]
 
     @property
     def typed(self) -> str:
@@ -61,40 +45,34 @@ class _Search:
 
 def suggest(unit: Unit, rules: Rules, asked: Asked) -> list[Suggestion]:
     """At most ``MOST``, the best first; nothing for what the asker may not use or that has no such values."""
-    spec = _spec(asked.command)
+    spec = spec_of(asked.command)
     arg = next((arg for arg in spec.args if arg.name == asked.arg), None) if spec else None
-    if spec is None or arg is None or arg.kind not in SOURCES or not _may(rules, spec, asked.actor):
+    if spec is None or arg is None or arg.kind not in SOURCES:
         return []
     account = unit.people.account(asked.actor.account)
     member = unit.people.member(account.member_id) if account and account.member_id else None
-    inside = unit.communities.of_member(member.id) if member else []
-    search = _Search(unit, rules, asked, arg, unit.communities.chat(asked.chat), member, inside)
+    chat = unit.communities.chat(asked.chat)
+    operator = asked.actor.account in rules.operators
+    private = chat is not None and chat.private
+    if refusal(spec.who, asked.actor.rights, member=member is not None, operator=operator, private=private):
+        return []
+    search = _Search(unit, rules, asked, arg, chat, member, _around(unit, chat, member))
     found = {one.value: one for one in SOURCES[arg.kind](search)}
     return list(islice(found.values(), MOST))
 
 
-def _spec(command: str) -> CommandSpec | None:
-    name, _, verb = command.lower().partition(" ")
-    spec = next((spec for spec in COMMANDS if spec.name == name), None)
-    if spec is None or not spec.verbs:
-        return spec
-    return next((one for one in spec.verbs if one.name == verb), None)
-
-
-def _may(rules: Rules, spec: CommandSpec, actor: Actor) -> bool:
-    """Who could not use the command learns nothing through it. Who is no member yet may look for whom to follow."""
-    if spec.who is Who.ADMIN:
-        return actor.rights.admin or actor.account in rules.operators
-    if spec.who is Who.MODERATOR:
-        return actor.rights.admin or actor.rights.moderator or actor.account in rules.operators
-    return spec.who is not Who.OPERATOR or actor.account in rules.operators
+def _around(unit: Unit, chat: Chat | None, member: Member | None) -> list[CommunityId]:
+    """The asker's communities, and this room's: who is in neither learns nothing of them here."""
+    own = unit.communities.of_member(member.id) if member else []
+    here = [chat.community_id] if chat and chat.community_id is not None else []
+    return sorted({*own, *here})
 
 
 def _members(search: _Search) -> Iterable[Suggestion]:
     prefix = search.typed.lstrip("@").lower()
     if search.typed.startswith("#"):
         return
-    for member in search.unit.people.starting(prefix):
+    for member in search.unit.people.known_starting(prefix, search.around, MOST):
         yield _plain(f"@{member.handle}")
 
 
@@ -102,13 +80,13 @@ def _tags(search: _Search) -> Iterable[Suggestion]:
     if search.typed.startswith("@"):
         return
     prefix = fold_tag(search.typed.lstrip("#")) or ""
-    for tag in search.unit.timelines.tags_starting(prefix, search.inside, MOST):
+    for tag in search.unit.timelines.tags_starting(prefix, search.around, MOST):
         yield _plain(f"#{tag}")
 
 
 def _communities(search: _Search) -> Iterable[Suggestion]:
     prefix = search.typed.lower()
-    slugs = [community.slug for community in search.unit.communities.all()]
+    slugs = [search.unit.communities.community(one).slug for one in search.around]
     if search.asked.actor.account in search.rules.operators:
         slugs.append("everything")
     return map(_plain, sorted(slug for slug in slugs if slug.startswith(prefix)))
@@ -162,22 +140,24 @@ def _posts(search: _Search) -> Iterable[Suggestion]:
     """By the words that are typed, or by a post's id. Only what the asker wrote or what stands in this room."""
     unit, typed = search.unit, search.typed.lower()
     if search.arg.among is Among.MINE:
-        posts = _own_posts(unit, search.member.id) if search.member else []
+        posts = (
+            unit.timelines.written(search.member.id, own=True, inside=[], count=_LOOKED_AT)
+            if search.member
+            else []
+        )
     else:
-        posts = unit.timelines.shown_in(search.chat.id, MOST) if search.chat else []
+        ours = search.arg.among is Among.COPIES
+        posts = unit.timelines.shown_in(search.chat.id, ours=ours, count=_LOOKED_AT) if search.chat else []
     authors = unit.people.members([post.author_id for post in posts])
+    bodies = unit.posts.bodies([post.id for post in posts])
     for post in posts:
-        label = _glimpse(unit, post, authors[post.author_id])
+        label = _glimpse(bodies[post.id], post, authors[post.author_id])
         if not typed or typed in label.lower() or parse_id(typed) == post.id:
             yield Suggestion(short_id(post.id), label)
 
 
-def _own_posts(unit: Unit, author: MemberId) -> list[Post]:
-    return unit.timelines.written(author, own=True, inside=[], count=MOST)
-
-
-def _glimpse(unit: Unit, post: Post, author: Member) -> str:
-    words = first_words(from_json(unit.posts.revision(post.id).body), _WORDS)
+def _glimpse(body: str, post: Post, author: Member) -> str:
+    words = first_words(from_json(body), _WORDS)
     return f"@{author.handle}: {words}" if words else f"@{author.handle} · {short_id(post.id)}"
 
 

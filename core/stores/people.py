@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Protocol
 
 from core.records import Account, Code, Member
-from core.types import AccountId, AccountRef, ChatId, Feed, MemberId
+from core.types import AccountId, AccountRef, ChatId, CommunityId, Feed, MemberId
 
 
 class People(Protocol):
@@ -41,6 +41,10 @@ class People(Protocol):
     def by_handle(self, handle: str) -> Member | None: ...
 
     def starting(self, prefix: str) -> list[Member]: ...
+
+    def known_starting(self, prefix: str, inside: list[CommunityId], count: int) -> list[Member]:
+        """Members of these communities, and who wrote for everybody, by handle."""
+        ...
 
     def handle_like(self, handle: str, skeleton: str) -> str | None:
         """A handle that is the same or could be taken for it, also one of a merged member."""

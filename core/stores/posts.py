@@ -16,8 +16,12 @@ class Posts(Protocol):
 
     def latest_of(self, author: MemberId) -> Post | None: ...
 
-    def written_from(self, account: AccountId) -> bool:
-        """Whether a post that still stands was written from this account."""
+    def bodies(self, posts: list[PostId]) -> dict[PostId, str]:
+        """Their newest words, as stored."""
+        ...
+
+    def written_from(self, account: AccountId, inside: list[CommunityId]) -> bool:
+        """Whether a post for everybody or for these communities stands that was written from this account."""
         ...
 
     def add(

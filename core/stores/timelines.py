@@ -28,8 +28,8 @@ class Timelines(Protocol):
         """How many ``written`` would find."""
         ...
 
-    def shown_in(self, chat: ChatId, count: int) -> list[Post]:
-        """What this chat shows or said first, newest copies first."""
+    def shown_in(self, chat: ChatId, *, ours: bool, count: int) -> list[Post]:
+        """What this chat shows or said first, newest copies first; ``ours``: only what we brought there."""
         ...
 
     def tags_starting(self, prefix: str, inside: list[CommunityId], count: int) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
@@ -15,7 +15,7 @@ from core.errors import Message
 from core.events import Inbound
 from core.intents import Create, View, Voice
 from core.ports import Adapter, WatchedMessage
-from core.social.suggest import Asked, Suggestion
+from core.suggestions import Asked, Draft, Suggestion
 from core.types import ChatRef, MessageRef, Platform
 from storage.database import StorageUnavailable
 from tests.doubles.discord import Channel, DiscordDouble, Guild, Person
@@ -54,6 +54,8 @@ class CollectingGate:
     recent: list[WatchedMessage] = field(default_factory=list)
     suggestions: list[Suggestion] = field(default_factory=list)
     asked: list[Asked] = field(default_factory=list)
+    drafted: Draft | None = field(default_factory=Draft)
+    fault: Exception | None = None
     refuses: str = ""
     on_event: Callable[[Inbound], Awaitable[None]] | None = None
     _seen: set[str] = field(default_factory=set)
@@ -87,12 +89,21 @@ class CollectingGate:
     async def watched_chats(self, platform: Platform) -> Sequence[ChatRef]:
         return self.watched
 
-    async def suggest(self, asked: Asked) -> Sequence[Suggestion]:
+    def _look(self, asked: Asked) -> None:
         self.asked.append(asked)
+        if self.fault is not None:
+            raise self.fault
+
+    async def suggest(self, asked: Asked) -> Sequence[Suggestion]:
+        self._look(asked)
         return self.suggestions
 
     async def claim(self, name: str, life: timedelta) -> bool:
         return True
+
+    async def draft(self, asked: Asked, values: Mapping[str, str]) -> Draft | None:
+        self._look(asked)
+        return self.drafted
 
     async def recent_messages(self, platform: Platform, since: datetime) -> Sequence[WatchedMessage]:
         return self.recent

@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from bots.discord import clickable, slash
+from bots.discord import clickable, render, slash
+from core.body import Body, Paragraph, Text
 from core.commands import COMMANDS, Menu
 from core.errors import Message
+from core.intents import Form, View, Voice
 from stormo.words import Catalogue
 
 
@@ -34,6 +36,7 @@ def test_the_commands_as_discord_takes_them() -> None:
     assert (made["remove"]["default_member_permissions"], made["remove"]["contexts"]) == (1 << 13, [0])
     number = next(o for o in made["alt"]["options"] if o["name"] == "picture")
     assert (number["type"], number["min_value"]) == (4, 1)
+    assert made["follow"]["contexts"] == [0, 1]
     assert all("contexts" not in command for command in slash.commands(words, everywhere=False))
 
 
@@ -106,25 +109,33 @@ def test_every_word_of_the_catalogue_is_a_name_in_use() -> None:
 IDS = {"join": "1", "mirror add": "2", "mirror list": "2", "post": "3"}
 
 
-def shown(text: str) -> str:
-    made = clickable.clickable({"content": text, "embeds": []}, IDS)
-    return str(made["content"])
+def shown(*texts: str) -> str:
+    """The bot's words on Discord, each text a node of its own."""
+    said = View(voice=Voice.BOT, body=Body((Paragraph(tuple(map(Text, texts))),)))
+    made = clickable.clickable(said, IDS, render.answer)
+    return str(made["content"] or made["embeds"][0]["description"])
 
 
 def test_commands_in_the_bots_words_can_be_tapped() -> None:
-    assert shown("Write /join first.") == "Write </join:1> first."
-    assert shown("/mirror add #birds, or /mirror") == "</mirror add:2> #birds, or /mirror"
-    assert shown("/post hello") == "</post:3> hello"
+    assert shown("Write ", "/join", " first.") == "Write </join:1> first."
+    assert shown("/mirror add", " #birds, or ", "/mirror") == "</mirror add:2> #birds, or /mirror"
 
 
-def test_what_is_no_command_of_ours_stays() -> None:
-    for text in ("see https://example.org/join", "and/or", "`/join`", "/nonsense", "</join:1>", "a/post"):
-        assert shown(text) == text
+def test_what_people_wrote_among_them_is_no_command() -> None:
+    assert shown("Anna: type /join now, ", "/post") == "Anna: type /join now, </post:3>"
+    assert shown("/nonsense") == "/nonsense"
+    assert shown("\ue000 ", "/join") == "\ue000 /join", "somebody uses the same sign"
 
 
 def test_a_text_that_would_not_fit_stays_as_it_is() -> None:
-    text = "/join " * 333
-    assert shown(text) == text
+    assert shown("/join", "x" * 1994) == "/join" + "x" * 1994
+
+
+def test_one_of_other_peoples_posts_is_never_touched() -> None:
+    body = Body((Paragraph((Text("/join"),)),))
+    assert (
+        render.message(View(voice=Voice.PERSON, body=body), Form.FULL)["embeds"][0]["description"] == "/join"
+    )
 
 
 def test_ids_come_from_discords_own_list() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from time import monotonic
@@ -32,7 +32,7 @@ from core.events import (
 from core.intents import Create, Edit, Form, Mark, Tell, View, Voice, Withdraw
 from core.parts import parted
 from core.ports import WatchedMessage
-from core.social.suggest import Asked, Suggestion
+from core.suggestions import Asked, Draft, Suggestion
 from core.types import AccountRef, ChatRef, MessageRef, Platform
 from tests.core.bodies import long_body
 from tests.peers.fixtures import NewPerson
@@ -102,6 +102,9 @@ class HeardGate:
 
     async def claim(self, name: str, life: timedelta) -> bool:
         return True
+
+    async def draft(self, asked: Asked, values: Mapping[str, str]) -> Draft | None:
+        return Draft()
 
     async def recent_messages(self, platform: Platform, since: datetime) -> Sequence[WatchedMessage]:
         return ()

@@ -1,7 +1,7 @@
 """The rooms of the playground: what people and the bot do there, and what outlives a killed process."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -27,7 +27,7 @@ from core.events import (
 )
 from core.intents import Button, Create, Edit, File, Form, Intent, Mark, Tell, View, Voice, Withdraw
 from core.ports import WatchedMessage
-from core.social.suggest import Asked, Suggestion
+from core.suggestions import Asked, Draft, Suggestion
 from core.text import from_plain
 from core.types import AccountRef, ChatRef, MessageRef, Platform
 from tests.clock import FakeClock
@@ -67,6 +67,9 @@ class Ear:
 
     async def claim(self, name: str, life: timedelta) -> bool:
         return True
+
+    async def draft(self, asked: Asked, values: Mapping[str, str]) -> Draft | None:
+        return Draft()
 
     async def recent_messages(self, platform: Platform, since: datetime) -> tuple[WatchedMessage, ...]:
         return ()

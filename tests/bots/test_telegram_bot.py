@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -35,7 +35,7 @@ from core.events import (
 from core.intents import Button, Create, Edit, Form, Intent, Mark, Receipt, Tell, View, Voice, Withdraw
 from core.parts import parted
 from core.ports import WatchedMessage
-from core.social.suggest import Asked, Suggestion
+from core.suggestions import Asked, Draft, Suggestion
 from core.types import AccountRef, ChatRef, MessageRef, Platform
 from stormo.clock import SystemClock
 from tests.core.bodies import long_body
@@ -83,6 +83,9 @@ class Collector:
 
     async def claim(self, name: str, life: timedelta) -> bool:
         return True
+
+    async def draft(self, asked: Asked, values: Mapping[str, str]) -> Draft | None:
+        return Draft()
 
     async def recent_messages(self, platform: Platform, since: datetime) -> Sequence[WatchedMessage]:
         return self.recent

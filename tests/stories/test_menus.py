@@ -54,7 +54,7 @@ async def asked(world: World) -> tuple[Room, Room, Person, Person, Line, Line]:
     line = await anna.says(room, "Between us")
     world.forget()
     await world.hand(menu_post(bruno, room, line, anna))
-    assert bruno.told == ["post.others_words"]
+    assert bruno.told == ["post.others_words", "post.shall_i_ask"]
     assert bruno.told_text.startswith("Only Anna can post these words")
     await bruno.presses(line, f"ask:{anna.key}:{line.ref.key}")
     (question,) = [one for one in room.spoken if "would like" in one.text]
@@ -62,7 +62,7 @@ async def asked(world: World) -> tuple[Room, Room, Person, Person, Line, Line]:
 
 
 def agrees(anna: Person, room: Room, line: Line, question: Line) -> CommandInvoked:
-    return replace(menu_post(anna, room, line, anna), target=question.ref)
+    return replace(menu_post(anna, room, line, anna), question=question.ref)
 
 
 async def test_others_words_become_a_post_with_their_authors_yes(world: World) -> None:
@@ -76,11 +76,11 @@ async def test_others_words_become_a_post_with_their_authors_yes(world: World) -
 
 async def test_nobody_else_says_yes_or_no(world: World) -> None:
     room, group, anna, bruno, line, question = await asked(world)
-    by_bruno = replace(menu_post(bruno, room, line, anna), target=question.ref)
+    by_bruno = replace(menu_post(bruno, room, line, anna), question=question.ref)
     world.forget()
     await world.hand(by_bruno)
     await bruno.presses(question, f"refuse:{anna.key}:{line.ref.key}")
-    assert bruno.told == ["post.others_words", "post.not_asked"]
+    assert bruno.told == ["post.others_words", "post.shall_i_ask", "post.not_asked"]
     assert group.texts == []
     assert not question.deleted
 
@@ -110,6 +110,70 @@ async def test_a_programs_words_are_nobodys_to_post(world: World) -> None:
     await world.hand(menu_post(bruno, room, line, bot))
     assert bruno.told == ["post.bots_words"]
     assert group.texts == []
+
+
+async def test_a_message_that_was_passed_on_as_talk_or_taken_back_is_no_post_again(world: World) -> None:
+    room, group = await birds(world)
+    anna = await world.member("discord", "anna")
+    line = await anna.says(room, "Two swifts")
+    await world.hand(menu_post(anna, room, line, anna))
+    await anna.runs(room, "delete", target=line)
+    world.forget()
+    await world.hand(menu_post(anna, room, line, anna))
+    assert anna.told == ["post.taken_back"]
+    for one in (room, group):
+        admin = world.person(one.paper.platform, f"founder-{one.ref.key}").leads(one)
+        await admin.runs(one, "relay on")
+    talk = await anna.says(room, "Hello there")
+    world.forget()
+    await world.hand(menu_post(anna, room, talk, anna))
+    assert anna.told == ["post.relayed"]
+
+
+async def test_nothing_is_asked_where_it_is_not_wanted(world: World) -> None:
+    room, _ = await birds(world)
+    anna, bruno = await world.member("discord", "anna"), await world.member("discord", "bruno")
+    olga = world.person("discord", "olga").leads(room).moderates(room)
+
+    async def told(where: Room) -> list[str]:
+        line = await anna.says(where, "Between us")
+        world.forget()
+        await world.hand(menu_post(bruno, where, line, anna))
+        return bruno.told
+
+    assert await told(world.room("discord", "not-set-up")) == ["post.others_words"]
+    olga = world.person("discord", "olga").leads(room)
+    await olga.runs(room, "pause")
+    assert await told(room) == ["post.others_words"]
+    await olga.runs(room, "resume")
+    await olga.runs(room, "ban @bruno")
+    assert await told(room) == ["post.others_words"]
+    await olga.runs(room, "unban @bruno")
+    assert await told(room) == ["post.others_words", "post.shall_i_ask"]
+    await anna.runs(anna.private, "optout yes")
+    assert await told(room) == ["post.others_words"]
+
+
+async def test_a_question_that_was_not_offered_is_not_put(world: World) -> None:
+    room, _ = await birds(world)
+    bruno = await world.member("discord", "bruno")
+    line = room.paper.write(room.ref, "anna", "Between us")
+    world.forget()
+    await bruno.presses(line, f"ask:anna:{line.ref.key}")
+    await bruno.presses(line, f"refuse:{bruno.key}:x")
+    assert bruno.told == ["button.unknown", "button.unknown"]
+    assert not line.deleted
+
+
+async def test_a_member_has_three_questions_a_day(world: World) -> None:
+    room, _ = await birds(world)
+    anna, bruno = await world.member("discord", "anna"), await world.member("discord", "bruno")
+    for number in range(4):
+        line = await anna.says(room, f"Between us {number}")
+        await world.hand(menu_post(bruno, room, line, anna))
+        world.forget()
+        await bruno.presses(line, f"ask:{anna.key}:{line.ref.key}")
+        assert bruno.told == ["post.asked" if number < 3 else "post.asked_enough"]
 
 
 async def test_who_is_known_by_this_account_can_be_followed_by_it(world: World) -> None:
@@ -149,6 +213,16 @@ async def test_the_profile_behind_an_account_is_told_as_whom_to_follow_is(world:
     world.forget()
     await world.hand(replace(asked, key=world.new_key()))
     assert bruno.told[0] == "profile.handle"
+
+
+async def test_a_post_that_the_asker_may_not_see_tells_nobody(world: World) -> None:
+    room, _ = await birds(world)
+    closed = world.room("discord", "closed")
+    anna, bruno = await world.member("discord", "anna"), await world.member("discord", "bruno")
+    await anna.runs(closed, "post Hidden")
+    world.forget()
+    await world.hand(menu_follow(bruno, room, anna))
+    assert bruno.told == ["member.not_known_here"]
 
 
 async def test_an_account_that_never_posted_does_not_tell_its_member(world: World) -> None:

@@ -9,7 +9,7 @@ import pytest
 from core.intents import Tell
 from core.records import Look
 from core.types import Platform
-from tests.stories.world import Person, Room, World
+from tests.stories.world import Person, Room, World, code_in
 
 
 @pytest.fixture(autouse=True)
@@ -76,3 +76,23 @@ async def test_who_is_no_admin_presses_in_vain(world: World) -> None:
         await bruno.presses(line, data)
         assert bruno.told == ["right.admin"]
     assert await world.rows("SELECT * FROM mirrors") == []
+
+
+async def test_a_room_that_joins_is_led_on_as_well(world: World) -> None:
+    group, channel = world.room("telegram", "birds"), world.room("discord", "channel", title="Birds")
+    founder = await world.community(group)
+    world.forget()
+    await founder.runs(group, "setup")
+    code = code_in(founder.told_text)
+    channel.place = replace(channel.place, lacks=("embed_links",))
+    olga = world.person("discord", "olga").leads(channel)
+    assert await olga.asks(channel, f"setup {code}") == ["setup.lacks", "setup.next"]
+    assert channel.heard == ["setup.joined"]
+    assert await presses(olga, channel, "setup:feed") == ["mirror.added", "setup.look"]
+    line = channel.paper.write(channel.ref, "bot", "the answer")
+    world.forget()
+    await olga.presses(line, "setup:feed")
+    assert olga.told == ["mirror.already", "setup.look"]
+    world.forget()
+    await olga.presses(line, "setup:nonsense")
+    assert olga.told == ["button.unknown"]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from core.social.suggest import Asked, suggest
+from core.social.suggest import suggest
+from core.suggestions import Asked
 from tests.stories.world import Person, Room, World
 
 
@@ -16,12 +17,14 @@ async def suggested(
 
 
 async def test_people_tags_and_communities_by_their_first_letters(world: World) -> None:
-    group = world.room("discord", "birds", title="Birds")
-    await world.community(group)
-    anna = await world.member("telegram", "anna")
-    await world.member("telegram", "andrea")
-    await anna.posts(world.room("telegram", "elsewhere"), "Look! #swifts and #ants")
+    group, other = world.room("discord", "birds", title="Birds"), world.room("telegram", "other")
+    await world.community(group, other)
+    anna, andrea = await world.member("telegram", "anna"), await world.member("telegram", "andrea")
+    await anna.posts(other, "Look! #swifts and #ants")
+    await andrea.posts(other, "Yes")
+    await world.member("telegram", "antonio")
     bruno = await world.member("discord", "bruno")
+    await bruno.runs(group, "post Hello")
     assert await suggested(bruno, group, "follow", "feed", "@an") == ["@andrea", "@anna"]
     assert await suggested(bruno, group, "follow", "feed", "b") == ["birds", "@bruno"]
     assert await suggested(bruno, group, "ban", "member", "an") == [], "no moderator"
@@ -37,6 +40,19 @@ async def test_tags_of_closed_doors_are_not_told(world: World) -> None:
     await anna.posts(other, "visibility:public Outside #seen")
     assert await suggested(bruno, group, "follow", "feed", "#s") == ["#seen"]
     assert await suggested(anna, other, "follow", "feed", "#s") == ["#secret", "#seen"]
+
+
+async def test_strangers_learn_of_nobody_and_of_no_other_community(world: World) -> None:
+    group, other = world.room("discord", "birds", title="Birds"), world.room("telegram", "layoffs")
+    await world.community(group)
+    await world.community(other)
+    hidden, anna = await world.member("telegram", "hidden"), await world.member("telegram", "anna")
+    await hidden.posts(other, "Among us")
+    await anna.posts(other, "visibility:public For everybody")
+    bruno = await world.member("discord", "bruno")
+    assert await suggested(bruno, group, "follow", "feed") == ["birds", "@anna"]
+    assert await suggested(hidden, other, "follow", "feed") == ["layoffs", "@anna", "@hidden"]
+    assert await suggested(world.person("discord", "guest"), group, "follow", "feed") == [], "no member"
 
 
 async def test_what_is_ended_is_among_what_there_is(world: World) -> None:

@@ -41,8 +41,10 @@ from core.media import Fetcher
 from core.mediastore import MediaRules
 from core.ports import Adapter, WatchedMessage
 from core.scene import Rules
+from core.social.drafts import draft
 from core.social.posts import short_id
-from core.social.suggest import Asked, Suggestion, suggest
+from core.social.suggest import suggest
+from core.suggestions import Asked, Draft, Suggestion
 from core.text import from_plain, plain
 from core.types import FILES, AccountRef, ChatId, ChatRef, Language, MessageRef, Platform, PostId
 from storage.database import Readers, open_engine
@@ -106,7 +108,9 @@ class Speech:
 
     def __call__(self, message: Message, language: str) -> str:
         text = self._catalogue(message, language)
-        self._ids[text] = message.id
+        # What stands for the sign of a command is told apart only when the platform is known.
+        for sign in "/!":
+            self._ids[text.replace("\0", sign)] = message.id
         return text
 
     def ids(self, text: str) -> list[str]:
@@ -692,6 +696,9 @@ class _Gate:
 
     async def claim(self, name: str, life: timedelta) -> bool:
         return True
+
+    async def draft(self, asked: Asked, values: Mapping[str, str]) -> Draft | None:
+        return await self.world.read(lambda unit: draft(unit, self.world.rules, asked, values))
 
     async def recent_messages(self, platform: Platform, since: datetime) -> Sequence[WatchedMessage]:
         copies = await self.world.read(lambda unit: unit.copies.recent(platform, since))

@@ -183,7 +183,14 @@ def _templates() -> Iterator[tuple[str, str]]:
 #: What makes a message of an id and keywords, by its bare name.
 MAKERS = {"Refusal", "WrongCode", "Message", "message", "say", "brief", "openly", "words"}
 #: Shown through ``core.views.Views.notice_view``, which knows the sign that begins a command.
-NOTICES = ("core/civic/", "core/social/", "core/dispatch.py", "core/engine.py", "core/notices.py")
+NOTICES = (
+    "core/civic/",
+    "core/social/",
+    "core/commands.py",
+    "core/dispatch.py",
+    "core/engine.py",
+    "core/notices.py",
+)
 
 
 def _made(tree: ast.Module) -> Iterator[tuple[str, ast.Call]]:
