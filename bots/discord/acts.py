@@ -171,7 +171,10 @@ class Acts:
             log.info("discord: not said in its author's name: %s", refused)
             return await self._create(itself)
         forum = "" if said.channel == intent.chat.key else intent.chat.key
-        return Receipt(replace(convert.message_at(said.channel, said.id, forum), via=said.via))
+        message = replace(convert.message_at(said.channel, said.id, forum), via=said.via)
+        if convert.begins_post(message):
+            self._forums.called(message, render.title(intent.view))
+        return Receipt(message)
 
     async def _send(
         self, chat: ChatRef, channel: str, payload: Mapping[str, Any], files: Sequence[Upload] = ()
@@ -208,28 +211,40 @@ class Acts:
 
     async def _edit(self, intent: Edit) -> Receipt:
         message, ids = intent.message, await self._standing(intent)
+        made = render.voiced if message.via else render.message
+        payload = render.with_files(made(intent.view, intent.form, key=intent.key), intent.view, ids)
+        later = await self._retitle(message, render.title(intent.view), payload)
         if message.via:
-            payload = render.voiced(intent.view, intent.form, key=intent.key)
-            await self._through(message, render.with_files(payload, intent.view, ids))
+            await self._through(message, payload)
         else:
-            payload = render.with_files(
-                render.message(intent.view, intent.form, key=intent.key), intent.view, ids
-            )
             await self._at(message, Route("PATCH", _MESSAGE, convert.address(message)), payload)
-        if convert.begins_post(message):
-            await self._forums.retitle(message, render.title(intent.view))
+        if later is not None:
+            raise later
         return Receipt(message)
+
+    async def _retitle(self, message: MessageRef, title: str, payload: dict[str, Any]) -> RetryLater | None:
+        """Before the words, which tell whether it is still to be done. They do not wait where it must."""
+        if not convert.begins_post(message):
+            return None
+        try:
+            if await self._forums.renames(message, title, payload, lambda: self._found(message)):
+                await self._forums.retitle(message, title)
+        except RetryLater as later:
+            return later
+        return None
 
     async def _standing(self, intent: Edit) -> Sequence[str]:
         """The ids of the files that stand there: they are the ones wanted, and only their descriptions may change."""
-        message = intent.message
         if not intent.view.files:
             return ()
-        if message.via:
-            there = await self._there(message, lambda: self._webhooks.read(message))
-        else:
-            there = await self._at(message, Route("GET", _MESSAGE, convert.address(message)))
+        there = await self._found(intent.message)
         return [str(one["id"]) for one in there.get("attachments") or []]
+
+    async def _found(self, message: MessageRef) -> Any:
+        """What we said there, as it stands now."""
+        if message.via:
+            return await self._there(message, lambda: self._webhooks.read(message))
+        return await self._at(message, Route("GET", _MESSAGE, convert.address(message)))
 
     async def _through(self, message: MessageRef, payload: Mapping[str, Any]) -> None:
         async def edit() -> None:

@@ -9,7 +9,14 @@ import discord
 
 from bots.discord import convert
 from bots.discord.channels import Channel
-from bots.discord.permissions import MESSAGE_CONTENT, Overwrite, lacks, permissions
+from bots.discord.permissions import (
+    FREE_OF_TAGS,
+    MANAGE_THREADS,
+    MESSAGE_CONTENT,
+    Overwrite,
+    lacks,
+    permissions,
+)
 from bots.discord.permissions import rights as rights_of
 from bots.discord.text import mentioned
 from core.errors import RetryLater
@@ -66,7 +73,7 @@ class Cache:
                 title=(forum or found).name,
                 closed=getattr(found, "is_nsfw", bool)(),
                 guild=str(found.guild.id),
-                lacks=deaf,
+                lacks=(*deaf, *(_lacks_in(forum) if forum else ())),
                 forum=str(forum.id) if forum is not None else "",
                 names=_names(found.guild, text),
             )
@@ -159,6 +166,12 @@ class Cache:
 def _forum_of(channel: object) -> discord.ForumChannel | None:
     parent = channel.parent if isinstance(channel, discord.Thread) else None
     return parent if isinstance(parent, discord.ForumChannel) else None
+
+
+def _lacks_in(forum: discord.ForumChannel) -> tuple[str, ...]:
+    """What a forum needs besides what any channel does."""
+    tags = (FREE_OF_TAGS,) if forum.flags.require_tag else ()
+    return tags if forum.permissions_for(forum.guild.me).manage_threads else (*tags, MANAGE_THREADS)
 
 
 def _names(guild: discord.Guild, text: str) -> dict[str, str]:

@@ -36,6 +36,8 @@ NEEDED: Mapping[str, int] = {
 AS_AUTHOR = "manage_webhooks"
 #: What it needs besides to hear what is not said to it; a switch of the bot's own, and none of a guild's.
 MESSAGE_CONTENT = "message_content"
+#: What it needs besides in a forum: to take a whole post back, and that no post must have a tag.
+MANAGE_THREADS, FREE_OF_TAGS = "manage_threads", "tags"
 
 
 @dataclass(frozen=True, slots=True)

@@ -171,6 +171,48 @@ async def test_an_edit_changes_words_and_title_and_a_vote_no_title(
         assert "7 votes" in scene.double.visible(thread)[0].text
 
 
+@pytest.mark.parametrize("as_author", [False, True])
+async def test_what_moderators_called_a_post_stays_until_its_author_has_other_words(
+    scene: Scene, forum: Channel, *, as_author: bool
+) -> None:
+    role = scene.guild.bot_role
+    scene.guild.set_permissions(role, role.permissions | Permission.MANAGE_THREADS)
+
+    scene.double.limits.enabled = False
+
+    def edit(text: str, votes: int) -> Edit:
+        return Edit(key=f"{text} {votes}", message=ref, view=post(forum, text, footer=f"{votes} votes").view)
+
+    async with running(scene):
+        ref = await begun(scene, forum, as_author=as_author)
+        (thread,) = forum.posts
+        thread.update(name="Swifts (solved)")
+        restarted = scene.another()
+        for votes, adapter in enumerate((scene.adapter, scene.adapter, restarted, restarted)):
+            await adapter.perform(edit("Swifts are back", votes))
+            assert thread.name == "Swifts (solved)"
+        for adapter, text in ((restarted, "Owls"), (scene.another(), "Owls again")):
+            await adapter.perform(edit(text, 5))
+            assert thread.name == text
+
+
+async def test_words_do_not_wait_for_their_title(scene: Scene, forum: Channel) -> None:
+    async with running(scene):
+        ref = await begun(scene, forum)
+        (thread,) = forum.posts
+        order = scene.double.fault("error_before", method="PATCH", route="/channels/{channel_id}")
+        edit = Edit(key="e", message=ref, view=post(forum, "Owls").view)
+        with pytest.raises(RetryLater):
+            await scene.adapter.perform(edit)
+        assert (thread.name, scene.double.visible(thread)[0].embeds[0]["description"]) == (
+            "Swifts are back",
+            "Owls",
+        )
+        assert order.hits == 1
+        await scene.adapter.perform(edit)
+        assert thread.name == "Owls"
+
+
 async def test_a_title_that_may_not_be_changed_stays_and_the_words_follow(
     scene: Scene, forum: Channel
 ) -> None:
@@ -270,6 +312,21 @@ async def test_slash_commands_and_buttons_in_a_post_are_about_it(scene: Scene, f
         asked = await scene.gate.until(CommandInvoked)
     assert (pressed.place.chat, pressed.message) == (chat(forum), ref)
     assert (asked.place.chat, asked.place.title, asked.target) == (chat(forum), "birds", ref)
+
+
+async def test_who_sets_a_forum_up_learns_what_it_needs_besides(scene: Scene) -> None:
+    forum = scene.guild.forum("birds", tags_required=True)
+    async with running(scene):
+        thread = forum.thread("Set up", scene.owner)
+        for told in (("tags", "manage_threads"), ("manage_threads",), ()):
+            await scene.owner.say(thread, f"<@{scene.double.bot.id}> setup")
+            event = await scene.gate.until(CommandInvoked)
+            scene.gate.events.remove(event)
+            assert event.place.lacks == told
+            if forum.flags:
+                forum.update(flags=0)
+            else:
+                forum.overwrite(scene.guild.bot_role, allow=Permission.MANAGE_THREADS)
 
 
 async def test_what_is_answered_openly_stands_in_the_post_and_nowhere_else(
