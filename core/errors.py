@@ -131,6 +131,8 @@ class RejectedWhy(StrEnum):
     FORBIDDEN = "forbidden"
     #: The chat does not exist (any more), or the bot was put out of it.
     CHAT_GONE = "chat_gone"
+    #: The message stands there, and nobody can change it any more: other words need another message.
+    FROZEN = "frozen"
     #: The platform says that it shows exactly this already.
     UNCHANGED = "unchanged"
     #: The door to this person is shut: no private chat, an interaction that grew too old.

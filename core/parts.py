@@ -215,6 +215,8 @@ def _grouped(
 #: In the place of a digest: a message that could not be taken away and is to be emptied, and one that is.
 STUCK: Final = "stuck"
 EMPTIED: Final = "emptied"
+#: The same of one that cannot be changed and is to be taken away.
+FROZEN: Final = "frozen"
 
 
 def digest_of(view: View, form: Form) -> str:

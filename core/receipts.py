@@ -14,7 +14,7 @@ from core.errors import Rejected, RejectedWhy, RetryLater
 from core.events import Loss
 from core.intents import Capabilities, Create, Edit, Form, Receipt
 from core.notices import load, pinned_now, private_chat, take_away
-from core.parts import EMPTIED, STUCK
+from core.parts import EMPTIED, FROZEN, STUCK
 from core.records import Copy, CopyState, Delivery, Look, Notice, Verb
 from core.removal import remove_here
 from core.stores.unit import Unit
@@ -143,6 +143,8 @@ class Receipts:
         match error.why:
             case RejectedWhy.UNCHANGED if verb is Verb.EDIT:
                 self._edited(unit, found)
+            case RejectedWhy.FROZEN if verb is Verb.EDIT and found.act.digest != EMPTIED:
+                self._frozen(unit, row, found, error)
             case RejectedWhy.GONE if verb is Verb.WITHDRAW:
                 self._withdrew(unit, found)
             case RejectedWhy.GONE:
@@ -157,6 +159,19 @@ class Receipts:
             case _:
                 why = f"{error.why}: {error}"[:200]
                 unit.outbox.settle(row.chat_id, row.thing_id, CopyState.REFUSED, why)
+
+    @staticmethod
+    def _frozen(unit: Unit, row: Delivery, found: Attempt, error: Rejected) -> None:
+        """Other words come as a new message in its place, if it can be taken away. For a tally none is moved."""
+        why, part = f"{error.why}: {error}"[:200], found.act.part
+        copies = unit.copies.copies_in(row.chat_id, row.thing_id)
+        if any(copy.part == part and copy.digest == STUCK for copy in copies):
+            unit.outbox.settle(row.chat_id, row.thing_id, CopyState.REFUSED, why)
+        elif row.rank == _TALLY:
+            unit.outbox.settle(row.chat_id, row.thing_id, CopyState.LIVE, why)
+        else:
+            unit.copies.copy_shows(row.chat_id, row.thing_id, part, found.act.version, FROZEN)
+            unit.outbox.progress(row.chat_id, row.thing_id, unit.now)
 
     @staticmethod
     def _untold(unit: Unit, found: Attempt) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from core.intents import Capabilities, Create, Edit, Form, Intent, View, Withdraw
-from core.parts import EMPTIED, STUCK, digest_of, same_files
+from core.parts import EMPTIED, FROZEN, STUCK, digest_of, same_files
 from core.records import Chat, Copy, CopyState, Delivery, Try, Verb
 from core.types import MessageRef
 
@@ -175,7 +175,8 @@ def differences(
     stuck = {part for part, copy in standing.items() if copy.digest in (STUCK, EMPTIED)}
 
     def stays(part: int) -> bool:
-        same = replaces_files or same_files(standing[part].digest, wanted[part])
+        digest = standing[part].digest
+        same = digest != FROZEN and (replaces_files or same_files(digest, wanted[part]))
         return part in stuck or (same and part not in leaving)
 
     anew = min((part for part in standing if part in wanted and not stays(part)), default=None)

@@ -253,7 +253,7 @@ class Acts:
             except Refused as refused:
                 if refused.code in WEBHOOK_ENDED:
                     why = "the webhook that said this was deleted"
-                    raise Rejected(why, why=RejectedWhy.FORBIDDEN) from None
+                    raise Rejected(why, why=RejectedWhy.FROZEN) from None
                 raise
 
         await self._there(message, edit)

@@ -180,7 +180,7 @@ async def test_what_a_deleted_webhook_said_can_be_taken_away_and_no_more_be_edit
     await scene.owner.delete_webhook(webhooks(scene)[0])
     with pytest.raises(Rejected, match="was deleted") as refused:
         await scene.adapter.perform(Edit(key="e", message=message, view=post(scene, "again").view))
-    assert refused.value.why is RejectedWhy.FORBIDDEN
+    assert refused.value.why is RejectedWhy.FROZEN
     await scene.adapter.perform(Withdraw(key="w", message=message))
     assert scene.double.visible(scene.channel) == []
 

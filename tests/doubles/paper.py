@@ -118,6 +118,8 @@ class Paper:
         #: What was looked for, and why it cannot be.
         self.looked: list[Create] = []
         self.unreadable: list[Exception] = []
+        #: Messages (by key) that stand and cannot be changed any more.
+        self.frozen: set[str] = set()
         #: Rooms (by key) in which no key is known again.
         self.keyless: set[str] = set()
         #: Why nobody's words can be shown in their own name, where that is so.
@@ -264,6 +266,8 @@ class Paper:
 
     def _edit(self, intent: Edit) -> Receipt:
         line = self._reached(intent.message)
+        if line.ref.key in self.frozen:
+            raise Rejected("nobody can change it", why=RejectedWhy.FROZEN)
         if line.by != BOT:
             raise Rejected("not ours", why=RejectedWhy.FORBIDDEN)
         if self.unchanged and (line.view, line.form) == (intent.view, intent.form):
