@@ -54,6 +54,7 @@ class Place:
     ``group``: names what the room is part of (a guild, a space); empty where there is no such thing.
     ``lacks``: what the bot may not do there, by the platform's own names, as far as a command needs to know; each has
     its words in the catalogues (``check.<platform>.permission.<name>``).
+    ``threaded``: whatever is new there begins a thread of its own, so that it is no room for talk.
     """
 
     chat: ChatRef
@@ -62,6 +63,7 @@ class Place:
     closed: bool = False
     group: str = ""
     lacks: tuple[str, ...] = ()
+    threaded: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

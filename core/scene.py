@@ -93,7 +93,8 @@ class Scene(Struct, frozen=True):
     ``member`` is ``None`` for who did not join; ``message`` is the person's own message, ``target`` the one they
     answer to; ``command``: ``message`` is nothing but a command, which may go once it was answered;
     ``handle`` lets the adapter answer only them; ``group``: what the room is part of (a guild), if anything;
-    ``lacks``: what the bot may not do there; ``files`` came with the words, alone or as the first of an ``album``.
+    ``lacks``: what the bot may not do there; ``threaded``: it is no room for talk; ``files`` came with the words, alone
+    or as the first of an ``album``.
     """
 
     unit: Unit
@@ -108,6 +109,7 @@ class Scene(Struct, frozen=True):
     command: bool = False
     group: str = ""
     lacks: tuple[str, ...] = ()
+    threaded: bool = False
     files: tuple[Attachment, ...] = ()
     album: str = ""
 
@@ -173,6 +175,7 @@ def enter(
         command=command,
         group=place.group,
         lacks=place.lacks,
+        threaded=place.threaded,
     )
 
 

@@ -170,6 +170,7 @@ def place(channel: str, room: Room) -> Place:
         closed=room.closed,
         group=room.guild,
         lacks=room.lacks,
+        threaded=bool(room.forum),
     )
 
 

@@ -178,6 +178,8 @@ def relay(scene: Scene, state: str) -> None:
     on = state == "on"
     if on == scene.chat.relay:
         return answer(scene, openly("relay.same_on" if on else "relay.same_off"))
+    if on and scene.threaded:
+        raise Refusal("relay.threaded")
     if on and (deaf := _deafness(scene)) is not None:
         raise Refusal("relay.deaf", permission=deaf)
     share_talk(scene.unit, scene.chat, community, on=on)

@@ -44,3 +44,13 @@ async def test_posts_and_answers_work_all_the_same(world: World) -> None:
     await anna.runs(deaf, "post hello")
     await anna.says(deaf, "and again", reply_to=channel.copies[-1], to_bot=True)
     assert group.texts == ["hello", "and again"]
+
+
+async def test_a_room_of_threads_shares_no_talk(world: World) -> None:
+    channel = world.room("discord", "general")
+    forum = Room(world, channel.paper, replace(channel.place, threaded=True))
+    admin = world.person("discord", "admin").leads(channel)
+    await admin.runs(forum, "setup")
+    assert await admin.asks(forum, "relay on") == ["relay.threaded"]
+    assert await admin.asks(forum, "relay off") == ["relay.same_off"]
+    assert await admin.asks(forum, "mirror add #birds") == ["mirror.added", "mirror.no_preview"]
