@@ -215,7 +215,7 @@ class Acts:
         payload = render.with_files(made(intent.view, intent.form, key=intent.key), intent.view, ids)
         later = await self._retitle(message, render.title(intent.view), payload)
         if message.via:
-            await self._through(message, payload)
+            await self._through(message, lambda: self._webhooks.edit(message, payload))
         else:
             await self._at(message, Route("PATCH", _MESSAGE, convert.address(message)), payload)
         if later is not None:
@@ -243,20 +243,22 @@ class Acts:
     async def _found(self, message: MessageRef) -> Any:
         """What we said there, as it stands now."""
         if message.via:
-            return await self._there(message, lambda: self._webhooks.read(message))
+            return await self._through(message, lambda: self._webhooks.read(message))
         return await self._at(message, Route("GET", _MESSAGE, convert.address(message)))
 
-    async def _through(self, message: MessageRef, payload: Mapping[str, Any]) -> None:
-        async def edit() -> None:
+    async def _through(self, message: MessageRef, call: Call) -> Any:
+        """By the webhook that said it. Nobody else can change it."""
+
+        async def by_webhook() -> Any:
             try:
-                await self._webhooks.edit(message, payload)
+                return await call()
             except Refused as refused:
                 if refused.code in WEBHOOK_ENDED:
                     why = "the webhook that said this was deleted"
                     raise Rejected(why, why=RejectedWhy.FROZEN) from None
                 raise
 
-        await self._there(message, edit)
+        return await self._there(message, by_webhook)
 
     async def _withdraw(self, message: MessageRef) -> Receipt:
         if convert.begins_post(message) and await self._forums.close(message):

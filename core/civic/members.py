@@ -117,7 +117,14 @@ def set_name(scene: Scene, wish: str) -> None:
         # The yes is taken back for what stands there already, too.
         for post, version in scene.unit.posts.bump_all_of(member.id):
             show_again(scene.unit, post, version, rank=3)
-    answer(scene, say("name.shown" if shown else "name.hidden", name=scene.actor.name, handle=member.handle))
+    outcome = message("name.shown" if shown else "name.hidden", name=scene.actor.name, handle=member.handle)
+    answer(scene, Said((outcome, *(() if shown else _stays(scene)))))
+
+
+def _stays(scene: Scene) -> list[Message]:
+    """What was said in an author's own name cannot be given another one."""
+    voiced = [can.label for can in scene.rules.platforms.values() if can.as_author]
+    return [message("name.stays", platform=label) for label in voiced]
 
 
 def _anothers(scene: Scene, member: Member) -> bool:

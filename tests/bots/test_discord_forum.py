@@ -223,6 +223,23 @@ async def test_a_title_that_may_not_be_changed_stays_and_the_words_follow(
     assert (thread.name, scene.double.visible(thread)[0].text) == ("Swifts are back", "Swifts have left")
 
 
+async def test_a_post_whose_webhook_was_deleted_can_be_taken_away_and_not_be_changed(
+    scene: Scene, forum: Channel
+) -> None:
+    role = scene.guild.bot_role
+    scene.guild.set_permissions(role, role.permissions | Permission.MANAGE_THREADS)
+    async with running(scene):
+        ref = await begun(scene, forum, as_author=True)
+        (hook,) = scene.double.world.webhooks.values()
+        await scene.owner.delete_webhook(hook)
+        for adapter in (scene.adapter, scene.another()):
+            with pytest.raises(Rejected) as refused:
+                await adapter.perform(Edit(key="e", message=ref, view=post(forum, "Owls").view))
+            assert refused.value.why is RejectedWhy.FROZEN
+        await scene.adapter.perform(Withdraw(key="w", message=ref))
+    assert forum.posts == []
+
+
 # Taking away
 
 

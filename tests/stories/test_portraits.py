@@ -40,3 +40,10 @@ async def test_a_picture_goes_with_the_yes_to_its_name_on_its_own_platform(world
     await anna.posts(group, "in the bot's name")
     assert portraits(channel) == [None, None, birdy.ref, None]
     assert channel.copies[2].author == "Birdy (@anna · Telegram)"
+
+
+async def test_who_hides_their_name_learns_where_it_stays(world: World) -> None:
+    anna = await world.member("telegram", "anna")
+    assert await anna.asks(anna.private, "name show") == ["name.shown"]
+    assert await anna.asks(anna.private, "name hide") == ["name.hidden", "name.stays"]
+    assert "Discord" in anna.told_text
