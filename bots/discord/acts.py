@@ -47,6 +47,8 @@ _DEFERRED_ANSWER, _DEFERRED_UPDATE = 5, 6
 #: Discord's 15 minutes, less what a call may take.
 _HANDLE_LIFE = timedelta(minutes=14, seconds=45)
 _HANDLES_KEPT = 2048
+#: Seconds for which a press waits for the words that it is about.
+_READ_IN = 20.0
 #: So long a second call after a first one waits for its place.
 _SHORTLY = timedelta(seconds=2)
 
@@ -100,9 +102,10 @@ class Acts:
     async def read(self, channel: str, message: str) -> Mapping[str, Any]:
         """A message as it stands now; empty where it cannot be read."""
         try:
-            found = await self._rest.call(Route("GET", _MESSAGE, (channel, message)))
-        except (Refused, RetryLater) as error:
-            log.info("discord: a message was not read: %s", error)
+            async with asyncio.timeout(_READ_IN):
+                found = await self._rest.call(Route("GET", _MESSAGE, (channel, message), patient=True))
+        except (Refused, RetryLater, TimeoutError) as error:
+            log.info("discord: a message was not read: %s", str(error) or "not in time")
             return {}
         return found if isinstance(found, dict) else {}
 

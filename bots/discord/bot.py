@@ -283,9 +283,11 @@ class DiscordAdapter:
     async def _offer(self, path: str, wanted: list[dict[str, Any]]) -> None:
         for _ in range(_SYNC_TRIES):
             try:
-                there = await self._rest.call(Route("GET", path), query={"with_localizations": "true"})
+                there = await self._rest.call(
+                    Route("GET", path, patient=True), query={"with_localizations": "true"}
+                )
                 if not slash.same(wanted, there or []):
-                    there = await self._rest.call(Route("PUT", path), wanted)
+                    there = await self._rest.call(Route("PUT", path, patient=True), wanted)
                     log.info("discord: %d commands offered", len(wanted))
                 # Of several guilds each has ids of its own, which a text does not choose among.
                 self._acts.offered = offered(there or []) if len(self._settings.guild_ids) <= 1 else {}

@@ -20,7 +20,7 @@ from core.errors import RetryLater
 
 log = logging.getLogger(__name__)
 
-_ROUTE: Final = Route("GET", "/gateway/bot")
+_ROUTE: Final = Route("GET", "/gateway/bot", patient=True)
 _MILLISECONDS = 1000
 #: Seconds between two questions whether another process has had its turn.
 _ASK_AGAIN: Final = 0.25

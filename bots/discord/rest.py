@@ -1,4 +1,4 @@
-"""Calls to Discord's HTTP API that never wait and never repeat.
+"""Calls to Discord's HTTP API that never repeat, and wait only where a route is to.
 
 Why not discord.py's own ``HTTPClient`` or webhook adapter: both sleep through a 429 (the floor of
 ``max_ratelimit_timeout`` is 30 seconds), repeat a 5xx up to five times and wait in front of an exhausted
@@ -62,6 +62,8 @@ class Route:
     limit: str = ""
     #: Is made at once, whatever else is called: Discord counts it against no number of calls.
     unbound: bool = False
+    #: Waits for its place, in line with reads: whoever makes it would not come again, or holds others up.
+    patient: bool = False
 
     @property
     def remembered(self) -> bool:
@@ -144,7 +146,7 @@ class Rest:
     async def _exchange(
         self, route: Route, body: Any, query: Mapping[str, str] | None, form: aiohttp.FormData | None
     ) -> tuple[Any, Quota | None]:
-        place = None if route.unbound else self._budget.take()
+        place = await self._place(route)
         try:
             async with self._opened().request(
                 route.method,
@@ -166,6 +168,11 @@ class Rest:
         finally:
             if place is not None:
                 self._budget.end(place)
+
+    async def _place(self, route: Route) -> float | None:
+        if route.unbound:
+            return None
+        return await self._budget.read() if route.patient else self._budget.take()
 
     def _headers(self, route: Route) -> dict[str, str]:
         headers = {"User-Agent": _USER_AGENT}

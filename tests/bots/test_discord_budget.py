@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 
 from bots.discord.bot import DiscordAdapter
 from bots.discord.budget import CALLS, Budget
+from bots.discord.identify import Advice, advice
+from bots.discord.rest import Rest
 from core.errors import Rejected, RetryLater
 from core.events import CommandInvoked, Inbound, ReactorsFound
 from core.intents import Tell
@@ -87,6 +89,7 @@ async def test_reads_leave_room_for_sends() -> None:
     for _ in range(10):
         budget.end(await budget.read())
     eleventh = asyncio.create_task(budget.read())
+    await asyncio.sleep(0)
     for _ in range(30):
         budget.take()
     with pytest.raises(RetryLater):
@@ -94,6 +97,22 @@ async def test_reads_leave_room_for_sends() -> None:
     assert not eleventh.done()
     time.seconds += 1.25
     assert await asyncio.wait_for(eleventh, 5) > time.seconds
+
+
+@pytest.mark.peer
+async def test_who_would_not_come_again_waits_in_line_with_reads(scene: Scene) -> None:
+    """How many shards there are and how many sessions the day has left is asked however much is being sent."""
+    time, double = Time(), scene.double
+    budget = Budget(now=time)
+    rest = Rest(double.api_url, double.token, budget=budget)
+    for _ in range(CALLS.count):
+        budget.end(budget.take())
+    asked = asyncio.create_task(advice(rest))
+    await asyncio.sleep(0)
+    assert double.requests == []
+    time.seconds += 1.25
+    assert await asyncio.wait_for(asked, 5) == Advice(double.limits.shards, double.limits.max_concurrency)
+    await rest.close()
 
 
 def test_calls_in_vain_are_those_that_discord_counts() -> None:
