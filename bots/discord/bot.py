@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -224,13 +224,19 @@ class DiscordAdapter:
             if client.number == 0:
                 running.append(tasks.create_task(self._offer_commands(client)))
 
-        async def catch_up() -> None:
+        def guild_came(channels: Collection[str]) -> None:
+            # Before, its session's own reading back is still to ask what there is.
+            if not intake.holds_all and (late := self._shards.late(client, channels)):
+                intake.hold_too(late)
+                running.append(tasks.create_task(catch_up(late)))
+
+        async def catch_up(late: Collection[str] | None = None) -> None:
             await CatchUp(
                 http=client.http,
                 gate=gate,
                 intake=intake,
                 around=cache,
-                own=partial(self._shards.own, client),
+                own=partial(self._shards.own, client) if late is None else frozenset(late).intersection,
                 clock=self._clock,
                 limits=Limits(
                     age=timedelta(days=self._settings.catchup_days),
@@ -238,7 +244,7 @@ class DiscordAdapter:
                     emoji=frozenset(map(bare_emoji, self.capabilities.vote_emoji)),
                 ),
                 me=ears.me,
-            ).run()
+            ).run(late)
 
         def alive() -> None:
             if self._shards.alive(client):
@@ -257,7 +263,7 @@ class DiscordAdapter:
             on_session=session_began,
             alive=alive,
         )
-        client.ears = ears
+        client.ears, client.came = ears, guild_came
         tasks.create_task(watch_handlers())
 
     def _canary(self, gate: Gate) -> Canary:
@@ -329,7 +335,8 @@ class DiscordAdapter:
             answer = await self._rest.call(Route("GET", "/channels/{}", (chat.key,)))
         except Refused as refused:
             return Loss.DELETED if refused.status == HTTPStatus.NOT_FOUND else Loss.REMOVED
-        return around.loss_asleep(answer)
+        # An archived thread is known to no shard: the one that knows its channel tells.
+        return self._shards.around(str(answer.get("parent_id") or 0)).loss_asleep(answer)
 
     def _told(self, channel: str) -> Channel | None:
         """By what the gateway told."""

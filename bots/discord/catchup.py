@@ -91,15 +91,16 @@ class CatchUp:
         self._limits = limits
         self._me = me
 
-    async def run(self) -> None:
+    async def run(self, late: Collection[str] | None = None) -> None:
         """Messages first, chat by chat, each chat's live events going on after it; then copies, newest first.
 
+        ``late``: what of the held channels this is about, where a guild came when all others had been asked for.
         Raises ``discord.HTTPException`` when Discord stays unable to answer: the session then begins anew.
         """
         watched = await self._gate.watched_chats(convert.PLATFORM)
         own = self._own({chat.key for chat in watched})
         chats = [chat for chat in watched if chat.key in own]
-        self._intake.hold_only({chat.key for chat in chats})
+        self._intake.hold_only({chat.key for chat in chats}, late)
         for chat in chats:
             if not self._around.lost(chat.key):
                 # What we may do there may have changed while we were away, which no event tells.

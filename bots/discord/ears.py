@@ -7,7 +7,7 @@ import json
 import logging
 import sys
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -91,6 +91,10 @@ def intents(*, message_content: bool) -> discord.Intents:
     )
 
 
+def _unheard(_: Collection[str]) -> None:
+    """Nobody listens."""
+
+
 class Client(discord.Client):
     """One shard: the SDK's client without message and member caches; all that it hears goes to ``Ears``.
 
@@ -121,6 +125,8 @@ class Client(discord.Client):
             enable_debug_events=True,
         )
         self.ears: Ears | None = None
+        #: Is told the channels of each guild that comes, also of those that a session begins with.
+        self.came: Callable[[Collection[str]], None] = _unheard
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.number = number
         #: Its first session begins: the next shard of its turn may make ready.
@@ -163,6 +169,8 @@ class Client(discord.Client):
 
     async def on_guild_available(self, guild: discord.Guild) -> None:
         self._look(guild)
+        if self.ears is not None:
+            self.came({str(channel.id) for channel in (*guild.channels, *guild.threads)})
 
     async def on_guild_remove(self, guild: discord.Guild) -> None:
         for channel in (*guild.channels, *guild.threads):

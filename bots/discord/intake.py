@@ -40,20 +40,32 @@ class Intake:
         """An event read back: returns when it is committed, past everything that is held."""
         await self._handle(event)
 
+    @property
+    def holds_all(self) -> bool:
+        return self._hold_new
+
     def hold(self) -> None:
         """From now on hold every chat's events."""
         self._hold_new = True
 
-    def hold_only(self, chats: Collection[str]) -> None:
-        """Let go of all chats but these."""
-        self._hold_new = False
-        for chat in [chat for chat in self._held if chat not in chats]:
+    def hold_too(self, chats: Collection[str]) -> None:
+        """From now on hold these chats' events."""
+        for chat in chats:
+            self._held.setdefault(chat, [])
+
+    def hold_only(self, chats: Collection[str], of: Collection[str] | None = None) -> None:
+        """Let go of all chats, or all ``of`` some, but these."""
+        self._hold_new = self._hold_new and of is not None
+        for chat in [chat for chat in (self._held if of is None else of) if chat not in chats]:
             self.release(chat)
         for chat in chats:
             self._held.setdefault(chat, [])
 
     def release(self, chat: str, *, read_to: str = "") -> None:
         """Let a chat's events go, without those that were read back already (up to message ``read_to``)."""
+        if self._hold_new:
+            # What an older session's reading back says: between that session and this one lies a gap.
+            return
         self._marks.pop(bookmark_scope(chat), None)
         for event in self._held.pop(chat, ()):
             # History holds messages only: an interaction was not among what was read.

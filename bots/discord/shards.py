@@ -40,6 +40,8 @@ class Shards:
         #: Whose a channel was when it was known: one that is known no more is still that shard's to look for.
         self._homes: dict[str, int] = {}
         self._told: set[int] = set()
+        #: Of all channels that were asked for, which shard was given them to read back.
+        self._given: dict[str, int | None] = {}
 
     def __iter__(self) -> Iterator[Client]:
         return iter(self._clients)
@@ -85,11 +87,16 @@ class Shards:
         self._homes |= {channel: shard.number for channel in _channels(shard) if channel in channels}
         self._told.add(shard.number)
         mine = {channel for channel in channels if self._homes.get(channel) == shard.number}
-        if len(self._told) < self._count:
-            return mine
-        return mine | {
-            channel for channel in set(channels) - self._homes.keys() if not self._knowing(channel)
-        }
+        if len(self._told) >= self._count:
+            mine |= {channel for channel in set(channels) - self._homes.keys() if not self._knowing(channel)}
+        self._given = dict.fromkeys(channels) | self._given | dict.fromkeys(mine, shard.number)
+        return mine
+
+    def late(self, shard: Client, channels: Collection[str]) -> Collection[str]:
+        """Which of a guild's channels are to be read back by a shard that did not know them when it began."""
+        late = {channel for channel in channels if self._given.get(channel, shard.number) != shard.number}
+        self._given |= dict.fromkeys(late, shard.number)
+        return late
 
     def connect(self, token: str, turns: Turns, tasks: asyncio.TaskGroup) -> None:
         """Begin all sessions, each in its turn. The end of one is a fault, raised in the group."""

@@ -206,6 +206,44 @@ async def test_a_guild_that_was_left_meanwhile_is_told_by_its_shard(flock: Flock
     assert all(event.chat == gone.chat for event in scene.gate.events if isinstance(event, PlaceChanged))
 
 
+async def test_an_archived_thread_is_found_by_the_shard_of_its_channel(flock: Flock) -> None:
+    asleep = [await flock.scene.anna.open_thread(room, "nests") for room in (flock.near, flock.far)]
+    for thread in asleep:
+        thread.update(archived=True)
+    flock.scene.gate.watched = [flock.chat(flock.near), flock.chat(flock.far)]
+    async with running(flock.scene):
+        for where in flock.scene.gate.watched:
+            await flock.scene.gate.until(PlaceChanged, lambda event, where=where: event.chat == where)  # type: ignore[misc]
+        for thread in asleep:
+            assert await flock.scene.adapter.standing(flock.chat(thread)) is None
+
+
+async def test_a_guild_that_comes_late_is_read_back_too(flock: Flock) -> None:
+    """Its shard has begun without it, and nobody else has asked yet for what no shard knows."""
+    scene, anna = flock.scene, flock.scene.anna
+    also = flock.near.guild.text_channel("also")  # type: ignore[union-attr]
+    late = flock.double.guild("Late", owner=scene.owner, members=(anna,), shard=(0, 2))
+    room = late.text_channel("general")
+    scene.gate.watched = [flock.chat(also), flock.chat(room), flock.chat(flock.far)]
+    missed = await anna.say(room, "missed")
+    scene.gate.bookmarks[f"discord:{room.id}"] = str(missed.id - 1)
+    late.set_available(False)
+    flock.double.limits.max_concurrency = 1
+    async with running(scene, scene.another(identify_seconds=600)):
+        await scene.gate.until(PlaceChanged, lambda event: event.chat == flock.chat(also))
+        late.set_available(True)
+        await anna.say(room, "live")
+        await flock.hears("live")
+        assert flock.heard == ["missed", "live"]
+        reads = _reads(flock.double)
+        late.set_available(False)
+        late.set_available(True)
+        await anna.say(room, "after an outage")
+        await flock.hears("after an outage")
+    assert _reads(flock.double) == reads
+    assert [shard for _, shard in flock.double.gateway.began] == [0]
+
+
 async def test_too_few_shards_end_the_run_and_the_next_one_asks_again(flock: Flock) -> None:
     limits = flock.double.limits
     limits.shards, limits.guilds_per_shard = 1, 2
