@@ -25,8 +25,9 @@ from bots.discord.canary import Canary
 from bots.discord.catchup import CatchUp, Limits
 from bots.discord.channels import Channel, Channels
 from bots.discord.clickable import offered
+from bots.discord.client import Client
 from bots.discord.convert import PLATFORM, address, bare_emoji
-from bots.discord.ears import Client, Ears
+from bots.discord.ears import Ears
 from bots.discord.fetching import Fetching
 from bots.discord.history import History
 from bots.discord.identify import Turns, advice

@@ -23,7 +23,7 @@ from core.errors import RetryLater
 from core.events import Loss, Rights
 
 if TYPE_CHECKING:
-    from bots.discord.ears import Client
+    from bots.discord.client import Client
 
 
 def loss_in(channel: discord.abc.GuildChannel | discord.Thread) -> Loss | None:

@@ -16,7 +16,7 @@ import discord
 
 from bots.discord.cache import Cache
 from bots.discord.channels import Channel
-from bots.discord.ears import Client
+from bots.discord.client import Client
 from bots.discord.identify import Turns
 from bots.discord.rest import LABEL
 from core.errors import BadToken
