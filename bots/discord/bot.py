@@ -26,7 +26,7 @@ from bots.discord.catchup import CatchUp, Limits
 from bots.discord.channels import Channel, Channels
 from bots.discord.clickable import offered
 from bots.discord.client import Client
-from bots.discord.convert import PLATFORM, address, bare_emoji
+from bots.discord.convert import PLATFORM, address
 from bots.discord.ears import Ears
 from bots.discord.fetching import Fetching
 from bots.discord.history import History
@@ -34,6 +34,7 @@ from bots.discord.identify import Turns, advice
 from bots.discord.intake import Intake
 from bots.discord.permissions import ADMINISTRATOR, AS_AUTHOR, MESSAGE_CONTENT, invite, missing
 from bots.discord.portraits import Portraits
+from bots.discord.reactions import bare_emoji
 from bots.discord.rest import LABEL, UPLOADS, Refused, Rest, Route
 from bots.discord.shards import Shards, first_fault
 from bots.discord.webhooks import Webhooks

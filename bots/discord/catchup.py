@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import discord
 from discord.http import HTTPClient
 
-from bots.discord import convert
+from bots.discord import convert, reactions
 from bots.discord.intake import Intake
 from core.events import CommandInvoked, Inbound, Loss, Missed, ReactorsFound, Rights, place_now
 from core.ports import Clock, Gate, WatchedMessage
@@ -27,7 +27,7 @@ _UNKNOWN_CHANNEL, _UNKNOWN_MESSAGE = 10003, 10008
 class Limits:
     """How much is read back: how old, how many messages of ours and of authors are read again, reactors of an emoji.
 
-    ``emoji``: which reactions can be votes, as ``convert.bare_emoji`` has them.
+    ``emoji``: which reactions can be votes, as ``reactions.bare_emoji`` has them.
     """
 
     age: timedelta = timedelta(days=7)
@@ -228,7 +228,7 @@ class CatchUp:
             if edited is not None:
                 await self._intake.submit_read(edited)
         reactors, whole = await self._reactors(thing.message, payload)
-        found = convert.found_reactions(thing.message, reactors, me=self._me)
+        found = reactions.found(thing.message, reactors, me=self._me)
         for one in found:
             await self._intake.submit_read(one)
         if whole:
@@ -242,8 +242,8 @@ class CatchUp:
         """Who stands under each emoji that can be a vote, by Discord's own name for it; whether that is everybody."""
         found: dict[str, list[Mapping[str, Any]]] = {}
         whole = True
-        for name, kinds in convert.reactions(payload):
-            if convert.bare_emoji(name) not in self._limits.emoji:
+        for name, kinds in reactions.under(payload):
+            if reactions.bare_emoji(name) not in self._limits.emoji:
                 continue
             for kind in kinds:
                 users, all_ = await self._users(message, name, kind)

@@ -8,7 +8,7 @@ which is a thread, and the message (``<thread>/<message>``); the message that it
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import wraps
@@ -27,8 +27,6 @@ from core.events import (
     MessageEdited,
     MessageReceived,
     Place,
-    ReactionChanged,
-    ReactorsFound,
     Rights,
 )
 from core.types import AccountRef, ChatRef, Language, MessageRef, Platform
@@ -195,17 +193,6 @@ def actor(id_: str, who: Person, *, rights: Rights | None = None, locale: str = 
         rights=rights or Rights(),
         bot=who.bot,
     )
-
-
-def emoji_name(data: object) -> str:
-    """The emoji itself, or ``name:id`` of a custom one, as Discord's addresses write it."""
-    if not isinstance(data, Mapping):
-        raise Malformed("emoji")
-    name = text_field(data, "name")
-    id_ = data.get("id")
-    if id_ is None and not name:
-        raise Malformed("emoji")
-    return name if id_ is None else f"{name}:{snowflake(id_)}"
 
 
 def event_key(me: str, kind: str, unique: str) -> str:
@@ -398,104 +385,3 @@ def post_deleted(data: Payload, *, me: str) -> MessageDeleted:
 def deleted(message: MessageRef, me: str) -> MessageDeleted:
     """A message that is no longer there, seen live or found at reconciliation."""
     return MessageDeleted(key=event_key(me, "delete", message.key), message=message)
-
-
-# Reactions
-
-
-@lenient
-def reaction_changed(
-    data: Payload, *, me: str, added: bool, known: Mapping[str, Person], forum: str = ""
-) -> ReactionChanged | None:
-    """MESSAGE_REACTION_ADD or _REMOVE. Our own give nothing. They carry neither id nor time: set-state.
-
-    A removal names its owner only by id; ``known`` has names seen before.
-    """
-    user = snowflake(data["user_id"])
-    if user == me:
-        return None
-    member = data.get("member")
-    named = isinstance(member, Mapping) and isinstance(member.get("user"), Mapping)
-    who = person(member["user"], member) if named and member is not None else known.get(user, Person())
-    emoji = (emoji_name(data["emoji"]),)
-    return ReactionChanged(
-        key=None,
-        message=message_at(data["channel_id"], data["message_id"], forum),
-        actor=actor(user, who),
-        added=emoji if added else (),
-        removed=() if added else emoji,
-    )
-
-
-@lenient
-def reactions_cleared(data: Payload, *, forum: str = "") -> ReactorsFound | None:
-    """MESSAGE_REACTION_REMOVE_ALL or _REMOVE_EMOJI: a moderator took everybody's away, nobody stands there now."""
-    return ReactorsFound(
-        key=None,
-        message=message_at(data["channel_id"], data["message_id"], forum),
-        accounts=(),
-        began=None,
-        emoji=emoji_name(data["emoji"]) if "emoji" in data else "",
-    )
-
-
-def found_reactions(
-    message: MessageRef, reactors: Mapping[str, Iterable[Payload]], *, me: str
-) -> tuple[ReactionChanged, ...]:
-    """What stands on a message at reconciliation: each person's whole set, from the users of each emoji."""
-    people: dict[str, Person] = {}
-    emoji: dict[str, list[str]] = {}
-    for name, users in reactors.items():
-        for user in users:
-            id_ = _user_id(user)
-            if id_ is None or id_ == me:
-                continue
-            people[id_] = _named(user) or Person()
-            if name not in emoji.setdefault(id_, []):
-                emoji[id_].append(name)
-    return tuple(
-        ReactionChanged(
-            key=None,
-            message=message,
-            actor=actor(id_, people[id_]),
-            added=tuple(names),
-            whole=True,
-            found=True,
-        )
-        for id_, names in emoji.items()
-    )
-
-
-_VARIATIONS = re.compile("[\ufe0e\ufe0f\U0001f3fb-\U0001f3ff]")
-_NORMAL, _BURST = 0, 1
-
-
-def bare_emoji(name: str) -> str:
-    """Without variation selector and skin tone, by which no vote differs from another."""
-    return _VARIATIONS.sub("", name)
-
-
-def reactions(data: Payload) -> tuple[tuple[str, tuple[int, ...]], ...]:
-    """The emoji under a message and the kinds (normal, burst) of reaction that Discord lists apart."""
-    return _reactions(data) or ()
-
-
-@lenient
-def _reactions(data: Payload) -> tuple[tuple[str, tuple[int, ...]], ...]:
-    return tuple((emoji_name(one["emoji"]), _kinds(one)) for one in data.get("reactions") or [])
-
-
-def _kinds(one: Payload) -> tuple[int, ...]:
-    details = one.get("count_details")
-    burst = isinstance(details, Mapping) and details.get("burst")
-    return (_NORMAL, _BURST) if burst else (_NORMAL,)
-
-
-@lenient
-def _user_id(user: Payload) -> str | None:
-    return snowflake(user["id"])
-
-
-@lenient
-def _named(user: Payload) -> Person | None:
-    return person(user)

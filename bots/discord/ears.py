@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
 
-from bots.discord import convert, forms, interactions, slash
+from bots.discord import convert, forms, interactions, reactions, slash
 from bots.discord.cache import Cache
 from bots.discord.intake import Intake
 from core.crashpoints import passing
@@ -151,9 +151,9 @@ class Ears:
         elif name in ("MESSAGE_REACTION_ADD", "MESSAGE_REACTION_REMOVE"):
             added = name == "MESSAGE_REACTION_ADD"
             forum = self._forum(data)
-            event = convert.reaction_changed(data, me=me, added=added, known=self._names, forum=forum)
+            event = reactions.changed(data, me=me, added=added, known=self._names, forum=forum)
         elif name in ("MESSAGE_REACTION_REMOVE_ALL", "MESSAGE_REACTION_REMOVE_EMOJI"):
-            event = convert.reactions_cleared(data, forum=self._forum(data))
+            event = reactions.cleared(data, forum=self._forum(data))
         elif name == "THREAD_DELETE" and self._is_post(data):
             event = convert.post_deleted(data, me=me)
         if event is None:

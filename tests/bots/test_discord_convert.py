@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bots.discord import convert, interactions, render
+from bots.discord import convert, interactions, reactions, render
 from bots.discord.convert import Person, Room
 from bots.discord.handles import Handle, read_handle
 from bots.discord.permissions import Overwrite, missing, permissions, rights
@@ -188,20 +188,20 @@ def test_reactions() -> None:
         "emoji": {"id": None, "name": "❤️"},
         "member": {"nick": "Annie", "user": {"id": "11", "username": "anna", "global_name": "Anna"}},
     }
-    added = convert.reaction_changed(payload, me=ME, added=True, known={})
+    added = reactions.changed(payload, me=ME, added=True, known={})
     assert added == ReactionChanged(key=None, message=MESSAGE, actor=ANNA, added=("❤️",))
     bare = {name: value for name, value in payload.items() if name != "member"}
     known = {"11": Person(name="Annie", username="anna")}
     custom = bare | {"emoji": {"id": "7", "name": "egg"}}
-    removed = convert.reaction_changed(custom, me=ME, added=False, known=known)
+    removed = reactions.changed(custom, me=ME, added=False, known=known)
     assert removed == ReactionChanged(key=None, message=MESSAGE, actor=ANNA, removed=("egg:7",))
-    assert convert.reaction_changed(payload | {"user_id": ME}, me=ME, added=True, known={}) is None
+    assert reactions.changed(payload | {"user_id": ME}, me=ME, added=True, known={}) is None
 
 
 def test_reactions_found_again_are_whole_sets_without_a_time() -> None:
     anna = {"id": "11", "username": "anna", "global_name": "Annie"}
     us = {"id": ME, "username": "stormo", "bot": True}
-    found = convert.found_reactions(MESSAGE, {"👍": [anna, us], "❤️": [anna]}, me=ME)
+    found = reactions.found(MESSAGE, {"👍": [anna, us], "❤️": [anna]}, me=ME)
     assert found == (
         ReactionChanged(key=None, message=MESSAGE, actor=ANNA, added=("👍", "❤️"), whole=True, found=True),
     )
@@ -300,13 +300,13 @@ _CONVERTERS: list[tuple[dict[str, Any], Callable[[Any], object]]] = [
         lambda data: convert.message_edited(data, me=ME, room=ROOM),
     ),
     ({"id": "1", "channel_id": "55"}, lambda data: convert.deletions(data, me=ME)),
-    ({"message_id": "1", "channel_id": "55", "emoji": {"name": "👍"}}, convert.reactions_cleared),
+    ({"message_id": "1", "channel_id": "55", "emoji": {"name": "👍"}}, reactions.cleared),
     (
         {"user_id": "1", "channel_id": "5", "message_id": "2", "emoji": {"name": "👍"}},
-        lambda data: convert.reaction_changed(data, me=ME, added=True, known={}),
+        lambda data: reactions.changed(data, me=ME, added=True, known={}),
     ),
     (interaction(), lambda data: interactions.interaction(data, me=ME, room=Room())),
-    ({"reactions": [{"emoji": {"name": "👍"}}]}, convert.reactions),
+    ({"reactions": [{"emoji": {"name": "👍"}}]}, reactions.under),
 ]
 
 

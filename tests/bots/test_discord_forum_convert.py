@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bots.discord import convert, interactions, render
+from bots.discord import convert, interactions, reactions, render
 from bots.discord.convert import Room
 from bots.discord.text import DIALECT, read
 from core.events import (
@@ -69,10 +69,10 @@ def test_edits_deletions_and_reactions_in_a_post() -> None:
     assert isinstance(edited, MessageEdited)
     assert (edited.place, edited.message) == (PLACE, MessageRef(CHAT, f"{THREAD}/{ID}"))
     where = {"channel_id": THREAD, "message_id": THREAD, "emoji": {"name": "👍"}}
-    assert convert.reaction_changed(
+    assert reactions.changed(
         where | {"user_id": "11"}, me=ME, added=True, known={}, forum=FORUM
     ) == ReactionChanged(key=None, message=START, actor=Actor(account=ANNA.account, name=""), added=("👍",))
-    assert convert.reactions_cleared(where, forum=FORUM) == ReactorsFound(
+    assert reactions.cleared(where, forum=FORUM) == ReactorsFound(
         key=None, message=START, accounts=(), began=None, emoji="👍"
     )
     gone = convert.deletions({"channel_id": THREAD, "ids": [THREAD, ID]}, me=ME, forum=FORUM)
