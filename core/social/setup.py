@@ -135,5 +135,8 @@ def _join_room(scene: Scene, chat: Chat, typed: str) -> None:
         unit.communities.add_membership(code.community_id, scene.member.id, unit.now)
     community = unit.communities.community(code.community_id)
     n = unit.communities.count_chats(community.id)
-    announce(unit, chat, openly("setup.joined", community=community.slug, n=n))
-    answer(_inside(scene, community.id), _next(scene, tuple(_lacking(scene)), community.id))
+    if not scene.handle:
+        # A further answer for one person would print in the room that it waits.
+        return answer(scene, openly("setup.joined", community=community.slug, n=n))
+    joined = message("setup.joined", community=community.slug, n=n)
+    return answer(scene, _next(_inside(scene, community.id), (joined, *_lacking(scene)), community.id))
