@@ -181,7 +181,9 @@ def traced(budget: Budget, root: str) -> aiohttp.TraceConfig:
             told = call.response.headers
             budget.end(context.place)
             budget.answered(call.response.status, told.get("X-RateLimit-Scope"))
-            if "X-RateLimit-Global" in told:
+            # Without a trace of Discord itself it is the proxy before it that shut the door, for the whole address.
+            shut = call.response.status == HTTPStatus.TOO_MANY_REQUESTS and "Via" not in told
+            if shut or "X-RateLimit-Global" in told:
                 budget.park(seconds(told.get("Retry-After")))
 
     async def failed(

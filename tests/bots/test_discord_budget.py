@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
+import discord
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -257,6 +258,20 @@ async def test_a_rest_that_was_asked_of_reads_is_kept_by_sends_too(scene: Scene)
     assert later.value.whole_token
     assert _seconds(later.value) > 20
     assert len(scene.double.refused) == 1
+
+
+@pytest.mark.peer
+async def test_a_rest_that_the_proxy_asks_of_reads_is_kept_by_sends_too(scene: Scene) -> None:
+    scene.double.limits.via_header = False
+    scene.gate.watched = [scene.chat]
+    scene.gate.bookmarks[f"discord:{scene.channel.id}"] = "1"
+    scene.double.fault("rate_limit", method="GET", route="/messages", seconds=30)
+    with pytest.raises(discord.HTTPException):
+        await asyncio.wait_for(scene.adapter.run(scene.gate), 10)
+    with pytest.raises(RetryLater) as later:
+        await scene.adapter.perform(create(scene.chat, "x"))
+    assert later.value.whole_token
+    assert _seconds(later.value) > 10
 
 
 async def _send_for_ever(scene: Scene) -> None:
