@@ -224,10 +224,12 @@ class Stormo:
         elif listening == platform:
             yield platform, self._tend(platform, health.stand_by, partial(self._send, platform, listen))
         else:
-            yield listening, self._tend(listening, health.stand_by, listen)
-            # Whoever listens to whatever part: one of them sends.
+            listens = asyncio.Event()
+            yield listening, self._tend(listening, health.stand_by, partial(_after, listens.set, listen))
+            # Whoever listens to whatever part: one of them sends. Who only stands by knows no place to send to.
             forever = asyncio.get_running_loop().create_future
-            yield platform, self._tend(platform, lambda _: None, partial(self._send, platform, forever))
+            send = partial(self._tend, platform, lambda _: None, partial(self._send, platform, forever))
+            yield platform, _when(listens, send)
 
     async def _tend(self, lease: Platform, stand_by: Callable[[str], None], work: _Work) -> None:
         """Work that is done while its lease is ours, and stood by for while it is another process's."""
@@ -351,6 +353,16 @@ class Stormo:
 
     async def _wait(self, time: timedelta) -> None:
         await self.clock.wait(asyncio.Event(), self.clock.now() + time)
+
+
+async def _after(first: Callable[[], None], work: _Work) -> None:
+    first()
+    await work()
+
+
+async def _when(set_: asyncio.Event, work: _Work) -> None:
+    await set_.wait()
+    await work()
 
 
 def _listening(adapter: Adapter) -> Platform:

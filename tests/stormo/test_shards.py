@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -130,6 +131,23 @@ async def test_when_the_sender_ends_the_other_one_sends(halves: Halves) -> None:
             await until(lambda: DISCORD in other.leases.platforms, "the lease of the one that is left")
             assert await halves.asks(halves.anna, halves.rooms[1], "whoami")
             assert len(halves.double.gateway.identifies) == 2
+
+
+@pytest.mark.peer
+@pytest.mark.timeout(120)
+async def test_who_stands_by_for_a_range_sends_nothing(halves: Halves) -> None:
+    async with AsyncExitStack() as ends:
+        sender = await ends.enter_async_context(halves.app(0))
+        await until(lambda: DISCORD in sender.leases.platforms, "the lease")
+        assert await halves.asks(halves.anna, halves.rooms[0], "whoami")
+        range_, life = f"{DISCORD} shards 1-1 of 2", timedelta(seconds=5)
+        await sender.writer.submit(lambda unit: unit.leases.take(range_, "a third", "", life))
+        async with halves.app(1) as waiting:
+            health = waiting.health[DISCORD]
+            await until(lambda: health.doing is Doing.STANDBY, "it stands by")
+            await ends.aclose()
+            await until(lambda: DISCORD in waiting.leases.platforms, "both leases")
+            assert health.doing is not Doing.STANDBY
 
 
 def test_a_part_is_for_several_processes_with_one_database(tmp_path: Path) -> None:
