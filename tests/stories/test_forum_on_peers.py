@@ -33,12 +33,12 @@ class ForumStage(Stage):
         code = await self._code()
         await self.bruno.slash(first.channel, "setup", {"code": code})
         await self.bruno.slash(first.channel, "mirror add", {"feed": "@anna"})
-        self.ours = len(self.forum.posts)
 
     @property
     def posts(self) -> list[Channel]:
-        """Those that came by the mirror."""
-        return self.forum.posts[self.ours :]
+        """Those that came by the mirror: their author stands above their words."""
+        shown = [(post, self.discord.visible(post)) for post in self.forum.posts]
+        return [post for post, lines in shown if lines and lines[0].embeds and "author" in lines[0].embeds[0]]
 
     async def titled(self, *titles: str) -> None:
         await until(lambda: [post.name for post in self.posts] == list(titles), f"the posts {titles}")
@@ -54,10 +54,12 @@ async def stage(synapse: SynapseServer, tmp_path: Path) -> AsyncIterator[ForumSt
 async def test_each_post_of_the_feed_is_a_post_of_the_forum_with_its_answers_and_votes(
     stage: ForumStage,
 ) -> None:
-    own = await stage.anna.send(stage.group, "/post The swifts are back")
-    await stage.titled("The swifts are back")
+    own = await stage.anna.send(stage.group, "/post The swifts are back, @bruno")
+    await stage.titled("The swifts are back, @bruno")
     (thread,) = stage.posts
     copy = stage.discord.message(thread.id)
+    assert copy.embeds[0]["description"] == f"The swifts are back, {stage.bruno.mention}"
+    assert not copy.pinged
     await stage.bruno.react(copy, "👍")
     await until(lambda: "1 vote" in stage.discord.visible(thread)[0].text, "the vote on the forum's copy")
     await stage.bruno.say(thread, "I saw four of them", reply_to=copy)
