@@ -129,6 +129,8 @@ class RejectedWhy(StrEnum):
     FILE = "file"
     #: The bot may not do this here (any more).
     FORBIDDEN = "forbidden"
+    #: What it was to stand behind takes nothing more; the chat itself is open.
+    CLOSED = "closed"
     #: The chat does not exist (any more), or the bot was put out of it.
     CHAT_GONE = "chat_gone"
     #: The message stands there, and nobody can change it any more: other words need another message.

@@ -19,7 +19,9 @@ from bots.discord.forums import Forums
 from bots.discord.handles import Handle, handle_of, read_handle
 from bots.discord.portraits import Portraits
 from bots.discord.refusals import (
+    ARCHIVED,
     INVALID_FORM,
+    LOCKED,
     NOT_FOR_MESSAGES,
     UNKNOWN_CHANNEL,
     UNKNOWN_MESSAGE,
@@ -364,9 +366,14 @@ def channel_of(intent: Create) -> str:
 def _unsaid(
     refused: Refused, channel: str, chat: ChatRef, *, embeds: bool = False, files: bool = False
 ) -> Rejected:
-    """Of a new message. Raises ``RetryLater`` where what it was to stand behind went: that will be told yet."""
-    if refused.code == UNKNOWN_CHANNEL and channel != chat.key:
+    """Of a new message. Raises ``RetryLater`` where what it was to stand behind went: that will be told yet.
+
+    One post of a forum that is locked says nothing of the forum.
+    """
+    if channel != chat.key and refused.code == UNKNOWN_CHANNEL:
         raise RetryLater(str(refused))
+    if channel != chat.key and refused.code in (ARCHIVED, LOCKED):
+        return Rejected(str(refused), why=RejectedWhy.CLOSED)
     return rejected(refused, embeds=embeds, files=files)
 
 

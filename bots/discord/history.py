@@ -13,7 +13,7 @@ from typing import Any
 from bots.discord import convert, render
 from bots.discord.acts import channel_of
 from bots.discord.channels import Channel, Channels
-from bots.discord.refusals import UNKNOWN_MESSAGE, rejected
+from bots.discord.refusals import UNKNOWN_CHANNEL, UNKNOWN_MESSAGE, rejected
 from bots.discord.rest import Refused, Rest, Route
 from bots.discord.webhooks import Webhooks
 from core.errors import Rejected, RejectedWhy
@@ -55,6 +55,9 @@ class History:
                 if sign in _signs(await self._read(ref, payload)):
                     return ref
         except Refused as refused:
+            if refused.code == UNKNOWN_CHANNEL and channel != create.chat.key:
+                # It would stand in a post of a forum that went.
+                return None
             raise rejected(refused) from None
         if not (seen or surely_readable or there.forum):
             raise Rejected("nothing is there, or nothing may be read", why=RejectedWhy.FORBIDDEN)
@@ -68,7 +71,8 @@ class History:
                 try:
                     yield await self._rest.call(Route("GET", _MESSAGE, (str(thread), str(thread))))
                 except Refused as refused:
-                    if refused.code != UNKNOWN_MESSAGE:
+                    # Its first message may be gone, or all of it meanwhile.
+                    if refused.code not in (UNKNOWN_CHANNEL, UNKNOWN_MESSAGE):
                         raise
 
     async def _threads(self, forum: Channel) -> set[int]:

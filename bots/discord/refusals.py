@@ -15,6 +15,7 @@ MISSING_PERMISSIONS: Final = 50013
 #: A kind of channel in which no messages stand.
 NOT_FOR_MESSAGES: Final = 50008
 ARCHIVED: Final = 50083
+LOCKED: Final = 160005
 
 _WHY: Final[Mapping[int, RejectedWhy]] = {
     10003: RejectedWhy.CHAT_GONE,  # unknown channel

@@ -246,6 +246,7 @@ _REASONS = frozenset(
     (
         RejectedWhy.FORM,
         RejectedWhy.FORBIDDEN,
+        RejectedWhy.CLOSED,
         RejectedWhy.CHAT_GONE,
         RejectedWhy.UNREACHABLE,
         RejectedWhy.LATE,

@@ -455,6 +455,22 @@ async def test_a_webhook_that_was_moved_begins_no_post_where_nobody_asked(
     assert [scene.double.visible(thread) for thread in other.posts] == [[]]
 
 
+@pytest.mark.parametrize("as_author", [False, True])
+async def test_a_locked_post_takes_no_answer_and_closes_no_forum(
+    scene: Scene, forum: Channel, *, as_author: bool
+) -> None:
+    async with running(scene):
+        first = await begun(scene, forum)
+        (thread,) = forum.posts
+        for archived in (False, True):
+            thread.update(locked=True, archived=archived)
+            with pytest.raises(Rejected) as refused:
+                await scene.adapter.perform(replace(post(forum, "two", as_author=as_author), reply_to=first))
+            assert refused.value.why is RejectedWhy.CLOSED
+        await sent(scene, post(forum, "three", as_author=as_author))
+    assert len(forum.posts) == 2
+
+
 async def test_too_many_open_threads_are_waited_out(
     scene: Scene, forum: Channel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -503,3 +519,15 @@ async def test_a_part_is_looked_for_in_its_thread(scene: Scene, forum: Channel) 
         ref = await sent(scene, part)
         assert await scene.adapter.find_sent(part, began) == ref
         assert await scene.adapter.find_sent(replace(part, key="other"), began) is None
+
+
+async def test_what_would_stand_in_a_post_that_went_is_not_there_and_the_forum_stays(
+    scene: Scene, forum: Channel
+) -> None:
+    began = datetime.now(UTC)
+    async with running(scene):
+        first = await begun(scene, forum)
+        (thread,) = forum.posts
+        thread.remove()
+        for part in (replace(post(forum, "two"), follows=first), replace(post(forum, "two"), reply_to=first)):
+            assert await scene.adapter.find_sent(part, began) is None
