@@ -13,7 +13,7 @@ from core.types import ChatId, PostId, ThingId
 def remove_here(unit: Unit, chat: ChatId, thing: ThingId, reason: str, *, gone: str = "") -> None:
     """Every part goes that still stands there: who takes one piece away wants none of it. ``gone``: that message's key.
 
-    No retry, edit or tally revives it.
+    No retry, edit or tally revives it. What a fold showed goes with it.
     """
     for copy in unit.copies.copies_in(chat, thing):
         if copy.ours and copy.message.key != gone:
@@ -22,7 +22,8 @@ def remove_here(unit: Unit, chat: ChatId, thing: ThingId, reason: str, *, gone: 
     unit.copies.drop_copies(chat, thing)
     passing("parts.forgotten")
     unit.outbox.remove(chat, thing, unit.now, reason)
-    show_quoting(unit, PostId(thing))
+    for gone_too in (thing, *unit.folds.remove_lines(chat, thing, reason)):
+        show_quoting(unit, PostId(gone_too))
     passing("parts.removed")
 
 

@@ -28,6 +28,18 @@ FOLDED = Statement(
         .order_by(_O.thing_id)
     )
 )
+REMOVE_LINES = Statement(
+    lambda _: (
+        update(t.outbox)
+        .where(
+            _O.chat_id == bindparam("chat"),
+            _O.fold_id == bindparam("fold"),
+            _O.state == CopyState.FOLDED.value,
+        )
+        .values(state=CopyState.REMOVED.value, reason=bindparam("why"))
+        .returning(_O.thing_id)
+    )
+)
 ADD_FOLD = Statement(lambda d: d.insert(t.folds).values(id=bindparam("id"), chat_id=bindparam("chat_id")))
 BUMP_FOLD = Statement(
     lambda _: (
@@ -51,6 +63,9 @@ class FoldStore:
 
     def folded(self, chat: ChatId, fold: ThingId) -> list[Delivery]:
         return [read_delivery(row) for row in self._run.all(FOLDED, chat=chat, fold=fold)]
+
+    def remove_lines(self, chat: ChatId, fold: ThingId, reason: str) -> list[ThingId]:
+        return [ThingId(thing) for (thing,) in self._run.all(REMOVE_LINES, chat=chat, fold=fold, why=reason)]
 
     def bump_fold(self, fold: ThingId, now: datetime, *, rank: int) -> None:
         version = self._run.scalar(BUMP_FOLD, fold=fold)

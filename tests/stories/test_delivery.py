@@ -112,6 +112,29 @@ async def test_a_room_takes_sixty_copies_a_day(world: World) -> None:
     assert room.texts[-1] == "the next day"
 
 
+async def test_what_a_removed_fold_showed_comes_back_no_other_way(world: World) -> None:
+    world.rules = world.with_rules(copies_an_hour=1)
+    await world.restart()
+    group, room = world.room("telegram", "group"), world.room("discord", "room")
+    await world.community(group)
+    await world.community(room)
+    anna, bruno = await world.member("telegram", "anna"), await world.member("telegram", "bruno")
+    await world.mirrors(room, "#birds", "@bruno")
+    own = [await anna.posts(group, f"visibility:public post {i}. #birds") for i in range(3)]
+    await world.passes(2 * HOUR)
+    fold = next(line for line in room.spoken if "post 2." in line.text)
+    await bruno.runs(group, "quote visibility:public Look", target=own[2])
+    await world.passes(2 * HOUR)
+    assert room.texts == ["post 0. #birds", "Look\n\n> @anna post 2. #birds"]
+    await world.person("discord", "mod").moderates(room).runs(room, "remove", target=fold)
+    assert fold.deleted
+    assert "post 2." not in room.texts[1]
+    await anna.edits(group, own[2], "/post visibility:public post 2.")
+    await anna.edits(group, own[2], "/post visibility:public post 2. #birds")
+    await world.passes(2 * HOUR)
+    assert len(room.texts) == 2
+
+
 async def test_two_posts_that_waited_long_come_folded_and_a_single_one_as_itself(world: World) -> None:
     anna, group, (room, other) = await pair(world, "discord", "matrix")
     admin = world.person("discord", "admin").leads(room)
