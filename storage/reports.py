@@ -73,6 +73,17 @@ CLOSE_OF_AUTHOR = Statement(
         .values(closed_at=_NOW)
     )
 )
+CLOSE_ELSEWHERE = Statement(
+    lambda _: (
+        update(t.reports)
+        .where(
+            _R.post_id == bindparam("post"),
+            _R.closed_at.is_(None),
+            _R.community_id.is_distinct_from(bindparam("community")),
+        )
+        .values(closed_at=_NOW)
+    )
+)
 CLOSE_EVERYWHERE = Statement(
     lambda _: (
         update(t.reports)
@@ -113,6 +124,9 @@ class ReportStore:
 
     def close_of_author(self, author: MemberId, community: CommunityId, now: datetime) -> None:
         self._run.run(CLOSE_OF_AUTHOR, author=author, community=community, now_at=now)
+
+    def close_elsewhere(self, post: PostId, community: CommunityId | None, now: datetime) -> None:
+        self._run.run(CLOSE_ELSEWHERE, post=post, community=community, now_at=now)
 
     def close_everywhere(self, post: PostId, now: datetime) -> None:
         self._run.run(CLOSE_EVERYWHERE, post=post, now_at=now)

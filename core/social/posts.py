@@ -348,6 +348,8 @@ def narrow(scene: Scene, post: Post, seen_by: Visibility) -> Post:
         raise Refusal("post.cannot_widen")
     unit = scene.unit
     unit.posts.set_visibility(post.id, seen_by)
+    if post.visibility is Visibility.PUBLIC:
+        unit.reports.close_elsewhere(post.id, post.community_id, unit.now)
     show_again(unit, post.id, post.version + 1, rank=0)
     show_quoting(unit, post.id)
     return structs.replace(post, visibility=seen_by, version=post.version + 1)

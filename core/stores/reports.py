@@ -30,6 +30,10 @@ class Reports(Protocol):
         """They keep its author out."""
         ...
 
+    def close_elsewhere(self, post: PostId, community: CommunityId | None, now: datetime) -> None:
+        """Only its own community may see the post from now on."""
+        ...
+
     def close_everywhere(self, post: PostId, now: datetime) -> None:
         """The post is gone."""
         ...

@@ -107,6 +107,12 @@ async def test_a_report_goes_to_those_who_may_see_the_post(world: World) -> None
     assert await mod.asks(group, "reports") == ["reports.title", "reports.line"]
     await other_mod.asks(other, "reports")
     assert "At home" not in other_mod.told_text
+    # Once it is for its own community only, others read neither of it nor of where it stands.
+    own = await world.short_id_of("Everywhere")
+    assert await bruno.asks(group, f"report post:{own}") == ["report.done"]
+    await anna.runs(group, f"edit post:{own} visibility:community Everywhere")
+    assert await other_mod.asks(other, "reports") == ["reports.none"]
+    assert await mod.asks(group, "reports") == ["reports.title", "reports.line", "reports.line"]
 
 
 async def test_words_for_one_room_are_read_by_its_moderators_there(world: World) -> None:
