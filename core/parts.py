@@ -225,8 +225,10 @@ def digest_of(view: View, form: Form) -> str:
     # A description is words: what stands there can be given another one.
     described = [f.alt for f in view.files]
     buttons = [(b.label, b.data, b.url, b.private) for b in view.buttons]
+    # What leads an answer that can be no reply stands there as its own words do.
+    words = Body((*view.parent, *view.body.blocks)) if view.as_author else view.body
     shown = (described, view.voice, view.author, view.footer, buttons, view.text_command, view.link, form)
-    return f"{_hash(repr(files)) if files else ''}.{_hash(repr(shown) + to_json(view.body))}"
+    return f"{_hash(repr(files)) if files else ''}.{_hash(repr(shown) + to_json(words))}"
 
 
 def same_files(one: str, other: str) -> bool:

@@ -106,7 +106,9 @@ BUMP_ALL_OF = Statement(
 BUMP_QUOTING = Statement(
     lambda _: (
         update(t.posts)
-        .where(_P.quote_of == bindparam("post"), _P.deleted_at.is_(None))
+        .where(
+            or_(_P.quote_of == bindparam("post"), _P.reply_to == bindparam("post")), _P.deleted_at.is_(None)
+        )
         .values(version=_P.version + 1)
         .returning(_P.id, _P.version)
     )

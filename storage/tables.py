@@ -351,6 +351,8 @@ posts = Table(
     Index(None, "community_id", "id"),
     Index(None, "visibility", "id"),
 )
+Index("ix_posts_reply_to", posts.c.reply_to, sqlite_where=posts.c.reply_to.is_not(None),
+      postgresql_where=posts.c.reply_to.is_not(None))  # fmt: skip
 Index("ix_posts_quote_of", posts.c.quote_of, sqlite_where=posts.c.quote_of.is_not(None),
       postgresql_where=posts.c.quote_of.is_not(None))  # fmt: skip
 

@@ -172,6 +172,6 @@ def show_again(unit: Unit, post: PostId, version: int, *, rank: int) -> None:
 
 
 def show_quoting(unit: Unit, post: PostId) -> None:
-    """Posts that carry this one inside are to show it as it may be read now."""
+    """Posts that carry this one inside, or answer it, are to show it as it may be read now."""
     for quoting, version in unit.posts.bump_quoting(post):
         show_again(unit, quoting, version, rank=2)

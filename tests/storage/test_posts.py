@@ -119,6 +119,22 @@ def test_relayed_talk_is_stored_revised_and_deleted(unit: SqlUnit) -> None:
     assert unit.posts.relay(ThingId(404)) is None
 
 
+def test_answers_get_a_newer_version_with_what_they_answer(unit: SqlUnit) -> None:
+    parent, author = a_post(unit), a_member(unit)
+    answer = unit.posts.add(
+        PostId(unit.new_id()),
+        author=author,
+        account=AccountId(1),
+        community=None,
+        chat=a_chat(unit),
+        visibility=Visibility.PUBLIC,
+        reply_to=parent,
+        now=NOW,
+    )
+    assert unit.posts.bump_quoting(parent) == [(answer.id, 2)]
+    assert unit.posts.bump_quoting(answer.id) == []
+
+
 def test_a_quote_names_its_post_and_follows_its_changes(unit: SqlUnit) -> None:
     quoted, author = a_post(unit), a_member(unit)
     quote, gone = (

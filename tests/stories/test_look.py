@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from core.body import Paragraph, Quote
+from core.body import Body, Paragraph, Quote
 from core.intents import ABOUT, NotAsAuthor
 from core.text import plain
 from core.types import Platform
@@ -112,6 +112,23 @@ async def test_a_reply_quotes_where_a_message_cannot_be_one(world: World) -> Non
     (first,) = quote.children
     assert isinstance(first, Paragraph)
     assert plain(answer.view.body) == "I did"
+
+
+async def test_what_it_quotes_follows_the_post_that_it_answers(world: World) -> None:
+    anna, group, room, admin = await a_mirror(world)
+    await admin.runs(room, "mirror look author")
+    own = await anna.posts(group, "who saw the swifts?")
+    await anna.runs(group, "post I did", target=own)
+    answer = room.copies[1]
+
+    def said() -> str:
+        assert answer.view is not None
+        return plain(Body((*answer.view.parent, *answer.view.body.blocks)))
+
+    await anna.edits(group, own, "/post who saw the owls?")
+    assert "owls" in said()
+    await anna.deletes(own)
+    assert "owls" not in said()
 
 
 async def test_a_copy_tells_who_asks_whose_it_is_and_what_can_be_done(world: World) -> None:

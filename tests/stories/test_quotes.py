@@ -73,6 +73,17 @@ async def test_they_go_when_their_post_is_withdrawn_and_the_quote_stays(world: W
     assert await bruno.asks(group, "quote More!", target=own) == ["post.unknown"]
 
 
+async def test_what_leads_an_answer_follows_its_post_as_well(world: World) -> None:
+    group, anna, bruno, perch = await flock(world)
+    own = await anna.posts(group, "visibility:public Eleven swifts")
+    await bruno.says(group, "Indeed", reply_to=own)
+    assert perch.texts == ["> @anna Eleven swifts\n\nIndeed"]
+    await anna.edits(group, own, "/post visibility:public Twelve swifts")
+    assert perch.texts == ["> @anna Twelve swifts\n\nIndeed"]
+    await anna.deletes(own)
+    assert perch.texts == ["> An answer to a post that cannot be seen here\n\nIndeed"]
+
+
 @pytest.mark.parametrize("kept_out", ["mirror block @anna", "mirror block #ads", "ban @anna"])
 async def test_a_room_reads_no_words_of_whom_it_keeps_out_through_a_quote(
     world: World, kept_out: str
