@@ -217,8 +217,10 @@ class Receipts:
         """Tried again after ``pause``; a call that may have taken effect only so that nothing stands there twice."""
         row = found.row
         if error.keyless:
+            # Nor was anything asked whenever it was tried before.
             self._attempts.without_keys(row.chat_id)
-        if found.lost:
+            unit.tries.end_try(row.chat_id, found.attempt.key)
+        elif found.lost:
             pass
         elif not error.unknown:
             # Of an earlier call that may have taken effect nothing is known yet.

@@ -130,7 +130,7 @@ class CatchUp:
         posts = self._around.posts(chat.key)
         try:
             if posts is not None:
-                return str(await self._read_posts(posts, int(bookmark)))
+                return str(await self._read_posts(chat, posts, int(bookmark)))
             return str(await self._read_from(chat, int(bookmark)))
         except (discord.NotFound, discord.Forbidden) as error:
             await self._unreadable(chat, error)
@@ -138,13 +138,7 @@ class CatchUp:
 
     async def _read_from(self, chat: ChatRef, bookmark: int) -> int:
         """Page by page: what was handed over is kept, whatever becomes of the rest. The id read up to."""
-        after = max(bookmark, discord.utils.time_snowflake(self._clock.now() - self._limits.age))
-        if after > bookmark and (self._around.heard(chat.key) or 0) > bookmark:
-            reason = f"messages older than {self._limits.age.days} days are not read back"
-            await self._missed(chat, str(after), str(bookmark), reason)
-        if not self._around.readable(chat.key) and (self._around.heard(chat.key) or 0) > after:
-            reason = "the bot may not read the channel's history"
-            await self._missed(chat, str(self._around.heard(chat.key)), str(after), reason)
+        after = await self._begin(chat, bookmark, self._around.heard(chat.key) or 0)
         while True:
             page = await self._http.logs_from(int(chat.key), _PAGE, after=after)
             for payload in sorted(page, key=lambda payload: int(payload["id"])):
@@ -155,22 +149,43 @@ class CatchUp:
             if len(page) < _PAGE:
                 return after
 
-    async def _read_posts(self, posts: Sequence[str], bookmark: int) -> int:
+    async def _read_posts(self, chat: ChatRef, posts: Sequence[str], bookmark: int) -> int:
         """A forum's bookmark is one for all its posts: what was written in any of them goes over in one order."""
-        oldest = max(bookmark, discord.utils.time_snowflake(self._clock.now() - self._limits.age))
+        newest = {post: self._around.heard(post) or 0 for post in posts}
+        begin = await self._begin(chat, bookmark, max(newest.values(), default=0))
         written: list[tuple[int, str, Mapping[str, Any]]] = []
         for post in posts:
-            after, full = oldest, True
-            while full:
-                page = await self._http.logs_from(int(post), _PAGE, after=after)
-                full = len(page) == _PAGE
-                written += [(int(payload["id"]), post, payload) for payload in page]
-                after = max([after, *(int(payload["id"]) for payload in page)])
+            if newest[post] > begin:
+                written += [(int(payload["id"]), post, payload) for payload in await self._post(post, begin)]
         for _, post, payload in sorted(written, key=lambda one: one[0]):
             event = await self._event(post, payload)
             if event is not None:
                 await self._intake.submit_read(event)
-        return max([oldest, *(id_ for id_, _, _ in written)])
+        return max([begin, *(id_ for id_, _, _ in written)])
+
+    async def _post(self, post: str, after: int) -> Sequence[Mapping[str, Any]]:
+        """What was written in a post of a forum; nothing in one that went meanwhile."""
+        written: list[Mapping[str, Any]] = []
+        full = True
+        try:
+            while full:
+                page = await self._http.logs_from(int(post), _PAGE, after=after)
+                full = len(page) == _PAGE
+                written += page
+                after = max([after, *(int(payload["id"]) for payload in page)])
+        except discord.NotFound:
+            return ()
+        return written
+
+    async def _begin(self, chat: ChatRef, bookmark: int, newest: int) -> int:
+        """The id from which on a chat is read, whose newest message is that one. What is not read is said."""
+        after = max(bookmark, discord.utils.time_snowflake(self._clock.now() - self._limits.age))
+        if after > bookmark and newest > bookmark:
+            reason = f"messages older than {self._limits.age.days} days are not read back"
+            await self._missed(chat, str(after), str(bookmark), reason)
+        if not self._around.readable(chat.key) and newest > after:
+            await self._missed(chat, str(newest), str(after), "the bot may not read the channel's history")
+        return after
 
     async def _missed(self, chat: ChatRef | None, key: str, since: str, reason: str) -> None:
         await self._intake.submit_read(

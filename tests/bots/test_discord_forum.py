@@ -19,6 +19,7 @@ from core.events import (
     MessageDeleted,
     MessageEdited,
     MessageReceived,
+    Missed,
     PlaceChanged,
     ReactionChanged,
     ReactorsFound,
@@ -404,6 +405,27 @@ async def test_what_was_written_in_posts_meanwhile_is_read_back_in_one_order(
     heard = [event.source for event in scene.gate.events if isinstance(event, MessageReceived)]
     assert heard == ["before", "missed 1", "missed 3", "missed 5", "after"]
     assert (found.message, gone.message) == (refs[1], refs[0])
+
+
+async def test_only_posts_with_something_new_are_read_and_what_may_not_be_read_is_said(
+    scene: Scene, forum: Channel
+) -> None:
+    scene.gate.watched = [chat(forum)]
+    async with running(scene):
+        for number in range(4):
+            await scene.anna.begin_post(forum, f"post {number}", f"begin {number}")
+        await scene.gate.until(MessageReceived, lambda event: event.source == "begin 3")
+    await scene.anna.say(forum.posts[1], "missed")
+    began = len(scene.double.requests)
+    async with running(scene, scene.another()):
+        await scene.gate.until(MessageReceived, lambda event: event.source == "missed")
+        reads = [route for _, route in scene.double.requests[began:] if route.endswith("/messages")]
+        assert len(reads) == 1
+    forum.overwrite(scene.guild.bot_role, deny=Permission.READ_MESSAGE_HISTORY)
+    await scene.anna.say(forum.posts[2], "unreadable")
+    async with running(scene, scene.another()):
+        missed = await scene.gate.until(Missed)
+    assert (missed.chat, missed.reason) == (chat(forum), "the bot may not read the channel's history")
 
 
 # What a forum does not take

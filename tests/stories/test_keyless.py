@@ -80,6 +80,18 @@ async def test_it_is_learnt_once_a_run_and_nothing_is_asked_for_before(world: Wo
     assert creates(world, forum) == [True, False, False, True, False]
 
 
+async def test_a_try_of_before_that_was_learnt_keeps_nothing_waiting(world: World) -> None:
+    """The program ended, or the line broke, before the first send of a run was refused."""
+    anna, group, forum, _ = await a_forum(world)
+    forum.paper.fails(LOST, when=keyed(forum))
+    world.forget()
+    await anna.posts(group, "swifts")
+    await world.passes(MINUTE / 2)
+    assert (forum.texts, creates(world, forum)) == (["swifts"], [True, True, False])
+    assert await world.rows("SELECT * FROM doubts") == []
+    assert await world.rows("SELECT * FROM tries") == []
+
+
 async def test_a_part_says_which_one_it_follows(world: World) -> None:
     anna, group, forum, _ = await a_forum(world)
     await anna.posts(group, "word " * 1500)
