@@ -8,7 +8,7 @@ from typing import Final
 
 from msgspec import structs
 
-from core.body import Body, Code, Inline, Leaf, Mention, Strong, Text, map_leaves, map_paragraphs
+from core.body import Body, Code, Inline, Leaf, Mention, Text, map_leaves, map_paragraphs
 from core.markdown import Dialect, read_markdown, write_markdown
 
 #: The name of Discord's Markdown in ``core.markdown``.
@@ -44,15 +44,12 @@ def _read(leaf: Leaf, names: Mapping[str, str]) -> Sequence[Inline]:
 
 
 def _with_words(text: str, names: Mapping[str, str]) -> Iterator[Inline]:
-    """Mentions of places and of many people are words, without the sign that would make a tag or a handle of them."""
+    """Mentions of places and of many people are words in which nothing is read, whatever they are called."""
     done = 0
     for found in _PLACE.finditer(text):
         if before := text[done : found.start()]:
             yield Text(before)
-        if found["command"]:
-            yield Code(f"/{found['command']}")
-        else:
-            yield Strong((Text(names.get(found["of"].lstrip("@")) or "…"),))
+        yield Code(f"/{found['command']}" if found["command"] else names.get(found["of"].lstrip("@")) or "…")
         done = found.end()
     if rest := text[done:]:
         yield Text(rest)

@@ -87,16 +87,18 @@ NAMES = {"&11": "birders", "#12": "general"}
 def test_roles_and_channels_are_read_as_words_that_are_neither_tags_nor_handles() -> None:
     body = read("<@&11> in <#12>, use </mirror add:13>!", NAMES)
     assert body == paragraph(
-        Strong((Text("birders"),)),
+        Code("birders"),
         Text(" in "),
-        Strong((Text("general"),)),
+        Code("general"),
         Text(", use "),
         Code("/mirror add"),
         Text("!"),
     )
     assert tags(resolve(body)) == ()
     assert mentions(resolve(body)) == ()
-    assert read("<@&1> <#2>", NAMES) == paragraph(Strong((Text("…"),)), Text(" "), Strong((Text("…"),)))
+    assert read("<@&1> <#2>", NAMES) == paragraph(Code("…"), Text(" "), Code("…"))
+    named = resolve(read("<@&1> <@&2>", {"&1": "#swifts", "&2": "@anna"}))
+    assert (tags(named), mentions(named)) == ((), ())
 
 
 def test_only_what_a_text_mentions_is_looked_up() -> None:
@@ -129,4 +131,4 @@ def test_the_room_s_names_stand_in_commands_too() -> None:
     )
     for event in (typed, slash):
         assert isinstance(event, CommandInvoked)
-        assert event.body == paragraph(Text("to "), Strong((Text("birders"),)))
+        assert event.body == paragraph(Text("to "), Code("birders"))
