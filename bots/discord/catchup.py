@@ -138,7 +138,11 @@ class CatchUp:
 
     async def _read_from(self, chat: ChatRef, bookmark: int) -> int:
         """Page by page: what was handed over is kept, whatever becomes of the rest. The id read up to."""
-        after = await self._begin(chat, bookmark, self._around.heard(chat.key) or 0)
+        heard = self._around.heard(chat.key)
+        if heard is not None and heard <= bookmark:
+            # Nothing was written there since. Reads are few, and the chat's live events wait for them.
+            return bookmark
+        after = await self._begin(chat, bookmark, heard or 0)
         while True:
             page = await self._http.logs_from(int(chat.key), _PAGE, after=after)
             for payload in sorted(page, key=lambda payload: int(payload["id"])):

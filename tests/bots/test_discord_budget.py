@@ -220,6 +220,7 @@ async def test_the_double_never_sees_more_than_forty_in_a_second(scene: Scene) -
 async def test_both_ways_of_calling_count_what_is_in_vain_and_interactions_go_on(scene: Scene) -> None:
     scene.double.limits.messages = (Rate(1000, 1.0),)
     closed = scene.guild.text_channel("closed")
+    await scene.anna.say(closed, "missed")
     closed.overwrite(scene.guild.bot_role, deny=Permission.VIEW_CHANNEL)
     scene.gate.watched = [ChatRef(DISCORD, str(closed.id))]
     scene.gate.bookmarks[f"discord:{closed.id}"] = "1"
@@ -248,6 +249,7 @@ async def test_both_ways_of_calling_count_what_is_in_vain_and_interactions_go_on
 
 @pytest.mark.peer
 async def test_a_rest_that_was_asked_of_reads_is_kept_by_sends_too(scene: Scene) -> None:
+    await scene.anna.say(scene.channel, "missed")
     scene.gate.watched = [scene.chat]
     scene.gate.bookmarks[f"discord:{scene.channel.id}"] = "1"
     fault = scene.double.fault("rate_limit", method="GET", route="/messages", seconds=30, everywhere=True)
@@ -263,6 +265,7 @@ async def test_a_rest_that_was_asked_of_reads_is_kept_by_sends_too(scene: Scene)
 @pytest.mark.peer
 async def test_a_rest_that_the_proxy_asks_of_reads_is_kept_by_sends_too(scene: Scene) -> None:
     scene.double.limits.via_header = False
+    await scene.anna.say(scene.channel, "missed")
     scene.gate.watched = [scene.chat]
     scene.gate.bookmarks[f"discord:{scene.channel.id}"] = "1"
     scene.double.fault("rate_limit", method="GET", route="/messages", seconds=30)

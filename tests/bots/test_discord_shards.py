@@ -206,6 +206,22 @@ async def test_a_guild_that_was_left_meanwhile_is_told_by_its_shard(flock: Flock
     assert all(event.chat == gone.chat for event in scene.gate.events if isinstance(event, PlaceChanged))
 
 
+async def test_where_nothing_was_written_nothing_is_read(flock: Flock) -> None:
+    scene, anna = flock.scene, flock.scene.anna
+    scene.gate.watched = [flock.chat(flock.near), flock.chat(flock.far)]
+    last = await anna.say(flock.near, "heard before")
+    missed = await anna.say(flock.far, "missed")
+    scene.gate.bookmarks[f"discord:{flock.near.id}"] = str(last.id)
+    scene.gate.bookmarks[f"discord:{flock.far.id}"] = str(missed.id - 1)
+    async with running(scene):
+        await flock.hears("missed")
+        await scene.gate.until(PlaceChanged, lambda event: event.chat == flock.chat(flock.near))
+        await anna.say(flock.near, "live")
+        await flock.hears("live")
+    assert _reads(flock.double) == 1
+    assert sorted(flock.heard) == ["live", "missed"]
+
+
 async def test_an_archived_thread_is_found_by_the_shard_of_its_channel(flock: Flock) -> None:
     asleep = [await flock.scene.anna.open_thread(room, "nests") for room in (flock.near, flock.far)]
     for thread in asleep:
@@ -229,7 +245,8 @@ async def test_a_guild_that_comes_late_is_read_back_too(flock: Flock) -> None:
     scene.gate.bookmarks[f"discord:{room.id}"] = str(missed.id - 1)
     late.set_available(False)
     flock.double.limits.max_concurrency = 1
-    async with running(scene, scene.another(identify_seconds=600)):
+    flock.double.fault("silent_before", method="GET", route="/users/@me", after=1)
+    async with running(scene):
         await scene.gate.until(PlaceChanged, lambda event: event.chat == flock.chat(also))
         late.set_available(True)
         await anna.say(room, "live")
