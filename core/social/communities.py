@@ -12,7 +12,7 @@ from core.removal import remove_here
 from core.scene import Scene
 from core.social import losses
 from core.social.feeds import EVERYTHING, feed_name, find_feed, member_feed, tag_feed
-from core.social.posts import post_of
+from core.social.posts import left_to_wait, post_of
 from core.social.reach import withdraw_unmirrored
 from core.stores.unit import Unit
 from core.types import CommunityId, Feed, FeedKind, MemberId, PostId, ThingId
@@ -63,7 +63,7 @@ def mirror_add(scene: Scene, typed: str) -> None:
     unit = scene.unit
     if not mirror_feed(scene, community, feed):
         return answer(scene, openly("mirror.already", feed=feed_name(unit, feed)))
-    lines = (message("mirror.added", feed=feed_name(unit, feed)), *preview(unit, feed, community.id))
+    lines = (message("mirror.added", feed=feed_name(unit, feed)), *preview(scene, feed, community.id))
     return answer(scene, Said(lines, personal=False))
 
 
@@ -77,7 +77,9 @@ def mirror_feed(scene: Scene, community: Community, feed: Feed) -> bool:
     return unit.communities.add_mirror(scene.chat.id, feed, scene.account.id, unit.now)
 
 
-def preview(unit: Unit, feed: Feed, inside: CommunityId) -> tuple[Message, ...]:
+def preview(scene: Scene, feed: Feed, inside: CommunityId) -> tuple[Message, ...]:
+    """The feed's newest post, if it may be read here by now."""
+    unit = scene.unit
     post = unit.timelines.latest_in(
         authors=[int(feed.key)] if feed.kind is FeedKind.MEMBER else [],
         tags=[feed.key] if feed.kind is FeedKind.TAG else [],
@@ -85,7 +87,8 @@ def preview(unit: Unit, feed: Feed, inside: CommunityId) -> tuple[Message, ...]:
         everything=feed.kind is FeedKind.EVERYTHING,
         inside=inside,
     )
-    if post is None:
+    barred = post is not None and unit.communities.banned(inside, post.author_id)
+    if post is None or barred or left_to_wait(scene.rules, unit, post):
         return (message("mirror.no_preview"),)
     author = unit.people.member(post.author_id)
     words = Glimpse(post.id, 200)

@@ -10,6 +10,7 @@ from core.errors import Glimpse, Message, Refusal, message
 from core.notices import Said, answer, say
 from core.records import Member, Post, Reader
 from core.scene import Scene
+from core.social.posts import waits
 from core.stores.unit import Unit
 from core.tags import fold_tag
 from core.types import CommunityId, Feed, FeedKind, MemberId
@@ -120,6 +121,7 @@ def home(scene: Scene) -> None:
     # What was passed on stands where that was done.
     found: list[tuple[datetime, Post, MemberId | None]] = [(post.created_at, post, None) for post in posts]
     found += [(one.at, one.post, one.by) for one in boosted]
+    found = [one for one in found if not waits(scene, one[1])]
     newest = sorted(found, key=lambda one: (one[0], one[1].id), reverse=True)[:PAGE]
     if not newest:
         return answer(scene, say("feed.empty" if follows else "feed.nothing_followed"))

@@ -198,6 +198,12 @@ def left_to_wait(rules: Rules, unit: Unit, post: Post) -> timedelta:
     return max(_NOW, post.created_at + hold_of(rules, unit, post.community_id, author) - unit.now)
 
 
+def waits(scene: Scene, post: Post) -> bool:
+    """Whether nobody but its author, and those in its room, may read it yet."""
+    own = scene.member is not None and post.author_id == scene.member.id
+    return not own and left_to_wait(scene.rules, scene.unit, post) > _NOW
+
+
 def _door(scene: Scene) -> bool:
     """Whether the author can be told something that is nobody else's business."""
     return bool(scene.handle or scene.chat.private or private_chat(scene.unit, scene.account))

@@ -8,6 +8,7 @@ from core.notices import Said, answer
 from core.records import Member
 from core.scene import Scene
 from core.social.feeds import feed_of, find_member
+from core.social.posts import waits
 from core.social.reach import homes
 
 #: Posts that a profile shows.
@@ -56,4 +57,5 @@ def _posts(scene: Scene, member: Member) -> list[Message]:
     return [
         message("profile.post", text=Glimpse(post.id, 120), votes=message("footer.votes", n=post.score))
         for post in posts
+        if not waits(scene, post)
     ]

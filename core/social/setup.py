@@ -68,7 +68,7 @@ def _next(scene: Scene, lines: tuple[Message, ...], community: CommunityId) -> S
         looks = tuple(Choice(message(f"setup.look.{look}"), data=f"setup:look:{look}") for look in Look)
         return Said((*lines, message("setup.look")), looks, text_command="mirror look author")
     own = Feed(FeedKind.COMMUNITY, str(community))
-    return Said((*lines, message("setup.done"), *preview(unit, own, community)))
+    return Said((*lines, message("setup.done"), *preview(scene, own, community)))
 
 
 _LOOKS = {f"look:{look}": look for look in Look}
@@ -86,7 +86,7 @@ def go_on(scene: Scene, step: str) -> None:
         raise Refusal("button.unknown")
     choose_look(scene, _LOOKS[step])
     lines = (message(f"look.{_LOOKS[step]}"), message("setup.done"))
-    return answer(scene, Said((*lines, *preview(scene.unit, own, community.id))))
+    return answer(scene, Said((*lines, *preview(scene, own, community.id))))
 
 
 def _inside(scene: Scene, community: CommunityId) -> Scene:

@@ -177,3 +177,26 @@ async def test_matrix_people_read_their_own_prefix(world: World) -> None:
     assert "!post" in text
     assert "/post" not in text
     assert len(anna.private.heard) <= 8
+
+
+async def test_a_post_that_waits_is_read_nowhere_else_yet(world: World) -> None:
+    group, perch = world.room("telegram", "group"), world.room("matrix", "perch")
+    await world.community(group)
+    await world.community(perch)
+    anna, bruno = await world.member("telegram", "anna"), await world.member("discord", "bruno")
+    await bruno.runs(bruno.private, "follow @anna")
+    await world.person("telegram", "admin-group").leads(group).runs(group, "hold 5")
+    await anna.posts(group, "visibility:public Eleven swifts")
+    admin = world.person("matrix", "admin-perch").leads(perch)
+    assert await bruno.asks(bruno.private, "feed") == ["feed.empty"]
+    assert "profile.post" not in await bruno.asks(bruno.private, "profile @anna")
+    assert await admin.asks(perch, "mirror add @anna") == ["mirror.added", "mirror.no_preview"]
+    assert await anna.asks(anna.private, "feed") == ["feed.title", "feed.line"]
+    await world.passes(6 * MINUTE)
+    assert await bruno.asks(bruno.private, "feed") == ["feed.title", "feed.line"]
+    assert "profile.post" in await bruno.asks(bruno.private, "profile @anna")
+    assert await admin.asks(perch, "mirror remove @anna") == ["mirror.removed"]
+    assert await admin.asks(perch, "mirror add @anna") == ["mirror.added", "mirror.preview"]
+    await admin.runs(perch, "mirror remove @anna")
+    await admin.runs(perch, "ban @anna")
+    assert (await admin.asks(perch, "mirror add group"))[1:] == ["mirror.no_preview"]
