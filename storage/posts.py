@@ -100,7 +100,7 @@ BUMP_ALL_OF = Statement(
         update(t.posts)
         .where(_P.author_id == bindparam("author"), _P.deleted_at.is_(None))
         .values(version=_P.version + 1)
-        .returning(_P.id, _P.version)
+        .returning(_P.id)
     )
 )
 BUMP_QUOTING = Statement(
@@ -110,7 +110,7 @@ BUMP_QUOTING = Statement(
             or_(_P.quote_of == bindparam("post"), _P.reply_to == bindparam("post")), _P.deleted_at.is_(None)
         )
         .values(version=_P.version + 1)
-        .returning(_P.id, _P.version)
+        .returning(_P.id)
     )
 )
 DELETE = Statement(
@@ -252,11 +252,11 @@ class PostStore:
     def bump(self, post: PostId) -> None:
         self._run.run(BUMP, post=post)
 
-    def bump_all_of(self, author: MemberId) -> list[tuple[PostId, int]]:
-        return [(PostId(post), version) for post, version in self._run.all(BUMP_ALL_OF, author=author)]
+    def bump_all_of(self, author: MemberId) -> list[PostId]:
+        return [PostId(post) for (post,) in self._run.all(BUMP_ALL_OF, author=author)]
 
-    def bump_quoting(self, post: PostId) -> list[tuple[PostId, int]]:
-        return [(PostId(id_), version) for id_, version in self._run.all(BUMP_QUOTING, post=post)]
+    def bump_quoting(self, post: PostId) -> list[PostId]:
+        return [PostId(id_) for (id_,) in self._run.all(BUMP_QUOTING, post=post)]
 
     def delete(self, post: PostId, at: datetime) -> None:
         self._run.run(DELETE, post=post, at=at)

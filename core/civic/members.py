@@ -9,7 +9,7 @@ from core.names import HANDLE, RESERVED, confusable, poses, skeleton, suggest_ha
 from core.notices import Choice, Said, answer, brief, say, tell_account
 from core.records import Account, Code, Member
 from core.scene import Scene, hash_code, new_nonce
-from core.social.votes import count_standing, show_again, take_back
+from core.social.votes import count_standing, show_all_again, take_back
 from core.stores.unit import Unit
 from core.types import MemberId
 
@@ -115,8 +115,7 @@ def set_name(scene: Scene, wish: str) -> None:
     scene.unit.people.show_name(member.id, shown, scene.actor.name if shown else "")
     if not shown:
         # The yes is taken back for what stands there already, too.
-        for post, version in scene.unit.posts.bump_all_of(member.id):
-            show_again(scene.unit, post, version, rank=3)
+        show_all_again(scene.unit, scene.unit.posts.bump_all_of(member.id), rank=3)
     outcome = message("name.shown" if shown else "name.hidden", name=scene.actor.name, handle=member.handle)
     answer(scene, Said((outcome, *(() if shown else _stays(scene)))))
 

@@ -171,7 +171,12 @@ def show_again(unit: Unit, post: PostId, version: int, *, rank: int) -> None:
         unit.folds.bump_fold(fold, unit.now, rank=rank)
 
 
+def show_all_again(unit: Unit, posts: list[PostId], *, rank: int) -> None:
+    """The same of many posts, by the versions that they got."""
+    for fold in dict.fromkeys(unit.outbox.bump_posts(posts, rank=rank, now=unit.now)):
+        unit.folds.bump_fold(fold, unit.now, rank=rank)
+
+
 def show_quoting(unit: Unit, post: PostId) -> None:
     """Posts that carry this one inside, or answer it, are to show it as it may be read now."""
-    for quoting, version in unit.posts.bump_quoting(post):
-        show_again(unit, quoting, version, rank=2)
+    show_all_again(unit, unit.posts.bump_quoting(post), rank=2)

@@ -29,6 +29,10 @@ class Outbox(Protocol):
         """The thing has a newer version: wherever it stands it is to be shown. Returns the folds that show it."""
         ...
 
+    def bump_posts(self, posts: list[PostId], *, rank: int, now: datetime) -> list[ThingId]:
+        """The same of many posts at once, by the versions that they have."""
+        ...
+
     def tally(self, posts: Mapping[PostId, int], now: datetime) -> list[ThingId]:
         """The tallies of these posts moved, which gave them these versions: wherever they stand they are to be shown.
 

@@ -50,12 +50,12 @@ class Posts(Protocol):
 
     def bump(self, post: PostId) -> None: ...
 
-    def bump_all_of(self, author: MemberId) -> list[tuple[PostId, int]]:
-        """Every post of this author gets a newer version, which is returned with it."""
+    def bump_all_of(self, author: MemberId) -> list[PostId]:
+        """Every post of this author gets a newer version. Returns which."""
         ...
 
-    def bump_quoting(self, post: PostId) -> list[tuple[PostId, int]]:
-        """Every post that carries this one inside or answers it gets a newer version, which is returned with it."""
+    def bump_quoting(self, post: PostId) -> list[PostId]:
+        """Every post that carries this one inside or answers it gets a newer version. Returns which."""
         ...
 
     def delete(self, post: PostId, at: datetime) -> None: ...

@@ -548,6 +548,24 @@ def test_a_change_of_a_folded_post_changes_the_fold(unit: SqlUnit) -> None:
     assert row(unit, chat, fold).wanted == 3
 
 
+def test_many_posts_are_to_be_shown_anew_at_once_by_their_own_versions(unit: SqlUnit) -> None:
+    chat, posts = a_chat(unit), [a_post(unit) for _ in range(4)]
+    for post in posts:
+        unit.outbox.want(ThingId(post), ThingKind.POST, 1, [chat], rank=1, now=NOW, ready_at=NOW)
+        unit.outbox.shown(chat, ThingId(post), 1, NOW, later(600))
+    unit.folds.fold(fold := ThingId(unit.new_id()), chat, [ThingId(posts[2])], NOW)
+    for times, post in enumerate(posts):
+        for _ in range(times):
+            unit.posts.bump(post)
+    unit.woken.clear()
+    assert unit.outbox.bump_posts(posts[:3], rank=2, now=later(1)) == [fold]
+    assert unit.outbox.bump_posts([], rank=2, now=later(1)) == []
+    rows = [row(unit, chat, ThingId(post)) for post in posts]
+    assert [(d.wanted, d.rank) for d in rows] == [(1, 3), (2, 2), (3, 2), (1, 3)]
+    assert rows[1].ready_at == later(1)
+    assert unit.woken == {chat}
+
+
 def test_a_fold_that_is_not_there_is_not_changed(unit: SqlUnit) -> None:
     unit.folds.bump_fold(ThingId(404), NOW, rank=2)
     assert unit.outbox.deliveries(ThingId(404)) == []
