@@ -92,7 +92,7 @@ async def test_sessions_begin_in_their_turns(flock: Flock) -> None:
     """Two at once, each turn's next one only when its time has come, by the double's own clock."""
     limits, gateway = flock.double.limits, flock.double.gateway
     limits.shards, limits.max_concurrency, limits.identify_seconds = 6, 2, 0.3
-    async with running(flock.scene, flock.scene.another(identify_seconds=0.35)):
+    async with running(flock.scene, flock.scene.another(identify_seconds=0.6)):
         await flock.begun(6)
     assert gateway.too_soon == 0
     assert len(gateway.identifies) == 6
@@ -101,20 +101,21 @@ async def test_sessions_begin_in_their_turns(flock: Flock) -> None:
         assert [shard for _, shard in gateway.began if shard % 2 == turn] == [turn, turn + 2, turn + 4]
         assert all(later - at >= 0.3 for at, later in pairwise(times))
     first = {shard: at for at, shard in gateway.began}
-    assert abs(first[0] - first[1]) < 0.3
+    assert abs(first[0] - first[1]) < 0.6
 
 
 async def test_a_wait_for_the_days_sake_outlives_its_connection(flock: Flock) -> None:
     """discord.py gives up a connection that does not identify within a minute, and makes another one."""
     gateway, rest = flock.double.gateway, Rest(flock.double.api_url, flock.double.token)
-    gateway.identifies[:], gateway.sessions_reset_seconds = [{}] * 600, 150
+    gateway.identifies[:], gateway.sessions_reset_seconds = [{}] * 600, 300
     turns, loop = Turns(rest, 0), asyncio.get_running_loop()
     began = loop.time()
     with pytest.raises(TimeoutError):
-        await asyncio.wait_for(turns.wait(0), 0.3)
+        await asyncio.wait_for(turns.wait(0), 0.8)
     await turns.wait(0)
     await rest.close()
-    assert 150 / 300 <= loop.time() - began < 150 / 300 + 0.3
+    # 300 of the day's sessions may be used yet: a second for each, and not another one for the second connection.
+    assert 1 <= loop.time() - began < 1.8
     assert [route for _, route in flock.double.requests] == ["/gateway/bot"]
 
 
