@@ -345,8 +345,8 @@ class DiscordAdapter:
         return self._shards.channel(channel)
 
     def _around(self, chat: ChatRef) -> Cache:
-        """Raises ``RetryLater`` while not every shard knows its guilds."""
-        if not self._shards.ready:
+        """Raises ``RetryLater`` while no shard knows it and not every shard knows its guilds."""
+        if not self._shards.ready and self._told(chat.key) is None:
             raise RetryLater("not connected to Discord's gateway")
         return self._shards.around(chat.key)
 

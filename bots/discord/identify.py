@@ -88,7 +88,7 @@ class Turns:
 
     def __init__(self, rest: Rest, seconds: float) -> None:
         self._rest = rest
-        self._seconds = seconds
+        self.seconds = seconds
         #: How many turns there are, as Discord says now.
         self.at_once = 1
         #: Whether a turn of that name may be taken for so long; ``None``: nobody else takes turns.
@@ -119,10 +119,10 @@ class Turns:
             await asyncio.sleep(turn.free_at - loop.time())
             await self._claimed(f"discord turn {self.turn(shard)}")
             del self._until[shard]
-            turn.free_at = loop.time() + self._seconds
+            turn.free_at = loop.time() + self.seconds
 
     async def _claimed(self, name: str) -> None:
         while self.claim is not None:
-            if await self.claim(name, timedelta(seconds=self._seconds)):
+            if await self.claim(name, timedelta(seconds=self.seconds)):
                 return
             await asyncio.sleep(_ASK_AGAIN)

@@ -52,7 +52,7 @@ class Shards:
         return bool(self._clients) and all(client.is_ready() for client in self._clients)
 
     def alive(self, shard: Client) -> bool:
-        """A sign of life of one. Whether all that ever gave one did so of late: all are as alive as the quietest."""
+        """A sign of life of one. Whether all gave one of late, or are to yet: all are as alive as the quietest."""
         now = self._signs[shard.number] = asyncio.get_running_loop().time()
         return now - min(self._signs.values()) <= self._quiet
 
@@ -108,6 +108,10 @@ class Shards:
         self, clients: Sequence[Client], token: str, turns: Turns, tasks: asyncio.TaskGroup
     ) -> None:
         """Those who share a turn, none before the one ahead of it has had it."""
+        now = asyncio.get_running_loop().time()
+        for place, client in enumerate(clients):
+            # One that waits for the day's sake, or whose turn does not come, is quiet too.
+            self._signs[client.number] = now + place * turns.seconds
         for client in clients:
             await turns.spare(client.number)
             tasks.create_task(_start(client, token))

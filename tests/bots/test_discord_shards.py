@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from itertools import pairwise
 
 import discord
@@ -12,6 +13,7 @@ import pytest
 
 from bots.discord.identify import Turns
 from bots.discord.rest import Rest
+from core.errors import RetryLater
 from core.events import CommandInvoked, Loss, MessageReceived, PlaceChanged, ReactionChanged
 from core.ports import WatchedMessage
 from core.types import ChatRef
@@ -191,6 +193,24 @@ async def test_a_platform_is_no_more_alive_than_its_quietest_shard(flock: Flock)
         assert await beats(3) < await beats(3)
 
 
+async def test_a_shard_that_does_not_begin_is_quiet_and_keeps_nobody_from_sending(flock: Flock) -> None:
+    gateway, scene = flock.double.gateway, flock.scene
+    flock.double.limits.heartbeat_seconds, flock.double.limits.heartbeats_missed = 0.1, 100
+    flock.double.limits.max_concurrency = 1
+    flock.double.fault("silent_before", method="GET", route="/users/@me", after=1, seconds=60)
+    began = datetime.now(UTC)
+    async with running(scene, adapter := scene.another(quiet_seconds=0.5)):
+        await flock.double.until(lambda: gateway.heartbeats[0] >= 10, 20, "the first shard is alive")
+        signs = scene.gate.signs
+        await flock.double.until(lambda: gateway.heartbeats[0] >= 20, 20, "and goes on")
+        assert scene.gate.signs == signs
+        lost = create(flock.chat(flock.near), "lost on its way")
+        assert await adapter.standing(lost.chat) is None
+        assert await adapter.find_sent(lost, began) is None
+        with pytest.raises(RetryLater):
+            await adapter.standing(flock.chat(flock.far))
+
+
 async def test_a_guild_that_was_left_meanwhile_is_told_by_its_shard(flock: Flock) -> None:
     scene, gateway = flock.scene, flock.double.gateway
     scene.gate.watched = [flock.chat(flock.near), flock.chat(flock.far)]
@@ -246,7 +266,7 @@ async def test_a_guild_that_comes_late_is_read_back_too(flock: Flock) -> None:
     scene.gate.bookmarks[f"discord:{room.id}"] = str(missed.id - 1)
     late.set_available(False)
     flock.double.limits.max_concurrency = 1
-    flock.double.fault("silent_before", method="GET", route="/users/@me", after=1)
+    flock.double.fault("silent_before", method="GET", route="/users/@me", after=1, seconds=60)
     async with running(scene):
         await scene.gate.until(PlaceChanged, lambda event: event.chat == flock.chat(also))
         late.set_available(True)
