@@ -15,7 +15,8 @@ def remove_here(unit: Unit, chat: ChatId, thing: ThingId, reason: str, *, gone: 
 
     No retry, edit or tally revives it. What a fold showed goes with it.
     """
-    for copy in unit.copies.copies_in(chat, thing):
+    # The last first, as in every withdrawal: what the others stand behind may go as a whole then.
+    for copy in reversed(unit.copies.copies_in(chat, thing)):
         if copy.ours and copy.message.key != gone:
             take_away(unit, chat, copy.message.key, unit.now, via=copy.message.via)
             passing("parts.given_up", copy.message.chat.platform)

@@ -266,10 +266,24 @@ class Acts:
         return await self._there(message, by_webhook)
 
     async def _withdraw(self, message: MessageRef) -> Receipt:
-        if convert.begins_post(message) and await self._forums.close(message):
-            return Receipt()
-        await self._take(message)
+        if not convert.begins_post(message) or not await self._forums.ours(message):
+            await self._take(message)
+        elif not await self._forums.close(message):
+            await self._empty(message)
         return Receipt()
+
+    async def _empty(self, message: MessageRef) -> None:
+        """A post of a forum stays without our words: what it began with goes first, as its title may have to wait."""
+        gone: Rejected | None = None
+        try:
+            await self._take(message)
+        except Rejected as refused:
+            if refused.why is not RejectedWhy.GONE:
+                raise
+            gone = refused
+        await self._forums.retitle(message, render.NOTHING)
+        if gone is not None:
+            raise gone
 
     async def _take(self, message: MessageRef) -> None:
         """What a webhook said can also be taken away by a bot that may delete others' messages."""

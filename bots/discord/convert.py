@@ -37,7 +37,7 @@ Payload = Mapping[str, Any]
 
 #: Ordinary messages and replies; all others (joins, pins, boosts, threads opened) are notices of Discord.
 _PLAIN, _REPLY = 0, 19
-_TALK = frozenset({_PLAIN, _REPLY})
+TALK = frozenset({_PLAIN, _REPLY})
 _DIGITS = 20
 _EPOCH = datetime(2015, 1, 1, tzinfo=UTC)
 
@@ -295,7 +295,7 @@ def _is_talk(data: Payload) -> bool:
     author = data["author"]
     if data.get("webhook_id") is not None or author.get("bot") or author.get("system"):
         return False
-    return data.get("type", 0) in _TALK and bool(text_field(data, "content") or data.get("attachments"))
+    return data.get("type", 0) in TALK and bool(text_field(data, "content") or data.get("attachments"))
 
 
 def _author(data: Payload, rights: Rights | None) -> Actor:

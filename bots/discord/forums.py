@@ -10,7 +10,7 @@ from typing import Any, Final
 from bots.discord import convert, render
 from bots.discord.attachments import uploads
 from bots.discord.channels import Call, Channels
-from bots.discord.refusals import MISSING_PERMISSIONS, rejected
+from bots.discord.refusals import MISSING_ACCESS, MISSING_PERMISSIONS, rejected
 from bots.discord.rest import Refused, Rest, Route
 from bots.discord.webhooks import Webhooks
 from core.errors import RetryLater
@@ -22,7 +22,10 @@ log = logging.getLogger(__name__)
 Payload = dict[str, Any]
 
 _CHANNEL: Final = "/channels/{}"
+_MESSAGES: Final = "/channels/{}/messages"
 _THREADS: Final = "/channels/{}/threads"
+#: Of the messages behind the first: more than titles that Discord tells of as such.
+_LOOKED_AT: Final = "100"
 _TITLES_KEPT: Final = 2048
 
 
@@ -87,18 +90,27 @@ class Forums:
             raise RetryLater(str(later)) from None
         self.called(message, title)
 
-    async def close(self, message: MessageRef) -> bool:
-        """Takes a whole post of a forum away, if we began it and may; else its title at least."""
+    async def ours(self, message: MessageRef) -> bool:
+        """Whether the post that begins with this message is one of ours."""
         thread, _ = convert.address(message)
         try:
-            if not message.via and (await self._channels.now(thread)).owner != await self._webhooks.me():
+            return bool(message.via) or (await self._channels.now(thread)).owner == await self._webhooks.me()
+        except Refused as refused:
+            raise rejected(refused, post=True) from None
+
+    async def close(self, message: MessageRef) -> bool:
+        """Takes a whole post of ours away, if we may and nobody wrote in it: what others said is not ours to take."""
+        thread, _ = convert.address(message)
+        messages = Route("GET", _MESSAGES, (thread,))
+        try:
+            written = await self._rest.call(messages, query={"after": thread, "limit": _LOOKED_AT})
+            if any(one.get("type") in convert.TALK for one in written):
                 return False
             await self._rest.call(Route("DELETE", _CHANNEL, (thread,)))
         except Refused as refused:
-            if refused.code != MISSING_PERMISSIONS:
+            if refused.code not in (MISSING_PERMISSIONS, MISSING_ACCESS):
                 raise rejected(refused, post=True) from None
             log.info("discord: a post of a forum is only emptied: %s", refused)
-            await self.retitle(message, render.NOTHING)
             return False
         return True
 

@@ -11,6 +11,7 @@ from core.errors import Rejected, RejectedWhy, RetryLater
 UNKNOWN_CHANNEL: Final = 10003
 UNKNOWN_MESSAGE: Final = 10008
 INVALID_FORM: Final = 50035
+MISSING_ACCESS: Final = 50001
 MISSING_PERMISSIONS: Final = 50013
 #: A kind of channel in which no messages stand.
 NOT_FOR_MESSAGES: Final = 50008

@@ -257,7 +257,6 @@ async def test_a_withdrawal_takes_the_whole_post_away(
     scene.guild.set_permissions(role, role.permissions | Permission.MANAGE_THREADS)
     async with running(scene):
         ref = await begun(scene, forum, as_author=as_author)
-        await scene.anna.say(forum.posts[0], "lovely")
         await scene.adapter.perform(Withdraw(key="w", message=ref))
         assert forum.posts == []
         with pytest.raises(Rejected) as gone:
@@ -276,6 +275,25 @@ async def test_without_the_right_to_manage_threads_a_withdrawn_post_loses_its_wo
         await scene.adapter.perform(Withdraw(key="w", message=ref))
     (thread,) = forum.posts
     assert (thread.name, scene.double.visible(thread)) == (render.NOTHING, [])
+
+
+@pytest.mark.parametrize("as_author", [False, True])
+async def test_what_others_wrote_in_a_post_stays_when_its_words_go(
+    scene: Scene, forum: Channel, *, as_author: bool
+) -> None:
+    role = scene.guild.bot_role
+    scene.guild.set_permissions(role, role.permissions | Permission.MANAGE_THREADS)
+    async with running(scene):
+        ref = await begun(scene, forum, as_author=as_author)
+        (thread,) = forum.posts
+        await scene.anna.say(thread, "lovely")
+        await scene.adapter.perform(Withdraw(key="w", message=ref))
+        assert forum.posts == [thread]
+        assert thread.name == render.NOTHING
+        assert [shown.content for shown in scene.double.visible(thread)] == ["lovely"]
+        with pytest.raises(Rejected) as gone:
+            await scene.adapter.perform(Withdraw(key="w2", message=ref))
+        assert gone.value.why is RejectedWhy.GONE
 
 
 async def test_a_post_that_somebody_else_began_is_never_taken_away_whole(
