@@ -141,6 +141,11 @@ async def _start(client: Client, token: str) -> None:
         if closed.code == _AUTHENTICATION_FAILED:
             raise BadToken(LABEL) from None
         raise
+    except AttributeError:
+        # What the SDK makes of a first connection that fails, or takes longer than a minute: it has none to resume.
+        if client.ws is None:
+            raise ConnectionError("Discord's gateway cannot be reached") from None
+        raise
     raise ConnectionError("Discord's gateway closed the session")
 
 

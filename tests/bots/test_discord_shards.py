@@ -293,6 +293,12 @@ async def test_too_few_shards_end_the_run_and_the_next_one_asks_again(flock: Flo
         await flock.begun(2)
 
 
+async def test_a_gateway_that_cannot_be_reached_is_called_so(flock: Flock) -> None:
+    away = flock.scene.another(gateway_url="ws://127.0.0.1:9/")
+    with pytest.raises(ConnectionError, match="gateway cannot be reached"):
+        await asyncio.wait_for(away.run(flock.scene.gate), 20)
+
+
 async def test_one_that_was_refused_the_content_intent_is_all_of_them(flock: Flock) -> None:
     flock.double.gateway.enabled_intents, flock.double.limits.max_concurrency = 0, 1
     adapter = adapter_for(flock.double)
