@@ -91,8 +91,7 @@ def _typed(data: Payload, room: Room, shared: Mapping[str, Any]) -> CommandInvok
         options=options,
         body=None if words is None else read(words, _resolved(body) | dict(room.names)),
         dialect=DIALECT,
-        # In a post of a forum it is about that post.
-        target=message_at(data["channel_id"], data["channel_id"], room.forum) if room.forum else None,
+        target=_post_around(data, room),
         files=chosen(body),
         **shared,
     )
@@ -181,9 +180,14 @@ def _filled(data: Payload, room: Room, shared: Mapping[str, Any]) -> CommandInvo
         options=options,
         body=None if words is None else read(words, room.names),
         dialect=DIALECT,
-        target=message_at(data["channel_id"], on, room.forum) if on else None,
+        target=message_at(data["channel_id"], on, room.forum) if on else _post_around(data, room),
         **shared,
     )
+
+
+def _post_around(data: Payload, room: Room) -> MessageRef | None:
+    """In a post of a forum a command is about that post."""
+    return message_at(data["channel_id"], data["channel_id"], room.forum) if room.forum else None
 
 
 def _pressed(data: Payload, room: Room, shared: Mapping[str, Any]) -> CommandInvoked | ButtonPressed:

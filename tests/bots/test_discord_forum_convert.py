@@ -84,7 +84,7 @@ def test_a_post_that_is_deleted_takes_the_message_with_it_that_it_began_with() -
     assert event == MessageDeleted(key=f"discord:{ME}:delete:{THREAD}/{THREAD}", message=START)
 
 
-def test_a_button_and_a_slash_command_in_a_post() -> None:
+def test_a_button_a_slash_command_and_a_form_in_a_post() -> None:
     shared = {
         "id": ID,
         "application_id": ME,
@@ -104,6 +104,12 @@ def test_a_button_and_a_slash_command_in_a_post() -> None:
     assert pressed.place == slash.place == PLACE
     assert pressed.message == slash.target == START
     assert pressed.bookmark == slash.bookmark == Bookmark(scope=f"discord:{FORUM}", value=ID)
+    words = {"type": 4, "custom_id": "text", "value": "lovely"}
+    for form, about in (("form=post", START), ("form=quote&on=99", MessageRef(CHAT, f"{THREAD}/99"))):
+        data = {"custom_id": form, "components": [{"type": 1, "components": [words]}]}
+        filled = interactions.interaction(shared | {"type": 5, "data": data}, me=ME, room=ROOM)
+        assert isinstance(filled, CommandInvoked)
+        assert (filled.place, filled.target) == (PLACE, about)
 
 
 def test_an_answer_in_a_post_names_its_channel_and_its_message() -> None:
