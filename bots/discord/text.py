@@ -22,6 +22,8 @@ _PLACE = re.compile(r"<(?P<of>(?:@&|#)\d{1,20})>|</(?P<command>[^:<>\n]{1,100}):
 def read(text: str, names: Mapping[str, str]) -> Body:
     """The tree of a message. ``names``: what it mentions: accounts (by ``1``), roles (``&1``), channels (``#1``)."""
     body = read_markdown(text, dialect=DIALECT)
+    if "<" not in text:
+        return body
     return map_paragraphs(body, lambda inlines: map_leaves(inlines, lambda leaf: _read(leaf, names)))
 
 
