@@ -281,7 +281,11 @@ class Acts:
             if refused.why is not RejectedWhy.GONE:
                 raise
             gone = refused
-        await self._forums.retitle(message, render.NOTHING)
+        try:
+            await self._forums.retitle(message, render.NOTHING)
+        except RetryLater as later:
+            # The words are gone: that is told, and is our own doing.
+            raise RetryLater(str(later), unknown=True) from None
         if gone is not None:
             raise gone
 

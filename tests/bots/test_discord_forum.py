@@ -287,10 +287,14 @@ async def test_what_others_wrote_in_a_post_stays_when_its_words_go(
         ref = await begun(scene, forum, as_author=as_author)
         (thread,) = forum.posts
         await scene.anna.say(thread, "lovely")
-        await scene.adapter.perform(Withdraw(key="w", message=ref))
-        assert forum.posts == [thread]
-        assert thread.name == render.NOTHING
+        scene.double.fault("error_before", method="PATCH", route="/channels/{channel_id}")
+        with pytest.raises(RetryLater) as later:
+            await scene.adapter.perform(Withdraw(key="w", message=ref))
+        assert later.value.unknown
         assert [shown.content for shown in scene.double.visible(thread)] == ["lovely"]
+        with pytest.raises(Rejected, match="10008"):
+            await scene.adapter.perform(Withdraw(key="w", message=ref))
+        assert (forum.posts, thread.name) == ([thread], render.NOTHING)
         with pytest.raises(Rejected) as gone:
             await scene.adapter.perform(Withdraw(key="w2", message=ref))
         assert gone.value.why is RejectedWhy.GONE
