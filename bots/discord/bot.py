@@ -223,7 +223,7 @@ class DiscordAdapter:
             for task in running:
                 task.cancel()
             running[:] = [tasks.create_task(catch_up())]
-            if client.number == 0:
+            if client is next(iter(self._shards)):
                 running.append(tasks.create_task(self._offer_commands(client)))
 
         def guild_came(channels: Collection[str]) -> None:
@@ -280,21 +280,24 @@ class DiscordAdapter:
     # Commands
 
     async def _offer_commands(self, client: Client) -> None:
-        """Put the commands there that are not. Without success the old ones stay: no reason to stop."""
+        """Put the commands there that are not, where the first shard is heard, and learn their ids everywhere.
+
+        Without success the old ones stay: no reason to stop.
+        """
         root = f"/applications/{client.application_id}"
         guilds = self._settings.guild_ids
         everywhere = slash.commands(self._words, everywhere=True) if not guilds else []
         local = slash.commands(self._words, everywhere=False)
         for path, wanted in [(root, everywhere), *((f"{root}/guilds/{guild}", local) for guild in guilds)]:
-            await self._offer(f"{path}/commands", wanted)
+            await self._offer(f"{path}/commands", wanted, change=client.number == 0)
 
-    async def _offer(self, path: str, wanted: list[dict[str, Any]]) -> None:
+    async def _offer(self, path: str, wanted: list[dict[str, Any]], *, change: bool) -> None:
         for _ in range(_SYNC_TRIES):
             try:
                 there = await self._rest.call(
                     Route("GET", path, patient=True), query={"with_localizations": "true"}
                 )
-                if not slash.same(wanted, there or []):
+                if change and not slash.same(wanted, there or []):
                     there = await self._rest.call(Route("PUT", path, patient=True), wanted)
                     log.info("discord: %d commands offered", len(wanted))
                 # Of several guilds each has ids of its own, which a text does not choose among.
