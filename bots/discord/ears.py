@@ -8,6 +8,7 @@ import logging
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import Any, Protocol
 
 from bots.discord import convert, forms, interactions, reactions, slash
@@ -15,8 +16,9 @@ from bots.discord.cache import Cache
 from bots.discord.intake import Intake
 from core.crashpoints import passing
 from core.events import ButtonPressed, CommandInvoked, Inbound, Loss, Rights, place_now
-from core.ports import Words
+from core.ports import WatchedMessage, Words
 from core.suggestions import Asked, Draft, Suggestion
+from core.types import Platform
 
 log = logging.getLogger(__name__)
 
@@ -43,11 +45,13 @@ _CHOICES, _MODAL = 8, 9
 
 
 class LookUp(Protocol):
-    """What may be asked of the core before an interaction is answered; see ``core.ports.Gate``."""
+    """What may be asked of the core while events come; see ``core.ports.Gate``."""
 
     async def suggest(self, asked: Asked) -> Sequence[Suggestion]: ...
 
     async def draft(self, asked: Asked, values: Mapping[str, str]) -> Draft | None: ...
+
+    async def recent_messages(self, platform: Platform, since: datetime) -> Sequence[WatchedMessage]: ...
 
 
 class Desk(Protocol):
@@ -155,11 +159,18 @@ class Ears:
         elif name in ("MESSAGE_REACTION_REMOVE_ALL", "MESSAGE_REACTION_REMOVE_EMOJI"):
             event = reactions.cleared(data, forum=self._forum(data))
         elif name == "THREAD_DELETE" and self._is_post(data):
+            self._tasks.create_task(self._post_gone(convert.snowflake(data["id"])))
             event = convert.post_deleted(data, me=me)
         if event is None:
             return ()
         self._remember(event)
         return (event,)
+
+    async def _post_gone(self, thread: str) -> None:
+        """Of what stood in a forum's post besides its beginning Discord tells nothing when the post is deleted."""
+        for one in await self._look_up.recent_messages(convert.PLATFORM, convert.moment(thread)):
+            if convert.address(one.message)[0] == thread:
+                self._intake.submit(one.message.chat.key, convert.deleted(one.message, self.me))
 
     def _interaction(self, data: Mapping[str, Any]) -> None:
         """Answer at once, for Discord waits three seconds; what is an act then goes on in each channel's order."""

@@ -405,6 +405,21 @@ async def test_a_post_that_goes_is_a_copy_that_goes(scene: Scene, forum: Channel
             await scene.gate.until(MessageDeleted, lambda event, ref=ref: event.message == ref)  # type: ignore[misc]
 
 
+async def test_what_people_wrote_in_a_post_goes_with_it(scene: Scene, forum: Channel) -> None:
+    async with running(scene):
+        await begun(scene, forum, "one")
+        await begun(scene, forum, "two")
+        one, two = forum.posts
+        said = [await scene.anna.say(thread, "an answer") for thread in (one, two)]
+        heard = await scene.gate.until(MessageReceived, lambda event: str(said[0].id) in event.message.key)
+        other = await scene.gate.until(MessageReceived, lambda event: str(said[1].id) in event.message.key)
+        scene.gate.recent = [WatchedMessage(one.message, ours=False) for one in (heard, other)]
+        one.remove()
+        await scene.gate.until(MessageDeleted, lambda event: event.message == heard.message)
+    deleted = [event.message for event in scene.gate.events if isinstance(event, MessageDeleted)]
+    assert other.message not in deleted
+
+
 async def test_what_was_written_in_posts_meanwhile_is_read_back_in_one_order(
     scene: Scene, forum: Channel
 ) -> None:
