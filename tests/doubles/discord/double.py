@@ -218,10 +218,9 @@ class DiscordDouble:
         """(method, route) of every request that reached a route, 429s included."""
         return self._pipeline.requests
 
-    @property
-    def busiest_second(self) -> int:
-        """The most calls that came in any second, of those that count towards the limit over everything."""
-        return busiest(self._pipeline.arrivals)
+    def busiest(self, seconds: float = 1.0) -> int:
+        """The most calls that came in any so long a time, of those that count towards the limit over everything."""
+        return busiest(self._pipeline.arrivals, seconds)
 
     @property
     def in_vain(self) -> int:
