@@ -159,8 +159,9 @@ class Ears:
         elif name in ("MESSAGE_REACTION_REMOVE_ALL", "MESSAGE_REACTION_REMOVE_EMOJI"):
             event = reactions.cleared(data, forum=self._forum(data))
         elif name == "THREAD_DELETE" and self._is_post(data):
-            self._tasks.create_task(self._post_gone(convert.snowflake(data["id"])))
             event = convert.post_deleted(data, me=me)
+            if event is not None:
+                self._tasks.create_task(self._post_gone(convert.address(event.message)[0]))
         if event is None:
             return ()
         self._remember(event)
