@@ -45,7 +45,7 @@ def paragraph(*children: Inline) -> Body:
     return Body((Paragraph(children),))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(body=bodies)
 def test_stored_bodies_come_back_as_they_were(body: Body) -> None:
     assert from_json(to_json(body)) == body
@@ -205,7 +205,7 @@ def test_tags_and_handles_of_the_text_become_nodes() -> None:
     assert resolve(found) == found
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(body=bodies)
 def test_a_body_without_further_names_is_not_built_anew(body: Body) -> None:
     found = resolve(body)
@@ -215,7 +215,7 @@ def test_a_body_without_further_names_is_not_built_anew(body: Body) -> None:
 _SIGNS = st.text("#\uff03@\uff20ab1_é\ufe0f\u20e3&:.!rt字 \n\u200c", max_size=30)
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(text=_SIGNS)
 def test_names_are_found_alike_in_text_that_holds_an_address_and_in_text_that_holds_none(text: str) -> None:
     """The two are looked through in different ways."""
@@ -225,7 +225,7 @@ def test_names_are_found_alike_in_text_that_holds_an_address_and_in_text_that_ho
     )
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(text=st.text("#@ab1_&:/.!-+$~rtRT [", max_size=30))
 def test_names_are_found_alike_in_ascii_and_beside_other_letters(text: str) -> None:
     """The two are looked through with different expressions."""
@@ -233,7 +233,7 @@ def test_names_are_found_alike_in_ascii_and_beside_other_letters(text: str) -> N
     assert (tags(ascii_), mentions(ascii_)) == (tags(other), mentions(other))
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(text=_SIGNS)
 def test_names_are_found_alike_in_a_lone_text_and_beside_others(text: str) -> None:
     """The one has a shorter way."""
@@ -255,14 +255,14 @@ _SCHEMES = st.sampled_from(
 )
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(text=st.lists(_SCHEMES | st.text(max_size=3), max_size=8).map("".join))
 def test_an_address_stands_where_the_linkifier_finds_it_in_the_whole_text(text: str) -> None:
     found = linkifier().match(text)
     assert find_url(text) == ((found[0].index, found[0].last_index) if found else None)
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=150, deadline=None)
 @example(text="::\r\n:", cut=3)
 @given(text=st.text("ab \t\n\r\v\x00\x1c\xa0\u200b\u2028:/hts.mailto@", max_size=30), cut=st.integers(0, 30))
 def test_text_in_two_pieces_is_the_text(text: str, cut: int) -> None:

@@ -42,14 +42,14 @@ def paragraph(*children: Inline) -> Body:
 
 
 @both
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(body=bodies)
 def test_what_is_written_reads_back_as_the_same_body(dialect: Dialect, body: Body) -> None:
     assert read_markdown(write_markdown(body, dialect=dialect), dialect=dialect) == normalise(body, dialect)
 
 
 @both
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(text=texts)
 def test_text_never_becomes_markup(dialect: Dialect, text: str) -> None:
     body = paragraph(Text(text))
@@ -58,7 +58,7 @@ def test_text_never_becomes_markup(dialect: Dialect, text: str) -> None:
     )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(body=bodies, dialect=st.sampled_from([None, *DIALECTS]))
 def test_the_normal_form_of_a_normal_form_is_itself(body: Body, dialect: Dialect | None) -> None:
     once = normalise(body, dialect)
@@ -67,7 +67,7 @@ def test_the_normal_form_of_a_normal_form_is_itself(body: Body, dialect: Dialect
 
 
 @both
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(source=st.text("*_~|`\\[]()<>!#+-=.:&@ \nab1/", max_size=40) | texts)
 def test_any_source_can_be_read_and_its_writing_means_the_same(dialect: Dialect, source: str) -> None:
     body = read_markdown(source, dialect=dialect)

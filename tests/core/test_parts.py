@@ -33,7 +33,7 @@ PLATFORMS = {
         label="Matrix", max_text=30_000, length_unit="byte", measure=show.measure, files_per_message=1
     ),
 }
-FAST = settings(max_examples=150, deadline=None)
+FAST = settings(max_examples=80, deadline=None)
 
 
 def number(i: int, of: int) -> str:
