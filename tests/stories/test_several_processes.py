@@ -213,7 +213,7 @@ async def test_a_frozen_owner_sends_nothing_when_it_goes_on(machines: Machines) 
     """It is stopped while an answer is under way and more waits; its receipt comes too late and is refused."""
     owner = await machines.owner()
     standby = await machines.standby()
-    machines.double.fault("slow", "sendMessage", chat=machines.mirror, seconds=1.0)
+    machines.double.fault("slow", "sendMessage", chat=machines.mirror, seconds=5.0)
     words = [f"flight {number}." for number in range(20)]
     for one in words:
         await machines.post(f"{one}")
