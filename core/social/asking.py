@@ -9,7 +9,7 @@ from core.intents import AGREE
 from core.notices import Choice, Said, announce, answer, brief, take_away
 from core.records import Member
 from core.scene import Scene
-from core.types import MessageRef, ThingKind
+from core.types import AccountRef, MessageRef, ThingKind
 
 #: Seconds that a question stands in the room.
 _STANDS = 3600
@@ -32,7 +32,7 @@ def may_post(scene: Scene, author: Actor, question: MessageRef | None) -> bool:
         return True
     require_member(scene)
     said = Said((message("post.others_words", name=author.name),))
-    if _may_ask(scene, author):
+    if _may_ask(scene, author.account):
         scene.unit.intake.claim(_offered(scene, author.account.key, scene.message.key), scene.unit.now)
         ask = Choice(message("post.ask"), data=f"ask:{author.account.key}:{scene.message.key}")
         said = Said((*said.lines, message("post.shall_i_ask")), (ask,))
@@ -51,12 +51,12 @@ def _check_fresh(scene: Scene, ref: MessageRef) -> None:
     raise Refusal("post.already" if post is not None and post.deleted_at is None else "post.taken_back")
 
 
-def _may_ask(scene: Scene, author: Actor) -> bool:
+def _may_ask(scene: Scene, author: AccountRef) -> bool:
     """A room that is set up, and speaks, takes questions of who is welcome there, to who wants to hear them."""
     unit, community = scene.unit, scene.chat.community_id
     if community is None or scene.member is None or unit.communities.community(community).paused:
         return False
-    account = unit.people.account(author.account)
+    account = unit.people.account(author)
     return not (account and account.opted_out) and not unit.communities.banned(community, scene.member.id)
 
 
@@ -72,7 +72,9 @@ def ask(scene: Scene, value: str) -> None:
     """Puts the question under the message. ``value``: its author's key and its own. Raises ``Refusal``."""
     member = require_member(scene)
     author, _, key = value.partition(":")
-    if not scene.unit.intake.seen(_offered(scene, author, key)):
+    # It may have been offered when the room still took questions.
+    wanted = _may_ask(scene, AccountRef(scene.actor.account.platform, author))
+    if not wanted or not scene.unit.intake.seen(_offered(scene, author, key)):
         raise Refusal("button.unknown")
     ref = MessageRef(scene.chat.ref, key)
     _check_fresh(scene, ref)

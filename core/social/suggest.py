@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from itertools import islice
 
 from core.body import from_json
-from core.commands import COMMANDS, Among, Arg, Kind, spec_of
+from core.commands import COMMANDS, Among, Arg, Kind
 from core.records import Chat, Member, Post
-from core.rights import refusal
 from core.scene import Rules
+from core.social.asker import asker
 from core.social.feeds import EVERYTHING
 from core.social.posts import parse_id, short_id
 from core.stores.unit import Unit
@@ -45,18 +45,11 @@ class _Search:
 
 def suggest(unit: Unit, rules: Rules, asked: Asked) -> list[Suggestion]:
     """At most ``MOST``, the best first; nothing for what the asker may not use or that has no such values."""
-    spec = spec_of(asked.command)
-    arg = next((arg for arg in spec.args if arg.name == asked.arg), None) if spec else None
-    if spec is None or arg is None or arg.kind not in SOURCES:
+    who = asker(unit, rules, asked)
+    arg = next((arg for arg in who.spec.args if arg.name == asked.arg), None) if who else None
+    if who is None or arg is None or arg.kind not in SOURCES:
         return []
-    account = unit.people.account(asked.actor.account)
-    member = unit.people.member(account.member_id) if account and account.member_id else None
-    chat = unit.communities.chat(asked.chat)
-    operator = asked.actor.account in rules.operators
-    private = chat is not None and chat.private
-    if refusal(spec.who, asked.actor.rights, member=member is not None, operator=operator, private=private):
-        return []
-    search = _Search(unit, rules, asked, arg, chat, member, _around(unit, chat, member))
+    search = _Search(unit, rules, asked, arg, who.chat, who.member, _around(unit, who.chat, who.member))
     found = {one.value: one for one in SOURCES[arg.kind](search)}
     return list(islice(found.values(), MOST))
 

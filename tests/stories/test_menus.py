@@ -165,6 +165,18 @@ async def test_a_question_that_was_not_offered_is_not_put(world: World) -> None:
     assert not line.deleted
 
 
+async def test_a_question_that_was_offered_is_not_put_into_a_room_that_pauses_since(world: World) -> None:
+    room, _ = await birds(world)
+    anna, bruno = await world.member("discord", "anna"), await world.member("discord", "bruno")
+    line = await anna.says(room, "Between us")
+    await world.hand(menu_post(bruno, room, line, anna))
+    await world.person("discord", "olga").leads(room).runs(room, "pause")
+    world.forget()
+    await bruno.presses(line, f"ask:{anna.key}:{line.ref.key}")
+    assert bruno.told == ["button.unknown"]
+    assert not [one for one in room.spoken if "would like" in one.text]
+
+
 async def test_a_member_has_three_questions_a_day(world: World) -> None:
     room, _ = await birds(world)
     anna, bruno = await world.member("discord", "anna"), await world.member("discord", "bruno")
